@@ -1,0 +1,156 @@
+/* The whole-file check: one task digests the bytes, the others unpack and count the members. */
+#include "archive/check.h"
+
+#include <string.h>
+
+#include "archive/digest.h"
+#include "archive/writer.h"
+#include "base/interrupt.h"
+#include "base/pool.h"
+
+#define TAIL_LAST_LINE "-- PostgreSQL database dump complete"
+
+struct check {
+    struct archive_reader *reader;
+    const struct archive_check_options *options;
+    struct member_reader **readers;   /* one per worker */
+    struct fingerprint *sums;         /* one per table */
+    guint64 done_bytes;
+    GMutex mutex;
+};
+
+static gboolean check_digest(struct check *c, GError **error)
+{
+    struct archive_reader *r = c->reader;
+    g_autoptr(digest) d = digest_new();
+    if (!digest_add_source(d, r->source, 0, r->sealed_bytes, error))
+        return FALSE;
+    g_autofree char *sealed = digest_text(d);
+    if (!g_str_equal(sealed, r->sealed_sha256))
+        return ot_fail(error, OT_CORRUPT, "the SHA-256 in the trailer is not that of the file");
+    if (!c->options->expected_sha256)
+        return TRUE;
+    if (!digest_add_source(d, r->source, r->sealed_bytes, r->source->size_bytes, error))
+        return FALSE;
+    g_autofree char *whole = digest_text(d);
+    if (!g_str_equal(whole, c->options->expected_sha256))
+        return ot_fail(error, OT_CORRUPT, "the SHA-256 in the metadata is not that of the file");
+    return TRUE;
+}
+
+static guint64 count_lines(const char *text, gsize length)
+{
+    guint64 lines = 0;
+    for (const char *end = text + length; (text = memchr(text, '\n', (gsize)(end - text))) != NULL; text++)
+        lines++;
+    return lines;
+}
+
+static gboolean check_rows(struct check *c, struct member_reader *reader, guint i, GError **error)
+{
+    const struct archive_member *m = &g_array_index(c->reader->contents->members, struct archive_member, i);
+    const char *rows;
+    gsize length;
+    if (!member_reader_get_rows(reader, i, &rows, &length, error))
+        return FALSE;
+    struct fingerprint sum = {0};
+    if (c->options->fingerprints)
+        fingerprint_add_lines(&sum, rows, length);
+    else
+        sum.rows = count_lines(rows, length);
+    if (sum.rows != m->rows || (length > 0 && rows[length - 1] != '\n'))
+        return ot_fail(error, OT_CORRUPT, "member %u has %" G_GUINT64_FORMAT " rows, the contents say %" G_GUINT64_FORMAT,
+                       i, sum.rows, m->rows);
+    g_mutex_lock(&c->mutex);
+    fingerprint_merge(&c->sums[m->table], &sum);
+    g_mutex_unlock(&c->mutex);
+    return TRUE;
+}
+
+static gboolean check_text(struct check *c, struct member_reader *reader, guint i, GError **error)
+{
+    const struct archive_member *m = &g_array_index(c->reader->contents->members, struct archive_member, i);
+    const char *text;
+    gsize length;
+    if (!member_reader_get(reader, i, &text, &length, error))
+        return FALSE;
+    gsize first = strlen(ARCHIVE_FIRST_LINE);
+    if (m->kind == MEMBER_HEAD && i == 0 && (length < first || memcmp(text, ARCHIVE_FIRST_LINE, first) != 0))
+        return ot_fail(error, OT_CORRUPT, "the file does not begin as a backup");
+    if (m->kind == MEMBER_TAIL && i == c->reader->contents->members->len - 1 &&
+        !g_strrstr_len(text, (gssize)length, TAIL_LAST_LINE))
+        return ot_fail(error, OT_CORRUPT, "the dump does not end with \"%s\"", TAIL_LAST_LINE);
+    if (length == 0 || text[length - 1] != '\n')
+        return ot_fail(error, OT_CORRUPT, "member %u ends in the middle of a statement", i);
+    return TRUE;
+}
+
+static gboolean run_task(guint worker, guint task, void *data, GError **error)
+{
+    struct check *c = data;
+    if (task == 0)
+        return check_digest(c, error);
+    guint i = task - 1;
+    const struct archive_member *m = &g_array_index(c->reader->contents->members, struct archive_member, i);
+    if (!(m->kind == MEMBER_DATA ? check_rows : check_text)(c, c->readers[worker], i, error))
+        return FALSE;
+    g_mutex_lock(&c->mutex);
+    guint64 done = c->done_bytes += m->size;
+    g_mutex_unlock(&c->mutex);
+    if (c->options->progress)
+        c->options->progress(done, c->options->progress_data);
+    return TRUE;
+}
+
+static gboolean compare_tables(struct check *c, GError **error)
+{
+    const GPtrArray *tables = c->reader->contents->tables;
+    for (guint i = 0; i < tables->len; i++) {
+        const struct archive_table *t = tables->pdata[i];
+        if (c->sums[i].rows != t->proof.rows)
+            return ot_fail(error, OT_CORRUPT,
+                           "%s.%s has %" G_GUINT64_FORMAT " rows in the file, its proof says %" G_GUINT64_FORMAT,
+                           t->def->schema, t->def->name, c->sums[i].rows, t->proof.rows);
+        if (c->options->fingerprints && !fingerprint_equal(&c->sums[i], &t->proof))
+            return ot_fail(error, OT_CORRUPT, "the rows of %s.%s in the file are not those of its proof", t->def->schema,
+                           t->def->name);
+    }
+    return TRUE;
+}
+
+/* First the head, last the tail, data between: what psql needs to run the file from front to back. */
+static gboolean check_order(const struct archive_contents *c, GError **error)
+{
+    enum member_kind last = MEMBER_HEAD;
+    for (guint i = 0; i < c->members->len; i++) {
+        const struct archive_member *m = &g_array_index(c->members, struct archive_member, i);
+        gboolean loose = m->kind > MEMBER_HEAD && m->kind < MEMBER_TAIL && last > MEMBER_HEAD && last < MEMBER_TAIL;
+        if (m->kind < last && !loose)
+            return ot_fail(error, OT_CORRUPT, "member %u is out of order", i);
+        last = m->kind;
+    }
+    if (g_array_index(c->members, struct archive_member, 0).kind != MEMBER_HEAD || last != MEMBER_TAIL)
+        return ot_fail(error, OT_CORRUPT, "the file lacks its beginning or its end");
+    return TRUE;
+}
+
+gboolean archive_check(struct archive_reader *r, const struct archive_check_options *options, GError **error)
+{
+    if (!check_order(r->contents, error))
+        return FALSE;
+    guint workers = pool_default_jobs(options->jobs);
+    struct check c = {.reader = r, .options = options};
+    g_mutex_init(&c.mutex);
+    c.sums = g_new0(struct fingerprint, r->contents->tables->len + 1);
+    c.readers = g_new0(struct member_reader *, workers);
+    for (guint i = 0; i < workers; i++)
+        c.readers[i] = member_reader_new(r);
+    gboolean ok = pool_run(workers, r->contents->members->len + 1, run_task, NULL, &c, error) &&
+                  compare_tables(&c, error);
+    for (guint i = 0; i < workers; i++)
+        member_reader_free(c.readers[i]);
+    g_free(c.readers);
+    g_free(c.sums);
+    g_mutex_clear(&c.mutex);
+    return ok;
+}

@@ -1,0 +1,151 @@
+/* A line scanner over a plain dump. */
+#include "archive/plain.h"
+
+#include <string.h>
+
+#include "archive/digest.h"
+#include "archive/gunzip.h"
+#include "base/interrupt.h"
+
+#define STEP_BYTES (256u << 10)
+#define MAX_LINE_KEPT (256u << 10) /* of a long line only the beginning matters */
+
+struct scan {
+    struct plain_summary sum;
+    GString *line; /* the beginning of the line being read */
+    gboolean in_copy, has_header, complete;
+};
+
+static gboolean begins(const struct scan *s, const char *prefix)
+{
+    return g_str_has_prefix(s->line->str, prefix);
+}
+
+static void scan_statement(struct scan *s)
+{
+    static const char version[] = "-- Dumped from database version ";
+    if (begins(s, "COPY ") && g_str_has_suffix(s->line->str, " FROM stdin;")) {
+        s->in_copy = TRUE;
+        s->sum.copy_blocks++;
+    } else if (begins(s, "CREATE TABLE ") || begins(s, "CREATE UNLOGGED TABLE ")) {
+        s->sum.tables++;
+    } else if (begins(s, "-- PostgreSQL database dump complete")) {
+        s->complete = TRUE;
+        return;
+    } else if (begins(s, "-- PostgreSQL database dump")) {
+        s->has_header = TRUE;
+    } else if (begins(s, version) && !s->sum.server_version) {
+        s->sum.server_version = g_strdup(s->line->str + strlen(version));
+    }
+    /* After the last line of a dump only comments, blank lines and \unrestrict follow. */
+    if (s->line->len > 0 && !begins(s, "--") && !begins(s, "\\unrestrict"))
+        s->complete = FALSE;
+}
+
+static void scan_line(struct scan *s)
+{
+    if (!s->in_copy)
+        scan_statement(s);
+    else if (g_str_equal(s->line->str, "\\."))
+        s->in_copy = FALSE;
+    else
+        s->sum.rows++;
+    g_string_truncate(s->line, 0);
+}
+
+static void scan_text(struct scan *s, const char *text, gsize length)
+{
+    s->sum.plain_bytes += length;
+    const char *end = text + length;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (gsize)(end - text));
+        gsize piece = (gsize)((newline ? newline : end) - text);
+        if (s->line->len < MAX_LINE_KEPT)
+            g_string_append_len(s->line, text, (gssize)piece);
+        text += piece;
+        if (!newline)
+            return;
+        text++;
+        if (s->line->len > 0 && s->line->str[s->line->len - 1] == '\r')
+            g_string_truncate(s->line, s->line->len - 1);
+        scan_line(s);
+    }
+}
+
+static gboolean judge(struct scan *s, GError **error)
+{
+    if (s->line->len > 0)
+        scan_line(s);
+    if (!s->has_header)
+        return ot_fail(error, OT_CORRUPT, "this is not a plain-text PostgreSQL dump (its header is missing)");
+    if (s->in_copy)
+        return ot_fail(error, OT_CORRUPT, "the dump is cut inside a table's data");
+    if (!s->complete)
+        return ot_fail(error, OT_CORRUPT, "the dump is cut: it does not end with \"PostgreSQL database dump complete\"");
+    return TRUE;
+}
+
+static gboolean give(struct scan *s, const char *text, gsize length, plain_take take, void *data, GError **error)
+{
+    scan_text(s, text, length);
+    return !take || take(text, length, data, error);
+}
+
+static gboolean scan_gzip_step(struct scan *s, struct gunzip *unzip, const guint8 *packed, gsize length, char *buffer,
+                               plain_take take, void *data, GError **error)
+{
+    gunzip_feed(unzip, packed, length);
+    for (;;) {
+        gsize made = 0;
+        if (!gunzip_read(unzip, buffer, STEP_BYTES, &made, error))
+            return FALSE;
+        if (made == 0)
+            return TRUE;
+        if (!give(s, buffer, made, take, data, error))
+            return FALSE;
+    }
+}
+
+static gboolean scan_source(struct scan *s, struct source *from, enum archive_kind kind, plain_take take, void *data,
+                            GError **error)
+{
+    g_autofree guint8 *packed = g_malloc(STEP_BYTES);
+    g_autofree char *buffer = g_malloc(STEP_BYTES);
+    g_autoptr(gunzip) unzip = gunzip_new();
+    g_autoptr(digest) d = digest_new();
+    for (guint64 at = 0; at < from->size_bytes;) {
+        gsize n = (gsize)MIN(STEP_BYTES, from->size_bytes - at);
+        if (!interrupt_check(error) || !from->read_at(from, at, packed, n, error))
+            return FALSE;
+        digest_add(d, packed, n);
+        at += n;
+        gboolean ok = kind == ARCHIVE_PLAIN_GZIP
+                          ? scan_gzip_step(s, unzip, packed, n, buffer, take, data, error)
+                          : give(s, (const char *)packed, n, take, data, error);
+        if (!ok)
+            return FALSE;
+    }
+    if (kind == ARCHIVE_PLAIN_GZIP && !gunzip_at_end(unzip))
+        return ot_fail(error, OT_CORRUPT, "gzip test failed: the file is cut");
+    s->sum.sha256 = digest_text(d);
+    return TRUE;
+}
+
+gboolean plain_scan(struct source *s, enum archive_kind kind, plain_take take, void *data,
+                    struct plain_summary *ret_summary, GError **error)
+{
+    struct scan scan = {.line = g_string_new(NULL)};
+    gboolean ok = scan_source(&scan, s, kind, take, data, error) && judge(&scan, error);
+    g_string_free(scan.line, TRUE);
+    if (ok)
+        *ret_summary = scan.sum;
+    else
+        plain_summary_clear(&scan.sum);
+    return ok;
+}
+
+void plain_summary_clear(struct plain_summary *s)
+{
+    g_clear_pointer(&s->sha256, g_free);
+    g_clear_pointer(&s->server_version, g_free);
+}

@@ -1,0 +1,235 @@
+/* Files that appear complete or not at all. */
+#include "base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct file_sink {
+    char *folder;
+    char *path;       /* the temporary name */
+    char *final_path;
+    int fd;
+};
+
+struct file_sink *file_sink_new(const char *folder, const char *name, GError **error)
+{
+    struct file_sink *s = g_new0(struct file_sink, 1);
+    s->folder = g_strdup(folder);
+    s->path = g_strdup_printf("%s/.%s.partial", folder, name);
+    s->final_path = g_build_filename(folder, name, NULL);
+    s->fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->fd >= 0)
+        return s;
+    ot_fail_errno(error, OT_IO, "cannot create %s", s->path);
+    g_clear_pointer(&s->path, g_free);
+    file_sink_free(s);
+    return NULL;
+}
+
+gboolean files_write_all(int fd, const void *data, gsize length, const char *what, GError **error)
+{
+    const char *at = data;
+    while (length > 0) {
+        ssize_t n = write(fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            errno = n == 0 ? ENOSPC : errno;
+            return ot_fail_errno(error, OT_IO, "cannot write %s", what);
+        }
+        at += n;
+        length -= (gsize)n;
+    }
+    return TRUE;
+}
+
+gboolean file_sink_write(struct file_sink *s, const void *data, gsize length, GError **error)
+{
+    return files_write_all(s->fd, data, length, s->path, error);
+}
+
+gboolean file_sink_sync(struct file_sink *s, GError **error)
+{
+    if (fsync(s->fd) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot bring %s to disk (fsync)", s->path);
+    int fd = s->fd;
+    s->fd = -1;
+    if (close(fd) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot close %s", s->path);
+    return TRUE;
+}
+
+gboolean file_sink_publish(struct file_sink *s, gboolean replace, GError **error)
+{
+    unsigned flags = replace ? 0 : RENAME_NOREPLACE;
+    if (renameat2(AT_FDCWD, s->path, AT_FDCWD, s->final_path, flags) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot give %s its name %s", s->path, s->final_path);
+    g_clear_pointer(&s->path, g_free);
+    return files_sync_folder(s->folder, error);
+}
+
+const char *file_sink_path(const struct file_sink *s)
+{
+    return s->path;
+}
+
+void file_sink_free(struct file_sink *s)
+{
+    if (!s)
+        return;
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->path)
+        g_unlink(s->path);
+    g_free(s->folder);
+    g_free(s->path);
+    g_free(s->final_path);
+    g_free(s);
+}
+
+gboolean files_write(const char *folder, const char *name, const char *text, gsize length, gboolean replace,
+                     GError **error)
+{
+    g_autoptr(file_sink) sink = file_sink_new(folder, name, error);
+    return sink && file_sink_write(sink, text, length, error) && file_sink_sync(sink, error) &&
+           file_sink_publish(sink, replace, error);
+}
+
+static int open_for_reading(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        ot_fail_errno(error, errno == ENOENT ? OT_NOT_FOUND : OT_IO, "cannot read %s", path);
+    return fd;
+}
+
+gboolean files_read(const char *path, gsize max_bytes, char **ret_text, gsize *ret_length, GError **error)
+{
+    int fd = open_for_reading(path, error);
+    if (fd < 0)
+        return FALSE;
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[65536];
+    ssize_t n;
+    while ((n = read(fd, buffer, sizeof buffer)) != 0 && text->len <= max_bytes) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        g_string_append_len(text, buffer, n);
+    }
+    if (n < 0)
+        ot_fail_errno(error, OT_IO, "cannot read %s", path);
+    close(fd);
+    if (n < 0)
+        return FALSE;
+    if (text->len > max_bytes)
+        return ot_fail(error, OT_IO, "%s is larger than %" G_GSIZE_FORMAT " bytes", path, max_bytes);
+    if (ret_length)
+        *ret_length = text->len;
+    *ret_text = g_string_free(g_steal_pointer(&text), FALSE);
+    return TRUE;
+}
+
+gboolean files_read_at(int fd, guint64 offset, void *data, gsize length, const char *what, GError **error)
+{
+    char *at = data;
+    while (length > 0) {
+        ssize_t n = pread(fd, at, length, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ot_fail_errno(error, OT_IO, "cannot read %s", what);
+        if (n == 0)
+            return ot_fail(error, OT_CORRUPT, "%s ends too early (at byte %" G_GUINT64_FORMAT ")", what, offset);
+        at += n;
+        offset += (guint64)n;
+        length -= (gsize)n;
+    }
+    return TRUE;
+}
+
+gboolean files_need_folder(const char *folder, GError **error)
+{
+    if (g_mkdir_with_parents(folder, 0700) != 0)
+        return ot_fail_errno(error, OT_PREREQUISITE, "cannot make the folder %s", folder);
+    struct stat st;
+    if (stat(folder, &st) != 0)
+        return ot_fail_errno(error, OT_PREREQUISITE, "cannot use the folder %s", folder);
+    if (!S_ISDIR(st.st_mode))
+        return ot_fail(error, OT_PREREQUISITE, "%s is not a folder", folder);
+    if (access(folder, R_OK | W_OK | X_OK) != 0)
+        return ot_fail_errno(error, OT_PREREQUISITE, "cannot write in the folder %s", folder);
+    return TRUE;
+}
+
+gboolean files_sync_folder(const char *folder, GError **error)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ot_fail_errno(error, OT_IO, "cannot open the folder %s", folder);
+    gboolean ok = fsync(fd) == 0;
+    if (!ok)
+        ot_fail_errno(error, OT_IO, "cannot bring the folder %s to disk (fsync)", folder);
+    close(fd);
+    return ok;
+}
+
+gboolean files_set_link(const char *folder, const char *name, const char *target, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autofree char *temporary = g_strdup_printf("%s/.%s.partial", folder, name);
+    struct stat st;
+    if (lstat(path, &st) == 0 && !S_ISLNK(st.st_mode))
+        return ot_fail(error, OT_IO, "%s is not a symbolic link; it is left as it is: move it away", path);
+    g_unlink(temporary);
+    if (symlink(target, temporary) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot make the link %s", temporary);
+    if (rename(temporary, path) == 0)
+        return files_sync_folder(folder, error);
+    ot_fail_errno(error, OT_IO, "cannot make the link %s", path);
+    g_unlink(temporary);
+    return FALSE;
+}
+
+gboolean files_free_space(const char *folder, guint64 *ret_bytes, GError **error)
+{
+    struct statvfs vfs;
+    if (statvfs(folder, &vfs) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot ask for the free space of %s", folder);
+    *ret_bytes = (guint64)vfs.f_bavail * vfs.f_frsize;
+    return TRUE;
+}
+
+gboolean files_remove(const char *path, GError **error)
+{
+    if (g_unlink(path) != 0 && errno != ENOENT)
+        return ot_fail_errno(error, OT_IO, "cannot remove %s", path);
+    return TRUE;
+}
+
+gboolean files_remove_tree(const char *path, GError **error)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? TRUE : ot_fail_errno(error, OT_IO, "cannot remove %s", path);
+    if (!S_ISDIR(st.st_mode))
+        return files_remove(path, error);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    if (!dir)
+        return ot_fail_errno(error, OT_IO, "cannot read the folder %s", path);
+    for (const char *name; (name = g_dir_read_name(dir));) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        if (!files_remove_tree(child, error))
+            return FALSE;
+    }
+    if (rmdir(path) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot remove the folder %s", path);
+    return TRUE;
+}

@@ -1,0 +1,258 @@
+/* Child processes: start, collect stderr, end. */
+#include "base/subprocess.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/interrupt.h"
+
+#define STDERR_KEEP 16384
+#define STOP_WAIT_MS 10000
+
+struct subprocess {
+    char *name;
+    GPid pid;
+    int stdin_fd, stdout_fd, stderr_fd;
+    int stop_signal;
+    gboolean reaped;
+    int status;
+    guint interrupt_id;
+    GThread *reader;
+    GMutex mutex;
+    GString *said;
+};
+
+/* What the child does between fork and exec; everything is looked up before the fork. */
+struct child_plan {
+    int death_signal;
+    gboolean change_user;
+    uid_t uid;
+    gid_t gid;
+    gid_t groups[64];
+    int n_groups;
+    pid_t parent;
+};
+
+static void prepare_child(gpointer data)
+{
+    const struct child_plan *plan = data;
+    interrupt_reset_in_child();
+    if (plan->change_user && (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 ||
+                              setuid(plan->uid) != 0))
+        _exit(126);
+    /* After setuid: a change of user clears it. */
+    prctl(PR_SET_PDEATHSIG, plan->death_signal);
+    if (getppid() != plan->parent)
+        _exit(126);
+}
+
+static gboolean plan_user(struct child_plan *plan, const char *user, GError **error)
+{
+    if (!user)
+        return TRUE;
+    struct passwd *entry = getpwnam(user);
+    if (!entry)
+        return ot_fail(error, OT_PREREQUISITE, "there is no user \"%s\" on this machine", user);
+    plan->change_user = TRUE;
+    plan->uid = entry->pw_uid;
+    plan->gid = entry->pw_gid;
+    plan->n_groups = G_N_ELEMENTS(plan->groups);
+    if (getgrouplist(user, plan->gid, plan->groups, &plan->n_groups) < 0)
+        return ot_fail(error, OT_FAILED, "user \"%s\" is in too many groups", user);
+    return TRUE;
+}
+
+static void *read_stderr(void *data)
+{
+    struct subprocess *p = data;
+    char buffer[4096];
+    for (;;) {
+        ssize_t n = read(p->stderr_fd, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return NULL;
+        g_mutex_lock(&p->mutex);
+        g_string_append_len(p->said, buffer, n);
+        if (p->said->len > STDERR_KEEP)
+            g_string_erase(p->said, 0, (gssize)(p->said->len - STDERR_KEEP));
+        g_mutex_unlock(&p->mutex);
+    }
+}
+
+static void stop_on_interrupt(void *data)
+{
+    struct subprocess *p = data;
+    kill(p->pid, p->stop_signal);
+}
+
+struct subprocess *subprocess_start(const char *const *argv, const struct subprocess_options *options, GError **error)
+{
+    static const struct subprocess_options none;
+    const struct subprocess_options *o = options ? options : &none;
+    struct child_plan plan = {.death_signal = o->death_signal ? o->death_signal : SIGTERM, .parent = getpid()};
+    if (!plan_user(&plan, o->user, error))
+        return NULL;
+    GPid pid = 0;
+    int in = -1, out = -1, err = -1;
+    GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_CLOEXEC_PIPES;
+    if (!o->pipe_stdout && o->stdout_fd <= 0)
+        flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
+    g_autoptr(GError) spawn_error = NULL;
+    if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, (const char *const *)o->environment, flags,
+                                          prepare_child, &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
+                                          o->stdout_fd > 0 ? o->stdout_fd : -1, -1, NULL, NULL, 0, &pid,
+                                          o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err,
+                                          &spawn_error)) {
+        ot_fail(error, OT_PREREQUISITE, "cannot start %s: %s", argv[0], spawn_error->message);
+        return NULL;
+    }
+    struct subprocess *p = g_new0(struct subprocess, 1);
+    p->name = g_path_get_basename(argv[0]);
+    p->pid = pid;
+    p->stdin_fd = in;
+    p->stdout_fd = out;
+    p->stderr_fd = err;
+    p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
+    p->said = g_string_new(NULL);
+    g_mutex_init(&p->mutex);
+    p->reader = g_thread_new("stderr", read_stderr, p);
+    p->interrupt_id = interrupt_add(stop_on_interrupt, p);
+    return p;
+}
+
+int subprocess_stdout(struct subprocess *p)
+{
+    return p->stdout_fd;
+}
+
+int subprocess_stdin(struct subprocess *p)
+{
+    return p->stdin_fd;
+}
+
+gboolean subprocess_close_stdin(struct subprocess *p, GError **error)
+{
+    int fd = p->stdin_fd;
+    p->stdin_fd = -1;
+    if (fd >= 0 && close(fd) != 0)
+        return ot_fail_errno(error, OT_FAILED, "cannot finish writing to %s", p->name);
+    return TRUE;
+}
+
+/* Reaps the child; flags as for waitpid. TRUE once it is reaped. */
+static gboolean reap(struct subprocess *p, int flags)
+{
+    while (!p->reaped) {
+        pid_t got = waitpid(p->pid, &p->status, flags);
+        if (got == 0)
+            return FALSE;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            p->status = 0xff00; /* somebody else reaped it: how it ended is not known, so it did not succeed */
+        p->reaped = TRUE;
+        interrupt_remove(p->interrupt_id);
+    }
+    return TRUE;
+}
+
+gboolean subprocess_has_ended(struct subprocess *p)
+{
+    return reap(p, WNOHANG);
+}
+
+static void join_reader(struct subprocess *p)
+{
+    if (p->reader)
+        g_thread_join(p->reader);
+    p->reader = NULL;
+}
+
+char *subprocess_stderr(struct subprocess *p)
+{
+    g_mutex_lock(&p->mutex);
+    char *text = g_utf8_make_valid(p->said->str, (gssize)p->said->len);
+    g_mutex_unlock(&p->mutex);
+    return g_strstrip(text);
+}
+
+gboolean subprocess_wait(struct subprocess *p, GError **error)
+{
+    reap(p, 0);
+    join_reader(p);
+    if (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0)
+        return TRUE;
+    if (!interrupt_check(error))
+        return FALSE;
+    g_autofree char *said = subprocess_stderr(p);
+    g_autofree char *end = WIFSIGNALED(p->status)
+                               ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
+                               : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
+    return ot_fail(error, OT_FAILED, "%s %s%s%s", p->name, end, *said ? ": " : "", said);
+}
+
+void subprocess_free(struct subprocess *p)
+{
+    if (!p)
+        return;
+    if (p->stdin_fd >= 0)
+        close(p->stdin_fd);
+    if (p->stdout_fd >= 0)
+        close(p->stdout_fd);
+    if (!reap(p, WNOHANG)) {
+        kill(p->pid, p->stop_signal);
+        for (int waited = 0; waited < STOP_WAIT_MS && !reap(p, WNOHANG); waited += 20)
+            g_usleep(20000);
+        if (!p->reaped)
+            kill(p->pid, SIGKILL);
+        reap(p, 0);
+    }
+    join_reader(p);
+    close(p->stderr_fd);
+    g_mutex_clear(&p->mutex);
+    g_string_free(p->said, TRUE);
+    g_free(p->name);
+    g_free(p);
+}
+
+static gboolean collect(int fd, GString *into, gsize max_bytes, GError **error)
+{
+    char buffer[65536];
+    for (;;) {
+        ssize_t n = read(fd, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ot_fail_errno(error, OT_IO, "cannot read a child's output");
+        if (n == 0)
+            return TRUE;
+        if (into->len + (gsize)n > max_bytes)
+            return ot_fail(error, OT_FAILED, "a child's output is larger than %" G_GSIZE_FORMAT " bytes", max_bytes);
+        g_string_append_len(into, buffer, n);
+    }
+}
+
+gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                        GString **ret_stdout, GError **error)
+{
+    struct subprocess_options o = options ? *options : (struct subprocess_options){0};
+    o.pipe_stdout = TRUE;
+    g_autoptr(subprocess) p = subprocess_start(argv, &o, error);
+    if (!p)
+        return FALSE;
+    GString *out = g_string_new(NULL);
+    gboolean ok = collect(p->stdout_fd, out, max_bytes, error) && subprocess_wait(p, error);
+    if (ok && ret_stdout)
+        *ret_stdout = out;
+    else
+        g_string_free(out, TRUE);
+    return ok;
+}

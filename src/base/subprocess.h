@@ -1,0 +1,51 @@
+/*
+ * Child processes by argument vector; never a shell. A child's last lines on stderr become part of the error when it
+ * fails, so that the reader sees what pg_dump said. A child is told to end when we are interrupted or die.
+ */
+#pragma once
+
+#include "base/error.h"
+
+struct subprocess;
+
+/* What a child is given besides its arguments. Zero values mean: inherit. */
+struct subprocess_options {
+    char **environment; /* whole environment, NULL-terminated; NULL inherits */
+    const char *directory;
+    const char *user;   /* run as this user (needs root) */
+    int stdin_fd;       /* > 0: becomes the child's stdin; else /dev/null */
+    int stdout_fd;      /* > 0: becomes the child's stdout; else /dev/null unless pipe_stdout */
+    gboolean pipe_stdout;
+    gboolean pipe_stdin;
+    int death_signal;   /* sent to the child if this program dies; 0: SIGTERM */
+    int stop_signal;    /* sent by subprocess_free and on interrupt; 0: SIGTERM */
+};
+
+/* Starts argv[0] (searched in PATH unless it has a slash). NULL on failure (OT_PREREQUISITE). */
+struct subprocess *subprocess_start(const char *const *argv, const struct subprocess_options *options, GError **error);
+
+/* The reading end of the child's stdout / writing end of its stdin (with pipe_*), -1 if closed or none. */
+int subprocess_stdout(struct subprocess *p);
+int subprocess_stdin(struct subprocess *p);
+
+/* Closes our end of the child's stdin; TRUE if that succeeded. */
+gboolean subprocess_close_stdin(struct subprocess *p, GError **error);
+
+/* Waits for the end. FALSE unless the child exited with 0: OT_FAILED with the program's name, how it ended and the
+ * last lines of its stderr. Call once. */
+gboolean subprocess_wait(struct subprocess *p, GError **error);
+
+/* TRUE if the child has ended by now (it is still to be waited for). */
+gboolean subprocess_has_ended(struct subprocess *p);
+
+/* All that the child has said on stderr so far (at most its last 16 KiB); valid UTF-8; the caller frees it. */
+char *subprocess_stderr(struct subprocess *p);
+
+/* Stops the child if it still runs (stop_signal, after 10 s SIGKILL), waits for it, frees. NULL is fine. */
+void subprocess_free(struct subprocess *p);
+typedef struct subprocess subprocess;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(subprocess, subprocess_free)
+
+/* Starts, collects stdout (at most max_bytes, more is an error), waits. ret_stdout may be NULL. */
+gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                        GString **ret_stdout, GError **error);

@@ -1,0 +1,78 @@
+/* Sizes, durations and times as text. */
+#include "base/text.h"
+
+#include <string.h>
+
+char *text_size(guint64 bytes, const char *suffix)
+{
+    static const char units[] = "KMGTPE";
+    if (bytes < 1024)
+        return g_strdup_printf("%" G_GUINT64_FORMAT "%s", bytes, suffix);
+    double value = (double)bytes / 1024;
+    gsize unit = 0;
+    for (; value >= 1023.5 && unit + 1 < strlen(units); unit++)
+        value /= 1024;
+    gboolean whole = value >= 9.95 || value - (double)(guint64)value < 0.05;
+    return g_strdup_printf(whole ? "%.0f%c%s" : "%.1f%c%s", value, units[unit], suffix);
+}
+
+char *text_size_pretty(guint64 bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
+    guint64 value = bytes;
+    gsize unit = 0;
+    for (; value >= 10240 && unit + 1 < G_N_ELEMENTS(units); unit++)
+        value = (value + 512) / 1024;
+    return g_strdup_printf("%" G_GUINT64_FORMAT " %s", value, units[unit]);
+}
+
+char *text_duration(gint64 seconds)
+{
+    if (seconds < 60)
+        return g_strdup_printf("%d s", (int)seconds);
+    if (seconds < 3600)
+        return g_strdup_printf("%d min %d s", (int)(seconds / 60), (int)(seconds % 60));
+    if (seconds < 86400)
+        return g_strdup_printf("%d h %d min", (int)(seconds / 3600), (int)(seconds / 60 % 60));
+    return g_strdup_printf("%" G_GINT64_FORMAT " d %d h", seconds / 86400, (int)(seconds / 3600 % 24));
+}
+
+static char *format_local(gint64 unix_seconds, const char *format)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(unix_seconds);
+    return g_date_time_format(time, format);
+}
+
+char *text_timestamp(gint64 unix_seconds)
+{
+    return format_local(unix_seconds, "%Y%m%d_%H%M%S");
+}
+
+char *text_iso_time(gint64 unix_seconds)
+{
+    return format_local(unix_seconds, "%Y-%m-%dT%H:%M:%S%:z");
+}
+
+static int digits(const char *text, int count)
+{
+    int value = 0;
+    for (int i = 0; i < count; i++)
+        value = value * 10 + (text[i] - '0');
+    return value;
+}
+
+gboolean text_parse_timestamp(const char *text, gint64 *ret_unix_seconds)
+{
+    if (strlen(text) != 15 || text[8] != '_')
+        return FALSE;
+    for (int i = 0; i < 15; i++)
+        if (i != 8 && !g_ascii_isdigit(text[i]))
+            return FALSE;
+    g_autoptr(GDateTime) time =
+        g_date_time_new_local(digits(text, 4), digits(text + 4, 2), digits(text + 6, 2), digits(text + 9, 2),
+                              digits(text + 11, 2), digits(text + 13, 2));
+    if (!time)
+        return FALSE;
+    *ret_unix_seconds = g_date_time_to_unix(time);
+    return TRUE;
+}

@@ -1,0 +1,247 @@
+/* A folder of backups. */
+#include "catalog/catalog.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "catalog/names.h"
+
+static void entry_free(gpointer data)
+{
+    struct catalog_entry *e = data;
+    g_free(e->id);
+    g_free(e->name);
+    g_free(e->timestamp);
+    g_free(e->path);
+    meta_free(e->meta);
+    g_clear_error(&e->meta_error);
+    g_free(e);
+}
+
+static char *sidecar(const char *folder, const char *id, const char *ending)
+{
+    return g_strdup_printf("%s/%s%s", folder, id, ending);
+}
+
+struct meta *catalog_meta_of(const char *path, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *file = g_path_get_basename(path);
+    if (!g_str_has_suffix(file, NAMES_DUMP))
+        return NULL;
+    file[strlen(file) - strlen(NAMES_DUMP)] = '\0';
+    g_autofree char *meta_path = sidecar(folder, file, NAMES_META);
+    g_autoptr(GError) problem = NULL;
+    struct meta *m = meta_load(meta_path, &problem);
+    if (!m && !g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return m;
+}
+
+static struct catalog_entry *entry_of(const char *folder, const char *file, const char *name)
+{
+    g_autofree char *id = names_id_of_file(file, NAMES_DUMP);
+    g_autofree char *found = NULL, *timestamp = NULL;
+    struct stat st;
+    if (!id || !names_split_id(id, &found, &timestamp) || (name && !g_str_equal(found, name)))
+        return NULL;
+    g_autofree char *path = g_build_filename(folder, file, NULL);
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    struct catalog_entry *e = g_new0(struct catalog_entry, 1);
+    e->meta = catalog_meta_of(path, &e->meta_error);
+    text_parse_timestamp(timestamp, &e->taken_at);
+    e->id = g_steal_pointer(&id);
+    e->name = g_steal_pointer(&found);
+    e->timestamp = g_steal_pointer(&timestamp);
+    e->path = g_steal_pointer(&path);
+    e->size_bytes = (guint64)st.st_size;
+    return e;
+}
+
+static gint newer_first(gconstpointer a, gconstpointer b)
+{
+    const struct catalog_entry *x = *(struct catalog_entry *const *)a, *y = *(struct catalog_entry *const *)b;
+    int order = strcmp(y->timestamp, x->timestamp);
+    return order ? order : strcmp(x->id, y->id);
+}
+
+static GDir *open_folder(const char *folder, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    GDir *dir = g_dir_open(folder, 0, &problem);
+    if (!dir && !g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        ot_fail(error, OT_IO, "cannot read the folder %s: %s", folder, problem->message);
+    return dir;
+}
+
+GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(GDir) dir = open_folder(folder, &problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    GPtrArray *list = g_ptr_array_new_with_free_func(entry_free);
+    for (const char *file; dir && (file = g_dir_read_name(dir));) {
+        struct catalog_entry *e = entry_of(folder, file, name);
+        if (e)
+            g_ptr_array_add(list, e);
+    }
+    g_ptr_array_sort(list, newer_first);
+    return list;
+}
+
+/* ---- what a person wrote ---- */
+
+static char *resolve_latest(const char *folder, const char *database, GError **error)
+{
+    g_autofree char *name = names_encode(database);
+    g_autoptr(GPtrArray) list = catalog_list(folder, name, error);
+    if (!list)
+        return NULL;
+    if (list->len == 0) {
+        ot_fail(error, OT_NOT_FOUND, "there is no backup of database %s in %s", database, folder);
+        return NULL;
+    }
+    return g_strdup(((struct catalog_entry *)list->pdata[0])->path);
+}
+
+static char *first_existing(const char *folder, const char *database, const char *what)
+{
+    g_autofree char *id = names_id(database, what);
+    char *candidates[] = {
+        g_strdup(what),
+        g_build_filename(folder, what, NULL),
+        sidecar(folder, what, NAMES_DUMP),
+        sidecar(folder, id, NAMES_DUMP),
+    };
+    char *found = NULL;
+    /* Without a slash, "what" is a name in the folder first; the working folder comes after it. */
+    static const gsize order[2][4] = {{1, 2, 3, 0}, {0, 0, 0, 0}};
+    const gsize *tries = order[strchr(what, '/') != NULL];
+    for (gsize i = 0; i < 4 && !found; i++)
+        if (g_file_test(candidates[tries[i]], G_FILE_TEST_IS_REGULAR))
+            found = g_strdup(candidates[tries[i]]);
+    for (gsize i = 0; i < G_N_ELEMENTS(candidates); i++)
+        g_free(candidates[i]);
+    return found;
+}
+
+char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error)
+{
+    g_autofree char *path = g_str_equal(what, "latest") ? resolve_latest(folder, database, error)
+                                                        : first_existing(folder, database, what);
+    if (!path) {
+        if (!g_str_equal(what, "latest"))
+            ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
+        return NULL;
+    }
+    char *resolved = realpath(path, NULL);
+    if (!resolved)
+        ot_fail_errno(error, OT_NOT_FOUND, "cannot open %s", path);
+    char *result = g_strdup(resolved);
+    free(resolved);
+    return result;
+}
+
+/* ---- changes ---- */
+
+/* A hidden temporary name of this database: .NAME_TIMESTAMP.<ending>.partial, or that of the link. */
+static gboolean is_our_partial(const char *file, const char *name)
+{
+    static const char *const endings[] = {NAMES_DUMP, NAMES_META, NAMES_GLOBALS};
+    if (file[0] != '.' || !g_str_has_suffix(file, ".partial"))
+        return FALSE;
+    g_autofree char *inner = g_strndup(file + 1, strlen(file) - 1 - strlen(".partial"));
+    g_autofree char *link = g_strdup_printf("%s_latest" NAMES_DUMP, name);
+    if (g_str_equal(inner, link))
+        return TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(endings); i++) {
+        g_autofree char *id = names_id_of_file(inner, endings[i]);
+        g_autofree char *found = NULL, *timestamp = NULL;
+        if (id && names_split_id(id, &found, &timestamp) && g_str_equal(found, name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean is_orphan(const char *folder, const char *file, const char *name)
+{
+    static const char *const endings[] = {NAMES_META, NAMES_GLOBALS};
+    for (gsize i = 0; i < G_N_ELEMENTS(endings); i++) {
+        g_autofree char *id = names_id_of_file(file, endings[i]);
+        g_autofree char *found = NULL, *timestamp = NULL;
+        if (!id || !names_split_id(id, &found, &timestamp) || !g_str_equal(found, name))
+            continue;
+        g_autofree char *dump = sidecar(folder, id, NAMES_DUMP);
+        return !g_file_test(dump, G_FILE_TEST_EXISTS);
+    }
+    return FALSE;
+}
+
+gboolean catalog_clean(const char *folder, const char *name, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(GDir) dir = open_folder(folder, &problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    for (const char *file; dir && (file = g_dir_read_name(dir));) {
+        if (!is_our_partial(file, name) && !is_orphan(folder, file, name))
+            continue;
+        g_autofree char *path = g_build_filename(folder, file, NULL);
+        if (!files_remove(path, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean catalog_set_latest(const char *folder, const char *name, const char *id, GError **error)
+{
+    g_autofree char *link = g_strdup_printf("%s_latest" NAMES_DUMP, name);
+    g_autofree char *target = g_strconcat(id, NAMES_DUMP, NULL);
+    return files_set_link(folder, link, target, error);
+}
+
+static gboolean delete_backup(const char *folder, const struct catalog_entry *e, GError **error)
+{
+    g_autofree char *globals = sidecar(folder, e->id, NAMES_GLOBALS);
+    g_autofree char *meta_path = sidecar(folder, e->id, NAMES_META);
+    g_autofree char *log = e->meta && e->meta->log && !strchr(e->meta->log, '/')
+                               ? g_build_filename(folder, e->meta->log, NULL)
+                               : NULL;
+    return files_remove(e->path, error) && files_remove(globals, error) && (!log || files_remove(log, error)) &&
+           files_remove(meta_path, error);
+}
+
+gboolean catalog_prune(const char *folder, const char *name, const struct prune_policy *policy, GPtrArray *deleted,
+                       GError **error)
+{
+    g_autoptr(GPtrArray) list = catalog_list(folder, name, error);
+    if (!list)
+        return FALSE;
+    int good_seen = 0;
+    gboolean proven_seen = FALSE;
+    for (guint i = 0; i < list->len; i++) {
+        const struct catalog_entry *e = list->pdata[i];
+        enum meta_state state = e->meta ? e->meta->state : META_UNVERIFIED;
+        gboolean newest_proven = state == META_PROVEN && !proven_seen;
+        gboolean expired = e->taken_at < policy->now - (gint64)policy->retention_days * 86400;
+        /* Foreign files without our metadata are not ours to delete. */
+        if (e->meta && expired && good_seen >= policy->keep_min && !newest_proven) {
+            if (!delete_backup(folder, e, error))
+                return FALSE;
+            g_ptr_array_add(deleted, g_strdup(e->id));
+        }
+        good_seen += state >= META_VERIFIED;
+        proven_seen = proven_seen || state == META_PROVEN;
+    }
+    return TRUE;
+}

@@ -1,0 +1,42 @@
+/* The set of backups in a folder: finding, naming and listing them. */
+#pragma once
+
+#include "catalog/meta.h"
+
+struct catalog_entry {
+    char *id, *name, *timestamp; /* name: the database's, as in file names */
+    char *path;                  /* of the .sql.gz */
+    gint64 taken_at;             /* from the timestamp: seconds since 1970 */
+    guint64 size_bytes;
+    struct meta *meta;     /* NULL if there is none that can be read */
+    GError *meta_error;    /* why; NULL if there simply is no metadata file */
+};
+
+/* Every backup in the folder, newest first; of that database only, if name (encoded) is given. struct catalog_entry *.
+ * Files of other names are not looked at. A folder that does not exist holds none. */
+GPtrArray *catalog_list(const char *folder, const char *name, GError **error);
+
+/* What a person may write for a backup: a path, a file name in the folder, an id, a timestamp, or "latest" (the newest
+ * of that database). Gives the path of an existing file with links resolved, or OT_NOT_FOUND. */
+char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error);
+
+/* The metadata beside a backup file: NULL without error if there is none. */
+struct meta *catalog_meta_of(const char *path, GError **error);
+
+/* Removes what earlier runs of this database left unfinished: partial files, and sidecars whose backup never came to
+ * be. The caller holds the database's lock. */
+gboolean catalog_clean(const char *folder, const char *name, GError **error);
+
+/* Makes NAME_latest.sql.gz point to the backup. */
+gboolean catalog_set_latest(const char *folder, const char *name, const char *id, GError **error);
+
+struct prune_policy {
+    int retention_days;
+    int keep_min;       /* at least so many of the newest good backups stay, however old */
+    gint64 now;
+};
+
+/* Deletes backups of that database that are older than the policy wants. Only backups newer ones of which are good
+ * (verified or proven) go; the newest proven one always stays. Sidecars go last. deleted: ids are added (char *). */
+gboolean catalog_prune(const char *folder, const char *name, const struct prune_policy *policy, GPtrArray *deleted,
+                       GError **error);

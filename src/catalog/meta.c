@@ -1,0 +1,204 @@
+/* The metadata file: a table of fields, read by one loop to write and one to read. */
+#include "catalog/meta.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "catalog/names.h"
+
+#define MAX_META_BYTES (256u << 20)
+
+enum field_type { TEXT, INT, UINT, INT64, UINT64, UINT64_TEXT, STATE, JSON };
+
+static const struct field {
+    const char *key;
+    enum field_type type;
+    size_t offset;
+    gboolean optional;
+} fields[] = {
+    /* the guide's */
+    {"timestamp", TEXT, offsetof(struct meta, timestamp), FALSE},
+    {"date", TEXT, offsetof(struct meta, date), FALSE},
+    {"database", TEXT, offsetof(struct meta, database), FALSE},
+    {"host", TEXT, offsetof(struct meta, host), FALSE},
+    {"port", INT, offsetof(struct meta, port), FALSE},
+    {"backup_file", TEXT, offsetof(struct meta, backup_file), FALSE},
+    {"backup_size", UINT64_TEXT, offsetof(struct meta, size_bytes), FALSE},
+    {"database_size", TEXT, offsetof(struct meta, database_size), FALSE},
+    {"table_count", UINT, offsetof(struct meta, table_count), FALSE},
+    /* "compression": "gzip" comes here */
+    {"postgresql_version", TEXT, offsetof(struct meta, postgresql_version), FALSE},
+    {"backup_script_version", TEXT, offsetof(struct meta, tool_version), FALSE},
+    {"retention_days", INT, offsetof(struct meta, retention_days), FALSE},
+    /* ours: they may be missing in the metadata of others */
+    {"id", TEXT, offsetof(struct meta, id), TRUE},
+    {"type", TEXT, offsetof(struct meta, type), TRUE},
+    {"tag", TEXT, offsetof(struct meta, tag), TRUE},
+    {"format_version", INT, offsetof(struct meta, format), TRUE},
+    {"sha256", TEXT, offsetof(struct meta, sha256), TRUE},
+    {"duration_seconds", INT64, offsetof(struct meta, duration_s), TRUE},
+    {"snapshot_time", TEXT, offsetof(struct meta, snapshot_time), TRUE},
+    {"compress_level", TEXT, offsetof(struct meta, level), TRUE},
+    {"uncompressed_size", UINT64, offsetof(struct meta, plain_bytes), TRUE},
+    {"rows", UINT64, offsetof(struct meta, rows), TRUE},
+    {"log", TEXT, offsetof(struct meta, log), TRUE},
+    {"state", STATE, offsetof(struct meta, state), TRUE},
+    {"verified_at", TEXT, offsetof(struct meta, verified_at), TRUE},
+    {"proven_at", TEXT, offsetof(struct meta, proven_at), TRUE},
+    {"facts", JSON, offsetof(struct meta, facts), TRUE},
+    {"tables", JSON, offsetof(struct meta, tables), TRUE},
+};
+
+static const char *const state_names[] = {"failed", "unverified", "verified", "proven"};
+
+const char *meta_state_name(enum meta_state state)
+{
+    return state_names[state];
+}
+
+void meta_free(struct meta *m)
+{
+    if (!m)
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+        void *at = (char *)m + fields[i].offset;
+        if (fields[i].type == TEXT)
+            g_free(*(char **)at);
+        else if (fields[i].type == JSON)
+            json_decref(*(json_t **)at);
+    }
+    g_free(m);
+}
+
+json_t *meta_tables(const struct archive_contents *c)
+{
+    json_t *tables = json_array();
+    for (guint i = 0; i < c->tables->len; i++) {
+        const struct archive_table *t = c->tables->pdata[i];
+        g_autofree char *sum = fingerprint_text(&t->proof);
+        g_autofree char *schema = g_utf8_make_valid(t->def->schema, -1);
+        g_autofree char *name = g_utf8_make_valid(t->def->name, -1);
+        json_array_append_new(tables, json_pack("{ss ss sI ss}", "schema", schema, "name", name, "rows",
+                                                (json_int_t)t->proof.rows, "fingerprint", sum));
+    }
+    return tables;
+}
+
+static json_t *field_to_json(const struct field *f, const struct meta *m)
+{
+    const void *at = (const char *)m + f->offset;
+    switch (f->type) {
+    case TEXT:
+        return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
+    case INT:
+        return json_integer(*(const int *)at);
+    case UINT:
+        return json_integer(*(const guint *)at);
+    case INT64:
+        return json_integer(*(const gint64 *)at);
+    case UINT64:
+        return json_integer((json_int_t) * (const guint64 *)at);
+    case UINT64_TEXT: {
+        g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, *(const guint64 *)at);
+        return json_string(text);
+    }
+    case STATE:
+        return json_string(state_names[*(const enum meta_state *)at]);
+    case JSON:
+        return *(json_t *const *)at ? json_incref(*(json_t *const *)at) : json_null();
+    }
+    return json_null();
+}
+
+gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error)
+{
+    json_t *object = json_object();
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+        json_object_set_new(object, fields[i].key, field_to_json(&fields[i], m));
+        if (g_str_equal(fields[i].key, "table_count"))
+            json_object_set_new(object, "compression", json_string("gzip"));
+    }
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_decref(object);
+    if (!text)
+        return ot_fail(error, OT_FAILED, "cannot write the metadata of %s as JSON", m->id);
+    g_autofree char *name = g_strconcat(m->id, NAMES_META, NULL);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    free(text);
+    return files_write(folder, name, line, strlen(line), replace, error);
+}
+
+static gboolean state_from_json(const json_t *value, enum meta_state *ret_state)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(state_names); i++)
+        if (g_strcmp0(json_string_value(value), state_names[i]) == 0) {
+            *ret_state = (enum meta_state)i;
+            return TRUE;
+        }
+    return FALSE;
+}
+
+static gboolean field_from_json(const struct field *f, const json_t *value, struct meta *m)
+{
+    void *at = (char *)m + f->offset;
+    gboolean number = json_is_integer(value) && json_integer_value(value) >= 0;
+    switch (f->type) {
+    case TEXT:
+        *(char **)at = g_strdup(json_string_value(value));
+        return json_is_string(value);
+    case INT:
+    case UINT:
+        *(int *)at = number && json_integer_value(value) <= G_MAXINT ? (int)json_integer_value(value) : 0;
+        return number && json_integer_value(value) <= G_MAXINT;
+    case INT64:
+    case UINT64:
+        *(gint64 *)at = number ? json_integer_value(value) : 0;
+        return number;
+    case UINT64_TEXT:
+        return json_is_string(value) &&
+               g_ascii_string_to_unsigned(json_string_value(value), 10, 0, G_MAXINT64, (guint64 *)at, NULL);
+    case STATE:
+        return state_from_json(value, (enum meta_state *)at);
+    case JSON:
+        *(json_t **)at = json_incref((json_t *)value);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean fill(struct meta *m, const json_t *object, const char *path, GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+        const json_t *value = json_object_get(object, fields[i].key);
+        if (fields[i].optional && (!value || json_is_null(value)))
+            continue;
+        if (!value || !field_from_json(&fields[i], value, m))
+            return ot_fail(error, OT_CORRUPT, "%s lacks a valid \"%s\"", path, fields[i].key);
+    }
+    return TRUE;
+}
+
+struct meta *meta_load(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length = 0;
+    if (!files_read(path, MAX_META_BYTES, &text, &length, error))
+        return NULL;
+    json_error_t problem;
+    json_t *object = json_loadb(text, length, 0, &problem);
+    if (!json_is_object(object)) {
+        ot_fail(error, OT_CORRUPT, "%s is not valid JSON (line %d: %s)", path, problem.line, problem.text);
+        json_decref(object);
+        return NULL;
+    }
+    g_autoptr(meta) m = g_new0(struct meta, 1);
+    m->state = META_UNVERIFIED;
+    gboolean ok = fill(m, object, path, error);
+    json_decref(object);
+    if (ok && !m->id)
+        m->id = names_id_of_file(m->backup_file, NAMES_DUMP);
+    if (ok && !m->id)
+        ok = ot_fail(error, OT_CORRUPT, "%s names a backup file that is none: %s", path, m->backup_file);
+    return ok ? g_steal_pointer(&m) : NULL;
+}

@@ -1,0 +1,48 @@
+/*
+ * The metadata file beside a backup: NAME_TIMESTAMP.meta.json. First the guide's fields with the guide's types, then
+ * ours. It is a copy of what the backup file says of itself, plus what was found out later (its state).
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "archive/contents.h"
+
+/* What is known of a backup's goodness. The order is that of trust. */
+enum meta_state {
+    META_FAILED,     /* a check found it damaged or different */
+    META_UNVERIFIED, /* not looked at */
+    META_VERIFIED,   /* every byte read back and held against the file's own proof */
+    META_PROVEN,     /* restored into a scratch database and compared, row by row, with the proof */
+};
+
+struct meta {
+    char *id, *timestamp, *date, *database, *host, *backup_file, *database_size, *postgresql_version, *tool_version;
+    int port, retention_days;
+    guint table_count;
+    guint64 size_bytes, plain_bytes, rows;
+    /* ours */
+    char *type, *tag, *sha256, *snapshot_time, *level, *log;
+    int format;
+    gint64 duration_s;
+    enum meta_state state;
+    char *verified_at, *proven_at; /* ISO 8601 or NULL */
+    json_t *tables;                /* array of {schema, name, rows, fingerprint} */
+    json_t *facts;                 /* see docs/FORMAT.md */
+};
+typedef struct meta meta;
+
+void meta_free(struct meta *m);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(meta, meta_free)
+
+/* "proven", "verified", "unverified", "failed". */
+const char *meta_state_name(enum meta_state state);
+
+/* The tables of contents as they stand in the metadata. New reference. */
+json_t *meta_tables(const struct archive_contents *c);
+
+/* Writes FOLDER/ID.meta.json in one step. */
+gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error);
+
+/* Reads it. NULL: OT_NOT_FOUND, or OT_CORRUPT if it is not complete. */
+struct meta *meta_load(const char *path, GError **error);

@@ -1,0 +1,43 @@
+/* opstower backup */
+#include "engine/backup.h"
+
+#include "cmd/command.h"
+#include "cmd/requests.h"
+
+static json_t *result_json(const struct backup_result *r)
+{
+    return json_pack("{ss ss ss sI sI sI sI sI}", "id", r->id, "file", r->path, "database", r->database, "backup_size",
+                     (json_int_t)r->size_bytes, "uncompressed_size", (json_int_t)r->plain_bytes, "table_count",
+                     (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds",
+                     (json_int_t)r->duration_s);
+}
+
+static gboolean run(struct console *c, char **words, GError **error)
+{
+    (void)words;
+    const struct settings *s = &c->settings;
+    if (s->s3_bucket && !s->local_only)
+        return ot_fail(error, OT_USAGE,
+                       "BACKUP_S3_BUCKET is set, but this version cannot upload to S3 yet: run with --local-only, and "
+                       "copy the files by other means");
+    struct backup_request request = request_backup(c);
+    struct backup_result result = {0};
+    if (!backup_run(&request, &c->report, &result, error))
+        return FALSE;
+    gboolean ok = !s->json || console_print_json(result_json(&result), error);
+    backup_result_clear(&result);
+    return ok;
+}
+
+const struct command cmd_backup = {
+    .name = "backup",
+    .mask = CMD_BACKUP,
+    .usage = "[--local-only] [--type TYPE] [--tag NAME] [OPTION]...",
+    .summary = "Take a backup, read it back, and publish it with its proof.",
+    .details = "Writes NAME_YYYYMMDD_HHMMSS.sql.gz with its metadata, roles and log to BACKUP_DIR. The file is a\n"
+               "standard plain-text dump: `gunzip -c FILE | psql -d NEWDB` restores it without this program.\n"
+               "Nothing has its final name before it is complete, on disk, read back and held against its proof.",
+    .min_words = 0,
+    .max_words = 0,
+    .run = run,
+};

@@ -1,0 +1,20 @@
+/* A subcommand: one file, one table entry. */
+#pragma once
+
+#include "cmd/console.h"
+
+struct command {
+    const char *name;
+    unsigned mask;       /* its CMD_ bit in the option table */
+    const char *usage;   /* what follows "opstower NAME" */
+    const char *summary; /* one line */
+    const char *details; /* paragraphs for --help */
+    int min_words, max_words; /* words that are not options */
+    /* Runs it. FALSE with *error set makes the exit code. */
+    gboolean (*run)(struct console *c, char **words, GError **error);
+};
+
+extern const struct command cmd_backup;
+extern const struct command cmd_verify;
+extern const struct command cmd_restore;
+extern const struct command cmd_list;

@@ -1,0 +1,33 @@
+/* The terminal side of a command: lines to stdout, a progress line, errors to stderr, secrets removed. */
+#pragma once
+
+#include <jansson.h>
+
+#include "config/options.h"
+#include "engine/report.h"
+#include "pg/session.h"
+
+struct console {
+    struct settings settings;
+    struct pg_target target; /* from the settings */
+    struct report report;
+    GThread *ticker; /* draws the progress line on a terminal */
+    gint ticker_stop;
+    GMutex mutex;
+    gint64 phase_started_us;
+    const char *phase_shown;
+    gboolean line_drawn;
+};
+
+/* Fills target and report from the settings (already loaded) and starts the progress line if stdout is a terminal. */
+void console_start(struct console *c);
+
+/* Stops the progress line. */
+void console_stop(struct console *c);
+
+/* Reports the error (stderr, log), closes the log. error may be NULL. The exit code. */
+int console_finish(struct console *c, GError *error);
+void console_clear(struct console *c);
+
+/* One JSON document on stdout; takes the reference. */
+gboolean console_print_json(json_t *value, GError **error);

@@ -1,0 +1,34 @@
+/*
+ * Reader of .env files. It knows the notation only: which names mean something is the option table's business,
+ * and the process's environment is not touched.
+ *
+ * A line is `KEY=VALUE`, optionally after `export `, with blanks allowed around both. KEY is [A-Za-z_][A-Za-z0-9_.-]*.
+ * VALUE is one of
+ *   bare        up to the end of the line or a # after a blank; blanks at both ends are dropped
+ *   'single'    literal, may span lines
+ *   "double"    \n \r \t \\ \" \$ are escapes, any other backslash stays; may span lines
+ * After a closing quote only blanks and a comment may follow. Empty lines and lines that begin with # are skipped.
+ * A byte order mark is skipped; CRLF and CR count as LF, in quotes too. There is NO interpolation: ${VAR} stays as it
+ * is written, because a password may well hold a dollar sign.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#define DOTENV_MAX_BYTES (1024 * 1024)
+
+struct dotenv_entry {
+    char *key;
+    char *value; /* never NULL */
+    guint line;  /* from 1: where KEY stands */
+};
+
+/* The entries of TEXT (LENGTH bytes), as struct dotenv_entry *, in the order of first appearance, each key once: the
+ * last VALUE and its line win. NAME is the file's name for messages. Errors: OT_USAGE with "NAME:LINE: ..." and never
+ * the line's text, which may be a secret; also for NUL bytes and for more than DOTENV_MAX_BYTES. */
+GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError **error);
+
+/* dotenv_parse of the file PATH, which may be a pipe. *RET_MODE becomes its st_mode. Errors as above, and
+ * OT_NOT_FOUND (no such file, or it is a folder), OT_IO (cannot be read). */
+GPtrArray *dotenv_load(const char *path, mode_t *ret_mode, GError **error);

@@ -1,0 +1,64 @@
+/*
+ * The option table seen from inside config/: rows and what is done with a single one.
+ * Nothing outside this floor includes it; options.h is the door.
+ */
+#pragma once
+
+#include "config/options.h"
+
+#define CMD_ALL (CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST)
+
+enum option_type {
+    OPTION_TEXT,   /* char * */
+    OPTION_URL,    /* char *; a connection URL or conninfo string, of which only the password is secret */
+    OPTION_NUMBER, /* int between min and max; one of the choices, if there are any, is stored as 0 */
+    OPTION_CHOICE, /* char *; one of the choices */
+    OPTION_LIST,   /* char **; has a flag (one entry each) or a variable (comma separated), never both */
+    OPTION_ON,     /* gboolean; flag only, takes no value, makes it TRUE */
+    OPTION_OFF,    /* gboolean; flag only, takes no value, makes it FALSE; TRUE by default */
+};
+
+struct option_row {
+    const char *flag; /* without dashes; NULL = variable only */
+    const char *env;  /* NULL = flag only */
+    enum option_type type;
+    unsigned commands;    /* for a row without a flag: whose help names it; its value is read for all */
+    gsize offset;         /* in struct settings */
+    const char *standard; /* default, as a user would write it; NULL = NULL or 0 */
+    int min, max;
+    const char *const *choices; /* NULL at the end */
+    const char *arg;            /* the value's name in help; NULL = takes none */
+    gboolean secret;
+    const char *help; /* never NULL, but in the row after the last */
+};
+
+/* Ends with a row whose help is NULL. */
+extern const struct option_row option_rows[];
+
+/* The row of a flag (without dashes) or a variable; NULL if there is none. */
+const struct option_row *option_by_flag(const char *flag);
+const struct option_row *option_by_env(const char *env);
+
+/* The row whose name is most like a mistyped one, NULL if none is near. COMMANDS limits which flags are looked at. */
+const struct option_row *option_nearest_flag(const char *flag, unsigned commands);
+const struct option_row *option_nearest_env(const char *env);
+
+/* The words of COMMANDS, as "opstower verify or opstower restore". g_free. */
+char *option_commands_text(unsigned commands);
+
+/* Stores TEXT, which was given under the name WHERE (for messages), in S. TEXT is NULL for OPTION_ON and _OFF.
+ * A list from a variable is replaced; use option_append for flags. Error: OT_USAGE. */
+gboolean option_set(const struct option_row *row, struct settings *s, const char *text, const char *where,
+                    GError **error);
+
+/* Adds one entry to an OPTION_LIST. */
+void option_append(const struct option_row *row, struct settings *s, const char *entry);
+
+/* Fills S, which is all zero, with every row's default. */
+void option_defaults(struct settings *s);
+
+/* Adds to SECRETS (char *) every spelling of what is secret in TEXT, a value of ROW; nothing if nothing is. */
+void option_secrets(const struct option_row *row, const char *text, GPtrArray *secrets);
+
+/* The names of ROW's choices, as "a, b, c". g_free. */
+char *option_choices_text(const struct option_row *row);

@@ -1,0 +1,46 @@
+/*
+ * Options and variables: one table says their names, limits, defaults and help; all here is read from it.
+ * It does not know --help, --version or the command words, and it prints nothing.
+ */
+#pragma once
+
+#include "config/settings.h"
+
+/* The commands an option is for; rows of the table carry a mask of these. */
+enum {
+    CMD_BACKUP = 1 << 0,
+    CMD_VERIFY = 1 << 1,
+    CMD_RESTORE = 1 << 2,
+    CMD_LIST = 1 << 3,
+};
+
+/*
+ * Fills S (its former content is not freed) for COMMAND, one of CMD_*. Sources, strongest first: ARGV (ARGC words
+ * after the command word), ENVIRON_LIKE ("NAME=VALUE" strings, NULL at the end), the .env file, defaults.
+ *
+ * - .env file: --env-file, else OPSTOWER_ENV_FILE (the one named must exist), else ./.env, else
+ *   /etc/opstower/backup.env. It is only read: the process's environment is not changed.
+ * - An empty variable counts as not there, so the next weaker source decides. An empty flag value is an error:
+ *   `--target-db "$UNSET"` must not become a restore over production.
+ * - A list takes one entry per flag, or comma-separated entries in a variable (commas in double quotes do not split).
+ * - BACKUP_* variables that are not in the table are errors, other unknown variables are not ours.
+ *
+ * *RET_POSITIONAL becomes the words that are not options (never NULL; g_strfreev). Texts for the user are added to
+ * WARNINGS (char *, which the array must free with g_free); it may be NULL.
+ * Errors: OT_USAGE; OT_IO where a file cannot be read. They never hold a secret. On error S is empty and
+ * *RET_POSITIONAL untouched.
+ */
+gboolean settings_load(struct settings *s, unsigned command, int argc, char **argv, char **environ_like,
+                       char ***ret_positional, GPtrArray *warnings, GError **error);
+
+/* The option and variable sections of COMMAND's --help: aligned lines of at most 100 columns. g_free. */
+char *options_help(unsigned command);
+
+/*
+ * A copy of TEXT with "***" in place of every secret that S holds: the password, and of URLs the password in them, as
+ * written and percent-decoded. Secrets under 4 bytes are replaced only where they stand as whole words. g_free.
+ */
+char *options_redact(const struct settings *s, const char *text);
+
+/* The word of the NULL-terminated list that a mistyped one was most likely meant to be; NULL if none is near. */
+const char *options_nearest_word(const char *wrong, const char *const *words);

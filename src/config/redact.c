@@ -1,0 +1,169 @@
+/*
+ * What is secret in a value, and how it is kept out of texts.
+ * It errs on the side of hiding: a URL that is not well formed is where its password ends up in an error message.
+ */
+#include "config/option_row.h"
+
+#include <string.h>
+
+#define SHORT_SECRET_BYTES 4 /* below this a secret is likely to be a part of common words */
+
+static void add_secret(GPtrArray *secrets, char *secret)
+{
+    if (*secret)
+        g_ptr_array_add(secrets, secret);
+    else
+        g_free(secret);
+}
+
+/* A piece of a URL, as written and decoded. */
+static void add_encoded(GPtrArray *secrets, const char *start, const char *end)
+{
+    add_secret(secrets, g_strndup(start, (gsize)(end - start)));
+    g_autoptr(GString) plain = g_string_new(NULL);
+    for (const char *p = start; p < end; p++) {
+        gboolean escape = *p == '%' && end - p > 2 && g_ascii_isxdigit(p[1]) && g_ascii_isxdigit(p[2]);
+        char c = *p;
+        if (escape) {
+            c = (char)(g_ascii_xdigit_value(p[1]) * 16 + g_ascii_xdigit_value(p[2]));
+            p += 2;
+        }
+        if (c)
+            g_string_append_c(plain, c);
+    }
+    if (plain->len != (gsize)(end - start))
+        add_secret(secrets, g_string_free(g_steal_pointer(&plain), FALSE));
+}
+
+/*
+ * The password of scheme://USER:PASSWORD@HOST. libpq ends it at the first @; people forget to encode @ : / ? and #, so
+ * all that may have been meant counts: up to the first @, and up to the last @ before what then must be path or query.
+ */
+static void add_userinfo(GPtrArray *secrets, const char *authority)
+{
+    const char *colon = strchr(authority, ':');
+    const char *first_at = strchr(authority, '@');
+    if (!colon || !first_at || colon > first_at)
+        return;
+    add_encoded(secrets, colon + 1, first_at);
+    const char *end = first_at + strcspn(first_at, "/?#");
+    const char *last_at = end;
+    while (*last_at != '@')
+        last_at--;
+    if (last_at != first_at)
+        add_encoded(secrets, colon + 1, last_at);
+}
+
+static const char *conninfo_value_end(const char *start, gboolean quoted)
+{
+    const char *p = start;
+    for (; *p && (quoted ? *p != '\'' : !g_ascii_isspace(*p)); p++)
+        if (*p == '\\' && p[1])
+            p++;
+    return p;
+}
+
+/* A value of "host=x password='it\'s'", as written and without its backslashes. */
+static void add_conninfo_value(GPtrArray *secrets, const char *start)
+{
+    gboolean quoted = *start == '\'';
+    start += quoted;
+    const char *end = conninfo_value_end(start, quoted);
+    add_secret(secrets, g_strndup(start, (gsize)(end - start)));
+    g_autoptr(GString) plain = g_string_new(NULL);
+    for (const char *p = start; p < end; p++) {
+        if (*p == '\\' && p + 1 < end)
+            p++;
+        g_string_append_c(plain, *p);
+    }
+    if (plain->len != (gsize)(end - start))
+        add_secret(secrets, g_string_free(g_steal_pointer(&plain), FALSE));
+}
+
+/* password=... and sslpassword=..., in the query of a URL or in a conninfo string. */
+static void add_named_values(GPtrArray *secrets, const char *text, gboolean is_url)
+{
+    static const char name[] = "password";
+    for (const char *p = strstr(text, name); p; p = strstr(p, name)) {
+        p += strlen(name);
+        const char *value = p + strspn(p, " \t\n");
+        if (*value != '=')
+            continue;
+        value++;
+        if (is_url)
+            add_encoded(secrets, value, value + strcspn(value, "&#"));
+        else
+            add_conninfo_value(secrets, value + strspn(value, " \t\n"));
+    }
+}
+
+void option_secrets(const struct option_row *row, const char *text, GPtrArray *secrets)
+{
+    if (!row->secret)
+        return;
+    if (row->type != OPTION_URL) {
+        add_secret(secrets, g_strdup(text));
+        return;
+    }
+    const char *scheme_end = strstr(text, "://");
+    if (scheme_end)
+        add_userinfo(secrets, scheme_end + strlen("://"));
+    add_named_values(secrets, text, scheme_end != NULL);
+}
+
+/* A secret may be the beginning of another: the longer one must be tried first. */
+static gint longer_first(gconstpointer a, gconstpointer b)
+{
+    gsize la = strlen(*(char *const *)a), lb = strlen(*(char *const *)b);
+    return (la < lb) - (la > lb);
+}
+
+static GPtrArray *settings_secrets(const struct settings *s)
+{
+    GPtrArray *secrets = g_ptr_array_new_with_free_func(g_free);
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        if (!row->secret)
+            continue;
+        const char *value = *(char *const *)((const char *)s + row->offset);
+        if (value)
+            option_secrets(row, value, secrets);
+    }
+    g_ptr_array_sort(secrets, longer_first);
+    return secrets;
+}
+
+/* Bytes over 127 are parts of letters for all we know. */
+static gboolean is_word_byte(char c)
+{
+    return g_ascii_isalnum(c) || c == '_' || (c & 0x80);
+}
+
+/* How many bytes of P, a place in TEXT, are a secret; 0 if none are. */
+static gsize secret_length_at(const char *text, const char *p, const GPtrArray *secrets)
+{
+    for (guint i = 0; i < secrets->len; i++) {
+        const char *secret = secrets->pdata[i];
+        gsize length = strlen(secret);
+        if (strncmp(p, secret, length) != 0)
+            continue;
+        gboolean whole_word = (p == text || !is_word_byte(p[-1])) && !is_word_byte(p[length]);
+        if (length >= SHORT_SECRET_BYTES || whole_word)
+            return length;
+    }
+    return 0;
+}
+
+char *options_redact(const struct settings *s, const char *text)
+{
+    g_autoptr(GPtrArray) secrets = settings_secrets(s);
+    g_autoptr(GString) out = g_string_new(NULL);
+    for (const char *p = text; *p;) {
+        gsize length = secret_length_at(text, p, secrets);
+        if (length)
+            g_string_append(out, "***");
+        else
+            g_string_append_c(out, *p);
+        p += length ? length : 1;
+    }
+    return g_string_free(g_steal_pointer(&out), FALSE);
+}

@@ -1,0 +1,65 @@
+/*
+ * Every value a run needs, after flags, environment, .env file and defaults were merged.
+ * Plain data: it does not read, check or print anything. `options.h` fills it.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* All strings and lists are owned by the struct; NULL = not set. An all-zero struct is a valid empty one. */
+struct settings {
+    /* The database. Passed on as they are; which of URL and parts wins is the business of pg/. */
+    char *database_url;
+    char *database_host;
+    int database_port; /* 0 = not set */
+    char *database_name;
+    char *database_user;
+    char *database_password;
+
+    /* Where backups lie, and how long. */
+    char *backup_dir;
+    int retention_days;
+    int keep_min;
+    char *s3_bucket;
+
+    /* How the work is done. */
+    int jobs;           /* 1 to 8; 0 = as many as there are cores, at most 8 */
+    int compress_level; /* 1 to 12; 0 = fast */
+    int lock_timeout_s; /* how long we wait for a table lock, and how long others may wait for ours */
+    int lock_attempts;
+    char *pg_bindir;        /* folder of pg_dump, initdb...; NULL = search */
+    char *tmp_dir;          /* for scratch clusters; NULL = $TMPDIR, else /tmp */
+    char **critical_tables; /* as written, double quotes kept; NULL = none */
+    char *env_file;         /* the .env file that was read; NULL = there was none */
+
+    /* Backup. */
+    gboolean local_only;
+    char *type; /* never NULL: hourly, pre-deployment, pre-maintenance, monthly, pre-restore or manual */
+    char *tag;
+    gboolean globals; /* TRUE unless --no-globals */
+
+    /* Verify. */
+    gboolean full_test;
+    char *test_url;
+
+    /* Restore. */
+    gboolean force;
+    gboolean pre_backup; /* TRUE unless --no-pre-backup */
+    gboolean drop_replaced;
+    gboolean in_place;
+    char *target_db;
+    char **tables; /* one per --table, as written; NULL = all */
+    gboolean put_back;
+    gboolean tablespaces; /* TRUE unless --no-tablespaces */
+    gboolean create_roles;
+
+    /* List. */
+    gboolean all;
+
+    /* What is said. */
+    gboolean json;
+    gboolean quiet;
+};
+
+/* Frees what SETTINGS owns and makes it all zero. May be called twice. */
+void settings_clear(struct settings *settings);

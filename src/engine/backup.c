@@ -1,0 +1,318 @@
+/* One backup from prerequisites to retention. */
+#include "engine/backup.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "archive/check.h"
+#include "base/interrupt.h"
+#include "base/lock.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "catalog/names.h"
+#include "engine/dump.h"
+#include "engine/slot.h"
+#include "pg/facts.h"
+#include "pg/tools.h"
+
+#define MIN_SPACE_BYTES (16ull << 20)
+#define OLDEST_SERVER 120000
+
+struct backup {
+    const struct backup_request *request;
+    struct report *report;
+    char *database, *name; /* name: as in file names */
+    char *timestamp, *id;
+    char *host;
+    int port, server_version;
+    gint64 started_us;
+    struct dump_result dump;
+};
+
+void backup_result_clear(struct backup_result *r)
+{
+    g_free(r->id);
+    g_free(r->path);
+    g_free(r->database);
+    memset(r, 0, sizeof *r);
+}
+
+static void backup_clear(struct backup *b)
+{
+    g_free(b->database);
+    g_free(b->name);
+    g_free(b->timestamp);
+    g_free(b->id);
+    g_free(b->host);
+    dump_result_clear(&b->dump);
+}
+
+/* ---- prerequisites ---- */
+
+/* From the last backup of this database and its growth since; the first time, from the database's size: text is
+ * about as large as tables without indexes, and packs to less than half. */
+static gboolean estimate(struct backup *b, guint64 database_bytes, guint64 *ret_bytes, GError **error)
+{
+    g_autoptr(GPtrArray) list = catalog_list(b->request->dir, b->name, error);
+    if (!list)
+        return FALSE;
+    *ret_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
+    if (list->len > 0) {
+        const struct catalog_entry *last = list->pdata[0];
+        *ret_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
+    }
+    return TRUE;
+}
+
+static gboolean check_space(struct backup *b, guint64 database_bytes, GError **error)
+{
+    guint64 required = 0, available = 0;
+    if (!estimate(b, database_bytes, &required, error) || !files_free_space(b->request->dir, &available, error))
+        return FALSE;
+    if (available >= required)
+        return TRUE;
+    g_autofree char *need = text_size(required, "B");
+    g_autofree char *have = text_size(available, "B");
+    return ot_fail(error, OT_SPACE, "Insufficient disk space. Required: %s, Available: %s", need, have);
+}
+
+static gboolean check_tools(struct backup *b, GError **error)
+{
+    static const char *const programs[] = {"pg_dump", "pg_restore", "pg_dumpall"};
+    if (b->server_version < OLDEST_SERVER)
+        return ot_fail(error, OT_PREREQUISITE, "the server is of version %d; version 12 is the oldest that is known",
+                       b->server_version / 10000);
+    for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
+        g_autofree char *path = tools_find_for(b->request->bindir, programs[i], b->server_version / 10000, error);
+        if (!path)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean check_server(struct backup *b, GError **error)
+{
+    g_autoptr(session) s = session_open(b->request->target, NULL, error);
+    gint64 bytes = 0;
+    if (!s || !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0,
+                                  NULL, &bytes))
+        return FALSE;
+    b->server_version = session_version(s);
+    const char *host = PQhost(session_pg(s)), *port = PQport(session_pg(s));
+    b->host = g_strdup(host && *host ? host : "localhost");
+    b->port = port && *port ? (int)g_ascii_strtoll(port, NULL, 10) : 5432;
+    return check_tools(b, error) && check_space(b, (guint64)bytes, error);
+}
+
+/* ---- dump ---- */
+
+/* Waits before another try, longer each time. */
+static gboolean pause_before(guint attempt, GError **error)
+{
+    guint seconds = MIN(30u, 1u << MIN(attempt, 5u));
+    for (guint waited = 0; waited < seconds * 10; waited++) {
+        if (!interrupt_check(error))
+            return FALSE;
+        g_usleep(100000);
+    }
+    return TRUE;
+}
+
+static struct file_sink *dump_once(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
+    g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
+    g_autoptr(file_sink) sink = file_sink_new(q->dir, file, error);
+    if (!sink || !dump_take(&request, q->globals, sink, b->report, &b->dump, error))
+        return NULL;
+    return g_steal_pointer(&sink);
+}
+
+static struct file_sink *dump_politely(struct backup *b, GError **error)
+{
+    for (guint attempt = 1;; attempt++) {
+        GError *problem = NULL;
+        struct file_sink *sink = dump_once(b, &problem);
+        if (sink)
+            return sink;
+        if (!g_error_matches(problem, OT_ERROR, OT_LOCK_TIMEOUT) || attempt >= b->request->lock_attempts) {
+            if (g_error_matches(problem, OT_ERROR, OT_LOCK_TIMEOUT))
+                g_prefix_error(&problem, "no backup after %u attempts: ", attempt);
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        report_warn(b->report, "%s; trying again (attempt %u of %u)", problem->message, attempt + 1,
+                    b->request->lock_attempts);
+        g_error_free(problem);
+        if (!pause_before(attempt, error))
+            return NULL;
+    }
+}
+
+/* ---- re-reading and publishing ---- */
+
+static void check_progress(guint64 done_bytes, void *data)
+{
+    struct report *r = data;
+    __atomic_store_n(&r->progress.done_bytes, (gint64)done_bytes, __ATOMIC_RELAXED);
+}
+
+static gboolean read_back(struct backup *b, const char *path, GError **error)
+{
+    g_autoptr(source) file = source_open_file(path, error);
+    if (!file)
+        return FALSE;
+    b->dump.size_bytes = file->size_bytes;
+    g_autoptr(archive_reader) reader = archive_reader_open(file, error);
+    if (!reader)
+        return FALSE;
+    file = NULL; /* the reader's now */
+    struct archive_check_options options = {
+        .jobs = b->request->jobs,
+        .expected_sha256 = b->dump.sha256,
+        .progress = check_progress,
+        .progress_data = b->report,
+    };
+    report_progress_start(b->report, "verifying", b->dump.size_bytes, 0);
+    gboolean ok = archive_check(reader, &options, error);
+    report_progress_end(b->report);
+    if (!ok)
+        g_prefix_error(error, "the backup was written but does not read back as it should: ");
+    return ok;
+}
+
+static struct meta *make_meta(struct backup *b)
+{
+    const struct backup_request *q = b->request;
+    json_t *facts = b->dump.contents->facts;
+    struct meta *m = g_new0(struct meta, 1);
+    m->id = g_strdup(b->id);
+    m->timestamp = g_strdup(b->timestamp);
+    m->date = text_iso_time(b->started_us / G_USEC_PER_SEC);
+    m->database = g_utf8_make_valid(b->database, -1);
+    m->host = g_strdup(b->host);
+    m->port = b->port;
+    m->backup_file = g_strconcat(b->id, NAMES_DUMP, NULL);
+    m->size_bytes = b->dump.size_bytes;
+    m->plain_bytes = b->dump.plain_bytes;
+    m->rows = archive_contents_rows(b->dump.contents);
+    m->database_size = g_strdup(facts_text(facts, "size_text"));
+    m->table_count = b->dump.table_count;
+    m->postgresql_version = g_strdup_printf("PostgreSQL %s", facts_text(facts, "server_version"));
+    m->tool_version = g_strdup(TOOL_VERSION);
+    m->retention_days = q->retention_days;
+    m->type = g_strdup(q->type);
+    m->tag = g_strdup(q->tag);
+    m->format = ARCHIVE_FORMAT;
+    m->sha256 = g_strdup(b->dump.sha256);
+    m->duration_s = (g_get_real_time() - b->started_us) / G_USEC_PER_SEC;
+    m->snapshot_time = text_iso_time(b->dump.snapshot_time);
+    m->level = q->compress_level ? g_strdup_printf("%d", q->compress_level) : g_strdup("fast");
+    m->log = g_strdup_printf("backup_%s.log", b->timestamp);
+    m->state = META_VERIFIED;
+    m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
+    m->facts = json_incref(facts);
+    m->tables = meta_tables(b->dump.contents);
+    return m;
+}
+
+/* The dump comes last: while it is not there, nothing of this backup counts, and the next run clears the rest. */
+static gboolean publish(struct backup *b, struct file_sink *sink, GError **error)
+{
+    const char *dir = b->request->dir;
+    g_autoptr(meta) m = make_meta(b);
+    g_autofree char *globals = g_strconcat(b->id, NAMES_GLOBALS, NULL);
+    const char *roles = b->dump.globals_sql;
+    return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
+           meta_save(m, dir, FALSE, error) && file_sink_publish(sink, FALSE, error) &&
+           catalog_set_latest(dir, b->name, b->id, error);
+}
+
+static gboolean prune(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    struct prune_policy policy = {q->retention_days, q->keep_min, b->started_us / G_USEC_PER_SEC};
+    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
+    gboolean ok = catalog_prune(q->dir, b->name, &policy, deleted, error);
+    for (guint i = 0; i < deleted->len; i++)
+        report_info(b->report, "Deleted old backup: %s (older than %d days)", (char *)deleted->pdata[i],
+                    q->retention_days);
+    if (!ok)
+        g_prefix_error(error, "the backup is complete, but old ones could not be deleted: ");
+    return ok;
+}
+
+/* ---- the whole ---- */
+
+static gboolean dump_and_publish(struct backup *b, GError **error)
+{
+    struct report *r = b->report;
+    report_info(r, "Starting database backup...");
+    report_info(r, "Dumping database to: %s/%s" NAMES_DUMP, b->request->dir, b->id);
+    g_autoptr(file_sink) sink = dump_politely(b, error);
+    if (!sink)
+        return FALSE;
+    g_autofree char *plain = text_size(b->dump.plain_bytes, "");
+    report_info(r, "Backup size: %s", plain);
+    report_info(r, "Compressing backup... (done while dumping)");
+    if (!read_back(b, file_sink_path(sink), error))
+        return FALSE;
+    g_autofree char *size = text_size(b->dump.size_bytes, "");
+    report_info(r, "Compressed size: %s", size);
+    report_info(r, "Creating backup metadata...");
+    report_info(r, "Verifying backup integrity...");
+    report_info(r, "Backup file integrity verified (gzip test passed)");
+    report_info(r, "Read back: %u tables, %" G_GUINT64_FORMAT " rows, every member and count as in the proof",
+                b->dump.contents->tables->len, archive_contents_rows(b->dump.contents));
+    return interrupt_check(error) && publish(b, sink, error) && (!b->request->prune || prune(b, error));
+}
+
+static gboolean run_locked(struct backup *b, GError **error)
+{
+    b->timestamp = slot_take(b->request->dir, "backup", b->name, b->report, error);
+    if (!b->timestamp)
+        return FALSE;
+    b->id = g_strdup_printf("%s_%s", b->name, b->timestamp);
+    if (catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error))
+        return TRUE;
+    catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */
+    return FALSE;
+}
+
+static gboolean run(struct backup *b, GError **error)
+{
+    report_info(b->report, "OpsTower Database Backup - Started");
+    report_info(b->report, "Checking prerequisites...");
+    b->database = pg_target_database(b->request->target, error);
+    if (!b->database || !files_need_folder(b->request->dir, error))
+        return FALSE;
+    b->name = names_encode(b->database);
+    g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
+    g_autoptr(lock) held = lock_take(lock_path, "backup", error);
+    return held && run_locked(b, error);
+}
+
+gboolean backup_run(const struct backup_request *request, struct report *report, struct backup_result *ret_result,
+                    GError **error)
+{
+    struct backup b = {.request = request, .report = report, .started_us = g_get_real_time()};
+    gboolean ok = run(&b, error);
+    if (ok) {
+        gint64 seconds = (g_get_real_time() - b.started_us) / G_USEC_PER_SEC;
+        report_info(report, "OpsTower Database Backup - Completed Successfully");
+        report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", seconds);
+        *ret_result = (struct backup_result){
+            .id = g_strdup(b.id),
+            .path = g_strdup_printf("%s/%s" NAMES_DUMP, request->dir, b.id),
+            .database = g_strdup(b.database),
+            .plain_bytes = b.dump.plain_bytes,
+            .size_bytes = b.dump.size_bytes,
+            .rows = archive_contents_rows(b.dump.contents),
+            .tables = b.dump.table_count,
+            .duration_s = seconds,
+        };
+    }
+    backup_clear(&b);
+    return ok;
+}

@@ -1,0 +1,316 @@
+/* One dump: who reads what, and where it is written. */
+#include "engine/dump.h"
+
+#include <string.h>
+
+#include "archive/writer.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "engine/sections.h"
+#include "pg/copy.h"
+#include "pg/facts.h"
+#include "pg/largeobject.h"
+#include "pg/pgdump.h"
+#include "pg/plan.h"
+#include "pg/snapshot.h"
+
+#define PROGRESS_STEP (1u << 20)
+
+struct dump {
+    const struct dump_request *request;
+    struct report *report;
+    guint jobs;
+    struct snapshot *snapshot;
+    struct toc *toc;
+
+    GArray *pieces;
+    gint *pieces_left; /* per table */
+    gboolean has_large_objects;
+    struct archive_contents *contents;
+    struct archive_writer *writer;
+    struct session **sessions; /* one per worker */
+    struct member_builder **builders;
+    GMutex mutex;
+};
+
+void dump_result_clear(struct dump_result *r)
+{
+    archive_contents_free(r->contents);
+    g_free(r->sha256);
+    g_free(r->globals_sql);
+    memset(r, 0, sizeof *r);
+}
+
+static void cancel_workers(void *data)
+{
+    struct dump *d = data;
+    for (guint i = 0; i < d->jobs; i++)
+        session_cancel(d->sessions[i]);
+}
+
+/* ---- plan ---- */
+
+static gboolean toc_has(const struct toc *t, const char *desc)
+{
+    for (guint i = 0; i < t->entries->len; i++)
+        if (g_str_equal(((struct toc_entry *)t->entries->pdata[i])->desc, desc))
+            return TRUE;
+    return FALSE;
+}
+
+static guint toc_count(const struct toc *t, const char *desc)
+{
+    guint n = 0;
+    for (guint i = 0; i < t->entries->len; i++)
+        n += g_str_equal(((struct toc_entry *)t->entries->pdata[i])->desc, desc);
+    return n;
+}
+
+static gboolean make_plan(struct dump *d, GError **error)
+{
+    const struct dump_request *q = d->request;
+    struct session *s = snapshot_session(d->snapshot);
+    d->toc = pgdump_toc(s, q->bindir, snapshot_id(d->snapshot), q->lock_timeout_ms, error);
+    if (!d->toc)
+        return FALSE;
+    g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, error);
+    if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
+        return FALSE;
+    json_t *facts = facts_read(s, d->toc, error);
+    if (!facts)
+        return FALSE;
+    g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));
+    json_object_set_new(facts, "snapshot_time", json_string(when));
+    json_decref(d->contents->facts);
+    d->contents->facts = facts;
+    d->contents->toc = g_bytes_ref(d->toc->bytes);
+    d->pieces_left = g_new0(gint, tables->len + 1);
+    for (guint i = 0; i < d->pieces->len; i++)
+        d->pieces_left[g_array_index(d->pieces, struct plan_piece, i).table]++;
+    for (guint i = 0; i < tables->len; i++)
+        archive_contents_add_table(d->contents, tables->pdata[i]);
+    g_ptr_array_set_free_func(tables, NULL);
+    d->has_large_objects = toc_has(d->toc, "BLOBS");
+    return TRUE;
+}
+
+static gboolean open_workers(struct dump *d, GError **error)
+{
+    g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(int));
+    int pid = PQbackendPID(session_pg(snapshot_session(d->snapshot)));
+    g_array_append_val(pids, pid);
+    for (guint i = 0; i < d->jobs; i++) {
+        d->sessions[i] = snapshot_join(d->snapshot, d->request->target, error);
+        if (!d->sessions[i])
+            return FALSE;
+        d->builders[i] = member_builder_new(d->writer, d->request->compress_level);
+        pid = PQbackendPID(session_pg(d->sessions[i]));
+        g_array_append_val(pids, pid);
+    }
+    return snapshot_watch(d->snapshot, d->request->target, pids, cancel_workers, d, error);
+}
+
+/* ---- rows ---- */
+
+struct piece_run {
+    struct member_builder *builder;
+    struct report *report;
+    guint64 bytes, unreported;
+};
+
+static gboolean take_row(const char *row, gsize length, void *data, GError **error)
+{
+    struct piece_run *run = data;
+    run->bytes += length;
+    run->unreported += length;
+    if (run->unreported >= PROGRESS_STEP) {
+        report_progress_add(run->report, run->unreported);
+        run->unreported = 0;
+    }
+    return member_builder_add_row(run->builder, row, length, error);
+}
+
+static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece *piece, GError **error)
+{
+    struct archive_table *t = d->contents->tables->pdata[piece->table];
+    struct fingerprint proof = {0};
+    struct piece_run run = {.builder = d->builders[worker], .report = d->report};
+    g_autofree char *sql = plan_copy_out_sql(d->sessions[worker], t->def, piece);
+    member_builder_begin_rows(run.builder, piece->table, t->def->copy_sql, &proof);
+    if (!copy_out(d->sessions[worker], sql, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
+        g_prefix_error(error, "table %s.%s: ", t->def->schema, t->def->name);
+        return FALSE;
+    }
+    report_progress_add(d->report, run.unreported);
+    g_mutex_lock(&d->mutex);
+    fingerprint_merge(&t->proof, &proof);
+    t->plain_bytes += run.bytes;
+    g_mutex_unlock(&d->mutex);
+    if (g_atomic_int_dec_and_test(&d->pieces_left[piece->table]))
+        report_progress_table(d->report);
+    return TRUE;
+}
+
+/* ---- large objects ---- */
+
+struct lo_run {
+    struct member_builder *builder;
+    GString *text;
+};
+
+static gboolean put_large_objects(struct lo_run *run, GError **error)
+{
+    gboolean ok = run->text->len == 0 ||
+                  member_builder_put(run->builder, MEMBER_LARGE_OBJECTS, run->text->str, run->text->len, error);
+    g_string_truncate(run->text, 0);
+    return ok;
+}
+
+static gboolean take_lo_line(const char *line, gsize length, void *data, GError **error)
+{
+    struct lo_run *run = data;
+    g_string_append_len(run->text, line, (gssize)length);
+    return run->text->len < ARCHIVE_MEMBER_BYTES || put_large_objects(run, error);
+}
+
+static gboolean feed_filter(const char *text, gsize length, void *data, GError **error)
+{
+    return lo_filter_feed(data, text, length, error);
+}
+
+static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
+{
+    struct lo_run run = {d->builders[worker], g_string_new(NULL)};
+    g_autoptr(lo_filter) filter = lo_filter_new(take_lo_line, &run);
+    gboolean ok = pgdump_large_objects(snapshot_session(d->snapshot), d->request->bindir, snapshot_id(d->snapshot),
+                                       feed_filter, filter, error) &&
+                  lo_filter_finish(filter, &d->contents->large_objects, error) && put_large_objects(&run, error);
+    g_string_free(run.text, TRUE);
+    return ok;
+}
+
+static gboolean run_task(guint worker, guint task, void *data, GError **error)
+{
+    struct dump *d = data;
+    if (d->has_large_objects && task == 0)
+        return dump_large_objects(d, worker, error);
+    guint i = task - (d->has_large_objects ? 1 : 0);
+    return dump_piece(d, worker, &g_array_index(d->pieces, struct plan_piece, i), error);
+}
+
+/* ---- sections ---- */
+
+static gboolean put_text(struct dump *d, enum member_kind kind, const char *text, GError **error)
+{
+    return member_builder_put(d->builders[0], kind, text, strlen(text), error);
+}
+
+static gboolean put_sequences(struct dump *d, GError **error)
+{
+    g_autoptr(GString) sql = g_string_new(NULL);
+    for (guint i = 0; i < d->toc->entries->len; i++) {
+        const struct toc_entry *e = d->toc->entries->pdata[i];
+        if (g_str_equal(e->desc, "SEQUENCE SET") && e->definition)
+            g_string_append(sql, e->definition);
+    }
+    if (sql->len == 0)
+        return TRUE;
+    if (sql->str[sql->len - 1] != '\n')
+        g_string_append_c(sql, '\n');
+    return put_text(d, MEMBER_SEQUENCES, sql->str, error);
+}
+
+static gboolean write_all(struct dump *d, GError **error)
+{
+    int major = session_version(snapshot_session(d->snapshot)) / 10000;
+    g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", error);
+    g_autoptr(GString) post = pre ? pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", error) : NULL;
+    if (!post)
+        return FALSE;
+    g_autofree char *head = sections_head(pre->str);
+    g_autofree char *tail = sections_tail(post->str, pre->str);
+    guint n_tasks = d->pieces->len + (d->has_large_objects ? 1 : 0);
+    return put_text(d, MEMBER_HEAD, head, error) &&
+           pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error) && put_sequences(d, error) &&
+           put_text(d, MEMBER_TAIL, tail, error);
+}
+
+/* ---- the whole ---- */
+
+static guint64 total_weight(const GArray *pieces)
+{
+    guint64 total = 0;
+    for (guint i = 0; i < pieces->len; i++)
+        total += g_array_index(pieces, struct plan_piece, i).weight_bytes;
+    return total;
+}
+
+static void dump_clear(struct dump *d)
+{
+    for (guint i = 0; i < d->jobs; i++) {
+        member_builder_free(d->builders[i]);
+        session_free(d->sessions[i]);
+    }
+    g_free(d->builders);
+    g_free(d->sessions);
+    g_free(d->pieces_left);
+    if (d->pieces)
+        g_array_unref(d->pieces);
+    archive_writer_free(d->writer);
+    snapshot_free(d->snapshot);
+    toc_free(d->toc);
+    g_mutex_clear(&d->mutex);
+}
+
+/* The watch may have cancelled the workers: then its reason is the error, not theirs. */
+static gboolean run_watched(struct dump *d, GError **error)
+{
+    g_autoptr(GError) run_error = NULL;
+    gboolean ok = write_all(d, &run_error);
+    gboolean stayed = snapshot_unwatch(d->snapshot, ok ? NULL : error);
+    if (ok || !stayed)
+        return ok;
+    g_propagate_error(error, g_steal_pointer(&run_error));
+    return FALSE;
+}
+
+static gboolean take(struct dump *d, gboolean want_globals, struct file_sink *sink, struct dump_result *result,
+                     GError **error)
+{
+    d->snapshot = snapshot_begin(d->request->target, d->request->lock_timeout_ms, error);
+    if (!d->snapshot || !make_plan(d, error))
+        return FALSE;
+    d->writer = archive_writer_new(sink, d->contents);
+    report_progress_start(d->report, "dumping", total_weight(d->pieces), d->contents->tables->len);
+    if (!open_workers(d, error) || !run_watched(d, error))
+        return FALSE;
+    g_autoptr(GString) globals = NULL;
+    if (want_globals &&
+        !(globals = pgdump_globals(snapshot_session(d->snapshot), d->request->bindir, error)))
+        return FALSE;
+    guint64 unused;
+    archive_writer_totals(d->writer, &result->plain_bytes, &unused);
+    result->snapshot_time = snapshot_time(d->snapshot);
+    result->table_count = toc_count(d->toc, "TABLE");
+    result->globals_sql = globals ? g_string_free(g_steal_pointer(&globals), FALSE) : NULL;
+    return archive_writer_finish(d->writer, &result->sha256, error);
+}
+
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct file_sink *sink,
+                   struct report *report, struct dump_result *ret_result, GError **error)
+{
+    struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
+    struct dump_result result = {.contents = archive_contents_new()};
+    d.contents = result.contents;
+    d.sessions = g_new0(struct session *, d.jobs);
+    d.builders = g_new0(struct member_builder *, d.jobs);
+    g_mutex_init(&d.mutex);
+    gboolean ok = take(&d, want_globals, sink, &result, error);
+    report_progress_end(report);
+    dump_clear(&d);
+    if (ok)
+        *ret_result = result;
+    else
+        dump_result_clear(&result);
+    return ok;
+}

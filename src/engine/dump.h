@@ -1,0 +1,32 @@
+/*
+ * Takes one dump: snapshot, plan, parallel COPY, into a backup file under its temporary name. It gives way to those
+ * who wait for a lock of ours; its caller tries again.
+ */
+#pragma once
+
+#include "archive/contents.h"
+#include "base/files.h"
+#include "engine/report.h"
+#include "pg/session.h"
+
+struct dump_request {
+    const struct pg_target *target;
+    const char *bindir; /* NULL: search */
+    guint jobs;         /* 0: default */
+    int compress_level; /* 0: fast */
+    guint lock_timeout_ms;
+};
+
+struct dump_result {
+    struct archive_contents *contents; /* complete: facts, tables with proofs, members */
+    gint64 snapshot_time;              /* seconds since 1970 */
+    guint64 plain_bytes, size_bytes;   /* of all members; of the file */
+    guint table_count;                 /* CREATE TABLE statements */
+    char *sha256;
+    char *globals_sql; /* roles and tablespaces; NULL unless want_globals */
+};
+void dump_result_clear(struct dump_result *r);
+
+/* Writes into sink and syncs it; the sink keeps its temporary name. */
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct file_sink *sink,
+                   struct report *report, struct dump_result *ret_result, GError **error);

@@ -1,0 +1,105 @@
+/* Lines to the listener and to the log. */
+#include "engine/report.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/text.h"
+
+static const char *const level_names[] = {"INFO", "WARN", "ERROR"};
+
+static void log_line(struct report *r, enum report_level level, const char *text)
+{
+    g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
+    g_autofree char *line = g_strdup_printf("%s [%s] %s\n", now, level_names[level], text);
+    if (r->log_fd > 0) {
+        if (!r->log_error)
+            files_write_all(r->log_fd, line, strlen(line), r->log_path, &r->log_error);
+        return;
+    }
+    if (!r->before_log)
+        r->before_log = g_string_new(NULL);
+    g_string_append(r->before_log, line);
+}
+
+static void say(struct report *r, enum report_level level, const char *raw)
+{
+    g_autofree char *text = r->redact ? r->redact(raw, r->data) : g_strdup(raw);
+    g_strdelimit(text, "\n\r", ' ');
+    log_line(r, level, text);
+    if (r->line)
+        r->line(level, text, r->data);
+}
+
+void report_say(struct report *r, enum report_level level, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *raw = g_strdup_vprintf(format, args);
+    va_end(args);
+    say(r, level, raw);
+}
+
+void report_error(struct report *r, const GError *error)
+{
+    const char *hint = error->domain == OT_ERROR ? ot_error_hint(error->code) : NULL;
+    gboolean ended = *error->message && strchr(".?!", error->message[strlen(error->message) - 1]);
+    g_autofree char *text = g_strdup_printf("%s%s%s", error->message, !hint ? "" : ended ? " " : ". ", hint ? hint : "");
+    say(r, REPORT_ERROR, text);
+}
+
+gboolean report_open_log(struct report *r, const char *path, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ot_fail_errno(error, OT_IO, "cannot create the log file %s", path);
+    r->log_fd = fd;
+    r->log_path = g_strdup(path);
+    if (r->before_log)
+        files_write_all(fd, r->before_log->str, r->before_log->len, path, &r->log_error);
+    return TRUE;
+}
+
+gboolean report_close_log(struct report *r, GError **error)
+{
+    if (r->before_log)
+        g_string_free(g_steal_pointer(&r->before_log), TRUE);
+    if (r->log_fd <= 0)
+        return TRUE;
+    if (fsync(r->log_fd) != 0 && !r->log_error)
+        ot_fail_errno(&r->log_error, OT_IO, "cannot bring %s to disk (fsync)", r->log_path);
+    if (close(r->log_fd) != 0 && !r->log_error)
+        ot_fail_errno(&r->log_error, OT_IO, "cannot close %s", r->log_path);
+    r->log_fd = 0;
+    g_clear_pointer(&r->log_path, g_free);
+    if (!r->log_error)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&r->log_error));
+    return FALSE;
+}
+
+void report_progress_start(struct report *r, const char *phase, guint64 total_bytes, guint tables_total)
+{
+    __atomic_store_n(&r->progress.phase, phase, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->progress.done_bytes, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->progress.total_bytes, (gint64)total_bytes, __ATOMIC_RELAXED);
+    g_atomic_int_set(&r->progress.tables_done, 0);
+    g_atomic_int_set(&r->progress.tables_total, (gint)tables_total);
+}
+
+void report_progress_add(struct report *r, guint64 bytes)
+{
+    __atomic_add_fetch(&r->progress.done_bytes, (gint64)bytes, __ATOMIC_RELAXED);
+}
+
+void report_progress_table(struct report *r)
+{
+    g_atomic_int_inc(&r->progress.tables_done);
+}
+
+void report_progress_end(struct report *r)
+{
+    __atomic_store_n(&r->progress.phase, NULL, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,64 @@
+/* Finds the command, loads its settings, runs it, and ends with its exit code. */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/interrupt.h"
+#include "cmd/command.h"
+#include "cmd/help.h"
+#include "engine/backup.h"
+
+static void warn_all(struct console *c, const GPtrArray *warnings)
+{
+    for (guint i = 0; i < warnings->len; i++)
+        report_warn(&c->report, "%s", (char *)warnings->pdata[i]);
+}
+
+static gboolean count_fits(const struct command *command, char **words, GError **error)
+{
+    int n = (int)g_strv_length(words);
+    if (n >= command->min_words && n <= command->max_words)
+        return TRUE;
+    return ot_fail(error, OT_USAGE, n > command->max_words ? "one word too many: usage is opstower %s %s"
+                                                           : "a word is missing: usage is opstower %s %s",
+                   command->name, command->usage);
+}
+
+static int run(const struct command *command, int argc, char **argv, char **envp)
+{
+    struct console c = {0};
+    g_auto(GStrv) words = NULL;
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    if (!settings_load(&c.settings, command->mask, argc, argv, envp, &words, warnings, &error)) {
+        console_start(&c);
+        return console_finish(&c, error);
+    }
+    interrupt_init();
+    console_start(&c);
+    warn_all(&c, warnings);
+    if (count_fits(command, words, &error))
+        command->run(&c, words, &error);
+    int code = console_finish(&c, error);
+    console_clear(&c);
+    return code;
+}
+
+int main(int argc, char **argv, char **envp)
+{
+    setlocale(LC_CTYPE, "");
+    umask(077);
+    const char *word = argc > 1 ? argv[1] : "--help";
+    if (g_str_equal(word, "--version"))
+        return puts("opstower " TOOL_VERSION) < 0 ? OT_IO : OT_OK;
+    if (g_str_equal(word, "--help") || g_str_equal(word, "-h") || g_str_equal(word, "help"))
+        return help_print(argc > 2 ? argv[2] : NULL);
+    const struct command *command = help_find(word);
+    if (!command)
+        return help_unknown(word);
+    for (int i = 2; i < argc && !g_str_equal(argv[i], "--"); i++)
+        if (g_str_equal(argv[i], "--help") || g_str_equal(argv[i], "-h"))
+            return help_print(command->name);
+    return run(command, argc - 2, argv + 2, envp);
+}

@@ -1,0 +1,30 @@
+/*
+ * What must be known of a database to make one like it: encoding, locale, owner, ACL, settings, and which roles,
+ * extensions and tablespaces it needs. Kept as JSON in every backup; the members are named in docs/FORMAT.md.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "pg/session.h"
+#include "pg/toc.h"
+
+/* Reads the facts of the session's database. New reference; NULL on failure. */
+json_t *facts_read(struct session *s, const struct toc *t, GError **error);
+
+/* Text members of the facts; NULL if not there. */
+const char *facts_text(const json_t *facts, const char *key);
+
+/* What this server lacks of what the facts need, as sentences ("role app", "extension postgis"): char *. */
+GPtrArray *facts_missing(struct session *s, const json_t *facts, GError **error);
+
+/* CREATE DATABASE name as the facts say (encoding, locale). comment marks it. */
+gboolean facts_create_database(struct session *s, const json_t *facts, const char *name, const char *comment,
+                               GError **error);
+
+/* Gives the database its owner, ACL, settings and comment. Last, for they may lock out whoever loads it. */
+gboolean facts_apply(struct session *s, const json_t *facts, const char *name, GError **error);
+
+/* Creates the roles that the facts name and the server lacks, without login or password; with_attributes: superusers
+ * become superusers (for a scratch cluster). */
+gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GError **error);

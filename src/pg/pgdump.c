@@ -1,0 +1,171 @@
+/* pg_dump, pg_restore and pg_dumpall as children. */
+#include "pg/pgdump.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/subprocess.h"
+#include "pg/tools.h"
+
+#define MAX_SQL_BYTES (1u << 30)
+
+static int server_major(struct session *s)
+{
+    return session_version(s) / 10000;
+}
+
+static gboolean dump_failed(GError **error)
+{
+    if (error && *error && g_error_matches(*error, OT_ERROR, OT_FAILED))
+        (*error)->code = strstr((*error)->message, "lock timeout") ? OT_LOCK_TIMEOUT : OT_DUMP;
+    return FALSE;
+}
+
+static struct subprocess *start_pg_dump(struct session *s, const char *bindir, const char *snapshot,
+                                        const char *const *more, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_dump", server_major(s), error);
+    if (!program)
+        return NULL;
+    g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_auto(GStrv) environment = session_child_environment(s);
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(argv, g_strdup(program));
+    g_ptr_array_add(argv, g_strdup("--no-password"));
+    g_ptr_array_add(argv, g_strdup_printf("--encoding=%s", PQparameterStatus(session_pg(s), "server_encoding")));
+    if (snapshot)
+        g_ptr_array_add(argv, g_strdup_printf("--snapshot=%s", snapshot));
+    for (; *more; more++)
+        g_ptr_array_add(argv, g_strdup(*more));
+    g_ptr_array_add(argv, g_strdup("-d"));
+    g_ptr_array_add(argv, g_strdup(conninfo));
+    g_ptr_array_add(argv, NULL);
+    struct subprocess_options options = {.environment = environment, .pipe_stdout = TRUE};
+    return subprocess_start((const char *const *)argv->pdata, &options, error);
+}
+
+struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                       GError **error)
+{
+    g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
+    const char *more[] = {"-Fc", "-Z0", wait, NULL};
+    g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
+    if (!p)
+        return NULL;
+    g_autoptr(GError) read_error = NULL;
+    struct toc *t = toc_read(subprocess_stdout(p), &read_error);
+    if (t)
+        return t;
+    /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
+    if (subprocess_wait(p, error))
+        g_propagate_error(error, g_steal_pointer(&read_error));
+    dump_failed(error);
+    return NULL;
+}
+
+/* The table of contents as an open file, read from its beginning; -1 on failure. */
+static int toc_file(const struct toc *t, GError **error)
+{
+    gsize length;
+    const void *data = g_bytes_get_data(t->bytes, &length);
+    int fd = memfd_create("toc", MFD_CLOEXEC);
+    if (fd < 0) {
+        ot_fail_errno(error, OT_FAILED, "cannot make a file in memory");
+        return -1;
+    }
+    if (!files_write_all(fd, data, length, "the table of contents", error) || lseek(fd, 0, SEEK_SET) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, const char *section, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
+    if (!program)
+        return NULL;
+    g_autofree char *which = g_strdup_printf("--section=%s", section);
+    const char *argv[] = {program, "-f", "-", which, NULL};
+    int fd = toc_file(t, error);
+    if (fd < 0)
+        return NULL;
+    struct subprocess_options options = {.stdin_fd = fd};
+    GString *sql = NULL;
+    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+        dump_failed(error);
+    close(fd);
+    return sql;
+}
+
+gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot,
+                              gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
+                              GError **error)
+{
+    const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", NULL};
+    g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
+    if (!p)
+        return FALSE;
+    char buffer[65536];
+    for (;;) {
+        ssize_t n = read(subprocess_stdout(p), buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ot_fail_errno(error, OT_DUMP, "cannot read from pg_dump");
+        if (n == 0)
+            return subprocess_wait(p, error) || dump_failed(error);
+        if (!take(buffer, (gsize)n, data, error))
+            return FALSE;
+    }
+}
+
+GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
+    if (!program)
+        return NULL;
+    g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_auto(GStrv) environment = session_child_environment(s);
+    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
+    struct subprocess_options options = {.environment = environment};
+    GString *sql = NULL;
+    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+        dump_failed(error);
+    return sql;
+}
+
+gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
+                                guint n_jobs, const char *const *extra, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_restore", server_major(s), error);
+    if (!program)
+        return FALSE;
+    int fd = toc_file(t, error);
+    if (fd < 0)
+        return FALSE;
+    g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_autofree char *which = g_strdup_printf("--section=%s", section);
+    g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
+    /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
+    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
+    g_auto(GStrv) environment = session_child_environment(s);
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
+    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
+        g_ptr_array_add(argv, (gpointer)fixed[i]);
+    for (; extra && *extra; extra++)
+        g_ptr_array_add(argv, (gpointer)*extra);
+    g_ptr_array_add(argv, archive);
+    g_ptr_array_add(argv, NULL);
+    struct subprocess_options options = {.environment = environment};
+    gboolean ok = FALSE;
+    g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
+    if (p)
+        ok = subprocess_wait(p, error);
+    close(fd);
+    return ok;
+}

@@ -1,0 +1,27 @@
+/* What we leave to pg_dump, pg_restore and pg_dumpall: the plan, the schema's SQL, large objects, roles. */
+#pragma once
+
+#include "pg/session.h"
+#include "pg/toc.h"
+
+/* pg_dump's table of contents of the session's database, in the given snapshot (NULL: in its own). pg_dump is ended
+ * once it has said it: the data is not read. lock_timeout_ms 0: wait for locks as long as it takes. */
+struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                       GError **error);
+
+/* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. */
+GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
+                            GError **error);
+
+/* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. */
+gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot,
+                              gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
+                              GError **error);
+
+/* Roles, their memberships and settings, tablespaces; without passwords. */
+GString *pgdump_globals(struct session *s, const char *bindir, GError **error);
+
+/* Runs pg_restore on the table of contents into a database: only the given section, by n_jobs connections.
+ * No data is restored. extra: further arguments, NULL-terminated, or NULL. */
+gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
+                                guint n_jobs, const char *const *extra, GError **error);

@@ -1,0 +1,27 @@
+/*
+ * Which tables are read, and cut into which pieces: a piece is what one COPY statement reads. Big tables of heap
+ * storage are cut by ranges of their pages (ctid; servers from version 14 on read just the range), so that several
+ * workers share one table.
+ */
+#pragma once
+
+#include "base/table.h"
+#include "pg/session.h"
+#include "pg/toc.h"
+
+struct plan_piece {
+    guint table;         /* index into the tables */
+    gboolean whole;      /* the table is not cut */
+    guint64 first_page;
+    guint64 end_page;    /* the page behind the last; 0: to the end of the table */
+    guint64 weight_bytes; /* its share of the table's size on disk */
+};
+
+/* The tables whose data belongs in a dump: struct table_def *, in pg_dump's order. */
+GPtrArray *plan_tables(struct session *s, const struct toc *t, GError **error);
+
+/* The pieces of those tables as they are in the session's database now, heaviest first: struct plan_piece. */
+GArray *plan_pieces(struct session *s, const GPtrArray *tables, guint n_jobs, GError **error);
+
+/* The COPY ... TO stdout statement of a piece; the caller frees it. */
+char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece);

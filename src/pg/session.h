@@ -1,0 +1,67 @@
+/*
+ * A connection to PostgreSQL: made from DATABASE_URL and its parts, ended by interrupt, with the server's errors as
+ * GErrors. Only pg/ knows libpq.
+ */
+#pragma once
+
+#include <libpq-fe.h>
+
+#include "base/error.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PGresult, PQclear)
+
+/* Where to connect. The URL wins, the parts fill what it lacks, libpq's PG* variables and .pgpass fill the rest. */
+struct pg_target {
+    char *url, *host, *name, *user, *password;
+    int port; /* 0: not given */
+};
+
+void pg_target_clear(struct pg_target *t);
+struct pg_target pg_target_copy(const struct pg_target *t);
+
+/* The database that a connection would use, without connecting. NULL if the URL cannot be read (OT_USAGE). */
+char *pg_target_database(const struct pg_target *t, GError **error);
+
+struct session;
+typedef struct session session;
+
+/* Connects; dbname replaces the target's database if not NULL. OT_CONNECT if that fails. */
+struct session *session_open(const struct pg_target *t, const char *dbname, GError **error);
+void session_free(struct session *s);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)
+
+PGconn *session_pg(struct session *s);
+int session_version(struct session *s); /* e.g. 150020 */
+const char *session_database(struct session *s);
+
+/* Runs SQL (several statements are fine) and checks each result. */
+gboolean session_exec(struct session *s, const char *sql, GError **error);
+gboolean session_execf(struct session *s, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* One statement with text parameters ($1...), which must return rows. NULL on failure. */
+PGresult *session_query(struct session *s, GError **error, const char *sql, int n_params, const char *const *params);
+
+/* The first column of the first row; NULL (no error) if there is none or it is null. */
+gboolean session_get_text(struct session *s, GError **error, const char *sql, int n_params,
+                          const char *const *params, char **ret_text);
+gboolean session_get_number(struct session *s, GError **error, const char *sql, int n_params,
+                            const char *const *params, gint64 *ret_number);
+
+/* Quoted by libpq; the caller frees it. */
+char *session_quote_name(struct session *s, const char *name);
+char *session_quote_literal(struct session *s, const char *text);
+
+/* "schema"."name" */
+char *session_quote_pair(struct session *s, const char *schema, const char *name);
+
+/* Asks the server to stop what this session is doing; thread-safe. */
+void session_cancel(struct session *s);
+
+/* *error from the connection's last failure; CODE unless the SQLSTATE says more. Returns FALSE. result may be NULL. */
+gboolean session_fail(struct session *s, const PGresult *result, enum ot_code code, const char *what, GError **error);
+
+/* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set. */
+char **session_child_environment(struct session *s);
+
+/* What to give a child as its -d: names the database, and holds no secret. */
+char *session_child_conninfo(struct session *s, const char *dbname);

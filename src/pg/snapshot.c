@@ -1,0 +1,259 @@
+/* Locks, then the snapshot, then a look whether both fit; and the watch for those who wait for us. */
+#include "pg/snapshot.h"
+
+#include <string.h>
+
+#define LOCKS_PER_STATEMENT 200
+#define TRIES 20
+#define WATCH_PERIOD_MS 500
+
+/* What pg_dump locks: ordinary and partitioned tables outside the system's schemas. */
+#define TABLES_SQL                                                                                                     \
+    "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname)"                                            \
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"                             \
+    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                     \
+    " AND pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY 1"
+
+struct snapshot {
+    struct session *session;
+    char *id;
+    gint64 time;
+    guint lock_timeout_ms;
+    /* the watch */
+    GThread *watcher;
+    struct session *watch_session;
+    char *pids; /* an int[] literal */
+    void (*give_way)(void *data);
+    void *data;
+    GMutex mutex;
+    GCond stop_cond;
+    gboolean stop;
+    char *gave_way_to;
+};
+
+gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError **error)
+{
+    return session_execf(s, error,
+                         "SELECT pg_catalog.set_config('search_path', '', false);"
+                         "SELECT pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding(), false);"
+                         "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;"
+                         "SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; SET xmloption = content;"
+                         "SET synchronize_seqscans = off; SET row_security = off; SET quote_all_identifiers = off;"
+                         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+                         "SET lock_timeout = %u",
+                         lock_timeout_ms);
+}
+
+static gboolean lock_tables(struct session *s, const PGresult *tables, GError **error)
+{
+    for (int i = 0; i < PQntuples(tables);) {
+        g_autoptr(GString) sql = g_string_new("LOCK TABLE ");
+        for (int n = 0; n < LOCKS_PER_STATEMENT && i < PQntuples(tables); n++, i++)
+            g_string_append_printf(sql, "%sONLY %s", n ? ", " : "", PQgetvalue(tables, i, 1));
+        g_string_append(sql, " IN ACCESS SHARE MODE");
+        g_autoptr(PGresult) result = PQexec(session_pg(s), sql->str);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+            return session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
+    }
+    return TRUE;
+}
+
+static gboolean same_tables(const PGresult *a, const PGresult *b)
+{
+    if (PQntuples(a) != PQntuples(b))
+        return FALSE;
+    for (int i = 0; i < PQntuples(a); i++)
+        if (strcmp(PQgetvalue(a, i, 0), PQgetvalue(b, i, 0)) != 0 ||
+            strcmp(PQgetvalue(a, i, 1), PQgetvalue(b, i, 1)) != 0)
+            return FALSE;
+    return TRUE;
+}
+
+/* One try. *ret_again: a table came, went or was renamed meanwhile, so it is worth another. */
+static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **error)
+{
+    struct session *c = s->session;
+    g_autoptr(PGresult) before = session_query(c, error, TABLES_SQL, 0, NULL);
+    if (!before || !session_exec(c, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error))
+        return FALSE;
+    g_autoptr(GError) lock_error = NULL;
+    if (!lock_tables(c, before, &lock_error)) {
+        /* A table that was dropped since the list was read is no reason to give up. */
+        *ret_again = strstr(lock_error->message, "does not exist") != NULL;
+        g_propagate_error(error, g_steal_pointer(&lock_error));
+        return FALSE;
+    }
+    gint64 time_us = 0;
+    g_clear_pointer(&s->id, g_free);
+    if (!session_get_text(c, error, "SELECT pg_catalog.pg_export_snapshot()", 0, NULL, &s->id) ||
+        !session_get_number(c, error, "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::bigint", 0, NULL,
+                            &time_us))
+        return FALSE;
+    s->time = time_us / G_USEC_PER_SEC;
+    g_autoptr(PGresult) after = session_query(c, error, TABLES_SQL, 0, NULL);
+    if (!after)
+        return FALSE;
+    *ret_again = !same_tables(before, after);
+    return !*ret_again || ot_fail(error, OT_LOCK_TIMEOUT, "tables keep being created or dropped");
+}
+
+struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms, GError **error)
+{
+    g_autoptr(snapshot) s = g_new0(struct snapshot, 1);
+    g_mutex_init(&s->mutex);
+    g_cond_init(&s->stop_cond);
+    s->lock_timeout_ms = lock_timeout_ms;
+    s->session = session_open(t, NULL, error);
+    if (!s->session || !snapshot_setup_session(s->session, lock_timeout_ms, error))
+        return NULL;
+    for (int i = 0; i < TRIES; i++) {
+        gboolean again = FALSE;
+        g_autoptr(GError) try_error = NULL;
+        if (try_begin(s, &again, &try_error))
+            return g_steal_pointer(&s);
+        if (!again || i == TRIES - 1) {
+            g_propagate_error(error, g_steal_pointer(&try_error));
+            return NULL;
+        }
+        if (!session_exec(s->session, "ROLLBACK", error))
+            return NULL;
+    }
+    return NULL;
+}
+
+struct session *snapshot_session(struct snapshot *s)
+{
+    return s->session;
+}
+
+const char *snapshot_id(const struct snapshot *s)
+{
+    return s->id;
+}
+
+gint64 snapshot_time(const struct snapshot *s)
+{
+    return s->time;
+}
+
+struct session *snapshot_join(struct snapshot *s, const struct pg_target *t, GError **error)
+{
+    g_autoptr(session) joined = session_open(t, NULL, error);
+    if (!joined || !snapshot_setup_session(joined, s->lock_timeout_ms, error) ||
+        !session_exec(joined, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error) ||
+        !session_execf(joined, error, "SET TRANSACTION SNAPSHOT '%s'", s->id))
+        return NULL;
+    return g_steal_pointer(&joined);
+}
+
+/* ---- the watch ---- */
+
+/* Who waits for a table lock that one of ours holds; pg_locks shows this to every role. */
+#define WAITERS_SQL                                                                                                    \
+    "SELECT w.pid, max(w.relation::regclass::text), max(w.mode) FROM pg_catalog.pg_locks w"                            \
+    " JOIN pg_catalog.pg_locks h ON h.locktype = 'relation' AND h.database = w.database AND h.relation = w.relation"   \
+    " AND h.granted AND h.pid = ANY ($1::int[])"                                                                       \
+    " WHERE NOT w.granted AND w.locktype = 'relation' AND w.pid <> ALL ($1::int[]) GROUP BY 1"
+
+/* Seen waiting, by pid: since when (monotonic microseconds). Those who no longer wait are forgotten. */
+static char *longest_waiter(const PGresult *waiters, GHashTable **seen, gint64 limit_us)
+{
+    gint64 now = g_get_monotonic_time();
+    GHashTable *still = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    char *result = NULL;
+    for (int i = 0; i < PQntuples(waiters); i++) {
+        gpointer pid = GINT_TO_POINTER((int)g_ascii_strtoll(PQgetvalue(waiters, i, 0), NULL, 10));
+        gint64 *since = g_hash_table_lookup(*seen, pid);
+        gint64 *kept = g_memdup2(since ? since : &now, sizeof now);
+        g_hash_table_insert(still, pid, kept);
+        if (now - *kept >= limit_us && !result)
+            result = g_strdup_printf("process %s, which waits for %s on %s", PQgetvalue(waiters, i, 0),
+                                     PQgetvalue(waiters, i, 2), PQgetvalue(waiters, i, 1));
+    }
+    g_hash_table_unref(*seen);
+    *seen = still;
+    return result;
+}
+
+static gboolean wait_or_stop(struct snapshot *s)
+{
+    gint64 until = g_get_monotonic_time() + WATCH_PERIOD_MS * 1000;
+    g_mutex_lock(&s->mutex);
+    while (!s->stop && g_cond_wait_until(&s->stop_cond, &s->mutex, until))
+        ;
+    gboolean stop = s->stop;
+    g_mutex_unlock(&s->mutex);
+    return stop;
+}
+
+/* A failing watch (the server went away) ends in silence: the workers will meet the same failure and report it. */
+static void *watch(void *data)
+{
+    struct snapshot *s = data;
+    GHashTable *seen = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    const char *params[] = {s->pids};
+    char *waiter = NULL;
+    while (!waiter && !wait_or_stop(s)) {
+        g_autoptr(PGresult) waiters = session_query(s->watch_session, NULL, WAITERS_SQL, 1, params);
+        if (!waiters)
+            break;
+        waiter = longest_waiter(waiters, &seen, (gint64)s->lock_timeout_ms * 1000);
+    }
+    g_hash_table_unref(seen);
+    s->gave_way_to = waiter;
+    if (waiter)
+        s->give_way(s->data);
+    return NULL;
+}
+
+gboolean snapshot_watch(struct snapshot *s, const struct pg_target *t, GArray *pids, void (*give_way)(void *data),
+                        void *data, GError **error)
+{
+    GString *list = g_string_new("{");
+    for (guint i = 0; i < pids->len; i++)
+        g_string_append_printf(list, "%s%d", i ? "," : "", g_array_index(pids, int, i));
+    g_string_append_c(list, '}');
+    s->pids = g_string_free(list, FALSE);
+    s->give_way = give_way;
+    s->data = data;
+    s->watch_session = session_open(t, NULL, error);
+    if (!s->watch_session)
+        return FALSE;
+    s->watcher = g_thread_new("watch", watch, s);
+    return TRUE;
+}
+
+static void stop_watch(struct snapshot *s)
+{
+    if (!s->watcher)
+        return;
+    g_mutex_lock(&s->mutex);
+    s->stop = TRUE;
+    g_cond_signal(&s->stop_cond);
+    g_mutex_unlock(&s->mutex);
+    g_thread_join(s->watcher);
+    s->watcher = NULL;
+}
+
+gboolean snapshot_unwatch(struct snapshot *s, GError **error)
+{
+    stop_watch(s);
+    if (!s->gave_way_to)
+        return TRUE;
+    return ot_fail(error, OT_LOCK_TIMEOUT, "the backup gave way to %s", s->gave_way_to);
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    if (!s)
+        return;
+    stop_watch(s);
+    session_free(s->watch_session);
+    session_free(s->session);
+    g_mutex_clear(&s->mutex);
+    g_cond_clear(&s->stop_cond);
+    g_free(s->gave_way_to);
+    g_free(s->pids);
+    g_free(s->id);
+    g_free(s);
+}

@@ -1,0 +1,74 @@
+/* Finding PostgreSQL's programs. Debian's /usr/bin/pg_dump is a wrapper that picks a version by cluster: the real ones
+ * lie in /usr/lib/postgresql/N/bin. */
+#include "pg/tools.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/subprocess.h"
+
+#define DEBIAN_ROOT "/usr/lib/postgresql"
+#define NEWEST_MAJOR 99
+
+static char *runnable(const char *folder, const char *program)
+{
+    g_autofree char *path = g_build_filename(folder, program, NULL);
+    return g_file_test(path, G_FILE_TEST_IS_EXECUTABLE) ? g_steal_pointer(&path) : NULL;
+}
+
+static char *in_debian(const char *program, int from, int to, int step)
+{
+    for (int major = from; major != to + step; major += step) {
+        g_autofree char *folder = g_strdup_printf(DEBIAN_ROOT "/%d/bin", major);
+        char *path = runnable(folder, program);
+        if (path)
+            return path;
+    }
+    return NULL;
+}
+
+char *tools_find(const char *bindir, const char *program, GError **error)
+{
+    char *path = bindir ? runnable(bindir, program) : in_debian(program, NEWEST_MAJOR, 9, -1);
+    if (!path && !bindir)
+        path = g_find_program_in_path(program);
+    if (!path)
+        ot_fail(error, OT_PREREQUISITE, "%s is not %s%s: install PostgreSQL's client programs, or set PG_BINDIR",
+                program, bindir ? "in " : "installed", bindir ? bindir : "");
+    return path;
+}
+
+gboolean tools_major(const char *path, int *ret_major, char **ret_text, GError **error)
+{
+    const char *argv[] = {path, "--version", NULL};
+    g_autoptr(GString) out = NULL;
+    if (!subprocess_run(argv, NULL, 4096, &out, error)) {
+        g_prefix_error(error, "cannot ask %s for its version: ", path);
+        return FALSE;
+    }
+    const char *number = strstr(out->str, ") ");
+    int major = number ? atoi(number + 2) : 0;
+    if (major < 10)
+        return ot_fail(error, OT_PREREQUISITE, "%s says a version that is not understood: %s", path, out->str);
+    *ret_major = major;
+    if (ret_text)
+        *ret_text = g_strndup(number + 2, strcspn(number + 2, " \n"));
+    return TRUE;
+}
+
+char *tools_find_for(const char *bindir, const char *program, int server_major, GError **error)
+{
+    char *path = bindir ? NULL : in_debian(program, server_major, NEWEST_MAJOR, 1);
+    if (path)
+        return path;
+    g_autofree char *found = tools_find(bindir, program, error);
+    int major = 0;
+    if (!found || !tools_major(found, &major, NULL, error))
+        return NULL;
+    if (major < server_major) {
+        ot_fail(error, OT_PREREQUISITE, "%s is version %d, the server is version %d: install postgresql-client-%d",
+                found, major, server_major, server_major);
+        return NULL;
+    }
+    return g_steal_pointer(&found);
+}

@@ -1,0 +1,237 @@
+"""A private PostgreSQL server in a temporary folder: unix socket only, gone when the tests are.
+
+PostgreSQL refuses to run as root; as root its programs run as the user `postgres`.
+The server runs from a private copy of its installation (the programs copied, everything else linked), because
+that is the one way, as root and as anybody, to give it an extension of ours: see INSTALL below.
+"""
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+import psycopg2
+
+# None of PostgreSQL's own extensions marks a table for pg_dump (pg_extension_config_dump), so the tests bring one.
+# PostgreSQL 15 looks for extensions only in its share folder, which it finds relative to the running program.
+EXTENSION = {
+    "odd_config.control": """\
+comment = 'an extension with configuration tables'
+default_version = '1.0'
+relocatable = false
+schema = odd_config
+""",
+    "odd_config--1.0.sql": r"""
+\echo Use "CREATE EXTENSION odd_config" to load this file. \quit
+CREATE TABLE setting (name text PRIMARY KEY, value text, builtin boolean NOT NULL DEFAULT false);
+CREATE TABLE everything (id serial PRIMARY KEY, note text);
+CREATE TABLE private_cache (id int PRIMARY KEY, note text);
+CREATE SEQUENCE ticket;
+INSERT INTO setting VALUES ('shipped', 'with the extension', true);
+INSERT INTO private_cache VALUES (1, 'not for a dump: the extension''s script makes it');
+SELECT pg_catalog.pg_extension_config_dump('setting', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('everything', '');
+SELECT pg_catalog.pg_extension_config_dump('everything_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ticket', '');
+""",
+}
+
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "max_prepared_transactions": "10",
+    "wal_level": "logical",
+    "max_wal_senders": "4",
+    "shared_buffers": "64MB",
+    "max_wal_size": "4GB",
+    "logging_collector": "off",
+    "log_line_prefix": "%m [%p] %a %d ",
+    "timezone": "UTC",
+}
+
+# One user with a password, for the tests of a wrong one; everyone else is trusted on this private socket.
+HBA = """\
+local all odd_login scram-sha-256
+local all all trust
+local replication all trust
+"""
+
+
+def find_bindir():
+    """The folder of the newest server programs."""
+    found = [path for path in glob.glob("/usr/lib/postgresql/*/bin/postgres")]
+    if found:
+        return os.path.dirname(max(found, key=lambda path: int(path.split("/")[4])))
+    for program in ("postgres", "pg_ctl"):
+        if shutil.which(program):
+            return os.path.dirname(os.path.realpath(shutil.which(program)))
+    raise RuntimeError("no PostgreSQL server programs found; run packaging/install-deps.sh test")
+
+
+BINDIR = find_bindir()
+
+
+def program(name):
+    """The full path of a PostgreSQL program: not Debian's wrapper of the same name, which is slower."""
+    return os.path.join(BINDIR, name)
+
+
+def server_user():
+    """Whom the server runs as: None means as ourselves."""
+    return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+
+
+def as_server_user(command):
+    """A command that runs as the server's user and ends with us, however we end."""
+    prefix = ["setpriv", "--pdeathsig", "QUIT"]
+    if server_user():
+        prefix += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
+    return prefix + list(command)
+
+
+def make_folder(path, mode=0o700, for_server=False):
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, mode)
+    if for_server and server_user():
+        os.chown(path, server_user().pw_uid, server_user().pw_gid)
+    return path
+
+
+def temporary_folder(prefix):
+    """A folder that the server's user can pass through (pytest's own tmp_path is closed to it).
+
+    Its path stays short: a unix socket's path has at most 107 bytes.
+    """
+    path = tempfile.mkdtemp(prefix=prefix, dir="/tmp")
+    os.chmod(path, 0o711)
+    return path
+
+
+def pg_config(key):
+    return subprocess.run([program("pg_config"), f"--{key}"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def private_installation(folder):
+    """Copies the server's programs and links its libraries and share files, then adds EXTENSION. Returns its bindir."""
+    bindir, libdir, sharedir = pg_config("bindir"), pg_config("pkglibdir"), pg_config("sharedir")
+    inner = {path: folder + path for path in (bindir, libdir, sharedir)}
+    for path in (bindir, sharedir + "/extension"):
+        os.makedirs(folder + path)
+    for name in os.listdir(bindir):
+        shutil.copy2(os.path.join(bindir, name), inner[bindir])
+    os.symlink(libdir, inner[libdir])
+    for source, target in ((sharedir, inner[sharedir]), (sharedir + "/extension", inner[sharedir] + "/extension")):
+        for name in os.listdir(source):
+            if name != "extension":
+                os.symlink(os.path.join(source, name), os.path.join(target, name))
+    for name, text in EXTENSION.items():
+        with open(os.path.join(inner[sharedir], "extension", name), "w", encoding="utf-8") as file:
+            file.write(text)
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return inner[bindir]
+
+
+class Server:
+    """One server. `with Server() as server:` starts it and leaves nothing behind."""
+
+    def __init__(self, settings=None, encoding="UTF8", locale="C.UTF-8"):
+        self.folder = temporary_folder("opstower-pg-")
+        self.bindir = private_installation(make_folder(os.path.join(self.folder, "install"), 0o755))
+        self.data = make_folder(os.path.join(self.folder, "data"), 0o700, for_server=True)
+        self.socket = make_folder(os.path.join(self.folder, "s"), 0o755, for_server=True)
+        self.logfile = os.path.join(self.folder, "server.log")
+        self.settings = {**SETTINGS, "unix_socket_directories": self.socket, **(settings or {})}
+        self.initdb_options = [f"--encoding={encoding}", f"--locale={locale}"]
+        self.process = None
+
+    def __enter__(self):
+        try:
+            self.initdb()
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *exc_info):
+        self.remove()
+
+    def initdb(self):
+        command = [os.path.join(self.bindir, "initdb"), "-D", self.data, "--username=postgres", "--auth=trust",
+                   "--no-sync", "--no-instructions", *self.initdb_options]
+        result = subprocess.run(as_server_user(command), capture_output=True, text=True, check=False, cwd="/")
+        if result.returncode != 0:
+            raise RuntimeError(f"initdb failed: {result.stdout}{result.stderr}")
+        with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as file:
+            file.write(HBA)
+        with open(os.path.join(self.data, "postgresql.auto.conf"), "w", encoding="utf-8") as file:
+            for key, value in self.settings.items():
+                file.write(f"{key} = '{value}'\n")
+
+    def start(self, timeout=60):
+        with open(self.logfile, "ab") as log:
+            # The child is the postmaster itself: setpriv and we know its process id without asking anybody.
+            self.process = subprocess.Popen(as_server_user([os.path.join(self.bindir, "postgres"), "-D", self.data]),
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                            start_new_session=True)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg2.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the server did not start: {error}\n{self.log()}") from error
+                time.sleep(0.05)
+
+    def stop(self, how=signal.SIGINT, timeout=60):
+        """SIGTERM: waits for clients. SIGINT: ends them (fast). SIGQUIT: at once, recovers at the next start."""
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(timeout)
+        self.process = None
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        with open(self.logfile, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def url(self, dbname="postgres", user="postgres", password=None):
+        """postgresql:///NAME?host=...&user=..., as a person would write it in DATABASE_URL."""
+        query = {"host": self.socket, "user": user}
+        if password is not None:
+            query["password"] = password
+        return f"postgresql:///{urllib.parse.quote(dbname, safe='')}?{urllib.parse.urlencode(query, safe='/')}"
+
+    def connect(self, dbname="postgres", **options):
+        connection = psycopg2.connect(host=self.socket, dbname=dbname, user=options.pop("user", "postgres"), **options)
+        connection.autocommit = True
+        return connection
+
+    def query(self, sql, parameters=None, dbname="postgres"):
+        """Runs one statement; its rows, or [] if it has none."""
+        connection = self.connect(dbname)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def databases(self):
+        return [row[0] for row in self.query("SELECT datname FROM pg_database ORDER BY 1")]
