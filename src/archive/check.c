@@ -15,6 +15,7 @@ struct check {
     const struct archive_check_options *options;
     struct member_reader **readers;   /* one per worker */
     struct fingerprint *sums;         /* one per table */
+    char *sha256;                     /* of the whole file */
     guint64 done_bytes;
     GMutex mutex;
 };
@@ -28,13 +29,11 @@ static gboolean check_digest(struct check *c, GError **error)
     g_autofree char *sealed = digest_text(d);
     if (!g_str_equal(sealed, r->sealed_sha256))
         return ot_fail(error, OT_CORRUPT, "the SHA-256 in the trailer is not that of the file");
-    if (!c->options->expected_sha256)
-        return TRUE;
     if (!digest_add_source(d, r->source, r->sealed_bytes, r->source->size_bytes, error))
         return FALSE;
-    g_autofree char *whole = digest_text(d);
-    if (!g_str_equal(whole, c->options->expected_sha256))
-        return ot_fail(error, OT_CORRUPT, "the SHA-256 in the metadata is not that of the file");
+    c->sha256 = digest_text(d);
+    if (c->options->expected_sha256 && !g_str_equal(c->sha256, c->options->expected_sha256))
+        return ot_fail(error, OT_CORRUPT, "the SHA-256 of the file is not the expected one");
     return TRUE;
 }
 
@@ -149,6 +148,9 @@ gboolean archive_check(struct archive_reader *r, const struct archive_check_opti
                   compare_tables(&c, error);
     for (guint i = 0; i < workers; i++)
         member_reader_free(c.readers[i]);
+    if (ok && options->ret_sha256)
+        *options->ret_sha256 = g_steal_pointer(&c.sha256);
+    g_free(c.sha256);
     g_free(c.readers);
     g_free(c.sums);
     g_mutex_clear(&c.mutex);

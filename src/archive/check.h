@@ -8,7 +8,8 @@ struct archive_check_options {
     /* Compute every row's fingerprint again. Without it, rows are counted and every member's CRC compared: enough
      * where the CRCs were taken from the same buffers as the fingerprints, a moment ago. */
     gboolean fingerprints;
-    const char *expected_sha256; /* of the whole file, from the metadata; NULL: not compared */
+    const char *expected_sha256; /* of the whole file; NULL: not compared */
+    char **ret_sha256;           /* the digest of the whole file; set on success only; may be NULL */
     void (*progress)(guint64 done_bytes, void *data); /* file bytes unpacked so far; any thread; may be NULL */
     void *progress_data;
 };

@@ -21,6 +21,25 @@ static gboolean begins(const struct scan *s, const char *prefix)
     return g_str_has_prefix(s->line->str, prefix);
 }
 
+/* The roles of one-line statements, as pg_dump writes them: "ALTER ... OWNER TO x;", "GRANT ... TO x;". */
+static void scan_role(struct scan *s)
+{
+    static const struct {
+        const char *begin, *before;
+    } forms[] = {{"ALTER ", " OWNER TO "}, {"GRANT ", " TO "}, {"REVOKE ", " FROM "}};
+    for (gsize i = 0; i < G_N_ELEMENTS(forms); i++) {
+        const char *at = begins(s, forms[i].begin) ? g_strrstr(s->line->str, forms[i].before) : NULL;
+        if (!at || !g_str_has_suffix(at, ";"))
+            continue;
+        at += strlen(forms[i].before);
+        g_autofree char *name = g_strndup(at, strlen(at) - 1);
+        if (g_str_has_suffix(name, " WITH GRANT OPTION"))
+            name[strlen(name) - strlen(" WITH GRANT OPTION")] = '\0';
+        if (!g_str_equal(name, "PUBLIC") && !g_ptr_array_find_with_equal_func(s->sum.roles, name, g_str_equal, NULL))
+            g_ptr_array_add(s->sum.roles, g_steal_pointer(&name));
+    }
+}
+
 static void scan_statement(struct scan *s)
 {
     static const char version[] = "-- Dumped from database version ";
@@ -37,6 +56,7 @@ static void scan_statement(struct scan *s)
     } else if (begins(s, version) && !s->sum.server_version) {
         s->sum.server_version = g_strdup(s->line->str + strlen(version));
     }
+    scan_role(s);
     /* After the last line of a dump only comments, blank lines and \unrestrict follow. */
     if (s->line->len > 0 && !begins(s, "--") && !begins(s, "\\unrestrict"))
         s->complete = FALSE;
@@ -135,6 +155,7 @@ gboolean plain_scan(struct source *s, enum archive_kind kind, plain_take take, v
                     struct plain_summary *ret_summary, GError **error)
 {
     struct scan scan = {.line = g_string_new(NULL)};
+    scan.sum.roles = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = scan_source(&scan, s, kind, take, data, error) && judge(&scan, error);
     g_string_free(scan.line, TRUE);
     if (ok)
@@ -148,4 +169,5 @@ void plain_summary_clear(struct plain_summary *s)
 {
     g_clear_pointer(&s->sha256, g_free);
     g_clear_pointer(&s->server_version, g_free);
+    g_clear_pointer(&s->roles, g_ptr_array_unref);
 }

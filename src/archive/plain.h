@@ -14,6 +14,7 @@ struct plain_summary {
     guint64 copy_blocks;
     char *sha256;        /* of the file */
     char *server_version; /* from "-- Dumped from database version", NULL if it is not there */
+    GPtrArray *roles;     /* char *: names, as SQL, that own something or are granted something */
 };
 void plain_summary_clear(struct plain_summary *s);
 

@@ -1,6 +1,8 @@
 /* Settings become engine requests. */
 #include "cmd/requests.h"
 
+#include "catalog/catalog.h"
+
 struct backup_request request_backup(struct console *c)
 {
     const struct settings *s = &c->settings;
@@ -19,4 +21,10 @@ struct backup_request request_backup(struct console *c)
         .globals = s->globals,
         .prune = TRUE,
     };
+}
+
+char *request_path(struct console *c, const char *what, GError **error)
+{
+    g_autofree char *database = pg_target_database(&c->target, error);
+    return database ? catalog_resolve(c->settings.backup_dir, database, what, error) : NULL;
 }

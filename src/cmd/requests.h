@@ -6,3 +6,6 @@
 
 /* Borrows from the console's settings. */
 struct backup_request request_backup(struct console *c);
+
+/* The backup file that a person named: a path, id, timestamp or "latest". The caller frees it. */
+char *request_path(struct console *c, const char *what, GError **error);

@@ -14,6 +14,7 @@
     " 'settings', (SELECT jsonb_agg(jsonb_build_object('role', CASE WHEN s.setrole = 0 THEN NULL"                      \
     "   ELSE pg_get_userbyid(s.setrole) END, 'config', to_jsonb(s.setconfig)))"                                        \
     "   FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),"                                                       \
+    " 'bootstrap_superuser', pg_get_userbyid(10),"                                                                     \
     " 'comment', shobj_description(d.oid, 'pg_database'),"                                                             \
     " 'size', pg_database_size(d.oid), 'size_text', pg_size_pretty(pg_database_size(d.oid)),"                          \
     " 'server_version', current_setting('server_version'),"                                                            \
@@ -240,20 +241,32 @@ gboolean facts_apply(struct session *s, const json_t *facts, const char *name, G
            (!owner || session_execf(s, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner));
 }
 
-gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GError **error)
+static gboolean create_role(struct session *s, const char *name, gboolean superuser, GPtrArray *created,
+                            GError **error)
+{
+    const char *params[] = {name};
+    gint64 found = 0;
+    if (!session_get_number(s, error, "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname = $1", 1, params, &found))
+        return FALSE;
+    g_autofree char *quoted = session_quote_name(s, name);
+    if (found)
+        return TRUE;
+    if (!session_execf(s, error, "CREATE ROLE %s NOLOGIN%s", quoted, superuser ? " SUPERUSER" : ""))
+        return FALSE;
+    if (created)
+        g_ptr_array_add(created, g_strdup(name));
+    return TRUE;
+}
+
+gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GPtrArray *created,
+                            GError **error)
 {
     size_t i;
     json_t *role;
     json_array_foreach(json_object_get(facts, "roles"), i, role) {
         const char *name = facts_text(role, "name");
-        const char *params[] = {name};
-        gint64 found = 0;
-        if (!name || !session_get_number(s, error, "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname = $1", 1,
-                                         params, &found))
-            return FALSE;
-        g_autofree char *quoted = session_quote_name(s, name);
-        gboolean super = with_attributes && json_is_true(json_object_get(role, "superuser"));
-        if (!found && !session_execf(s, error, "CREATE ROLE %s NOLOGIN%s", quoted, super ? " SUPERUSER" : ""))
+        gboolean superuser = with_attributes && json_is_true(json_object_get(role, "superuser"));
+        if (!name || !create_role(s, name, superuser, created, error))
             return FALSE;
     }
     return TRUE;

@@ -26,5 +26,6 @@ gboolean facts_create_database(struct session *s, const json_t *facts, const cha
 gboolean facts_apply(struct session *s, const json_t *facts, const char *name, GError **error);
 
 /* Creates the roles that the facts name and the server lacks, without login or password; with_attributes: superusers
- * become superusers (for a scratch cluster). */
-gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GError **error);
+ * become superusers (for a scratch cluster). created: their names are added (char *), also on failure; may be NULL. */
+gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GPtrArray *created,
+                            GError **error);

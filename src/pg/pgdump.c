@@ -31,7 +31,7 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(GStrv) environment = session_child_environment(s);
+    g_auto(GStrv) environment = session_child_environment(s, NULL);
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(argv, g_strdup(program));
     g_ptr_array_add(argv, g_strdup("--no-password"));
@@ -129,7 +129,7 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(GStrv) environment = session_child_environment(s);
+    g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
     struct subprocess_options options = {.environment = environment};
     GString *sql = NULL;
@@ -139,7 +139,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
 }
 
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *const *extra, GError **error)
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_restore", server_major(s), error);
     if (!program)
@@ -152,7 +153,7 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
     g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
     /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
     g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
-    g_auto(GStrv) environment = session_child_environment(s);
+    g_auto(GStrv) environment = session_child_environment(s, server_options);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)

@@ -21,7 +21,9 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
 /* Roles, their memberships and settings, tablespaces; without passwords. */
 GString *pgdump_globals(struct session *s, const char *bindir, GError **error);
 
-/* Runs pg_restore on the table of contents into a database: only the given section, by n_jobs connections.
- * No data is restored. extra: further arguments, NULL-terminated, or NULL. */
+/* Runs pg_restore on the table of contents into the session's database: only the given section, by n_jobs connections.
+ * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
+ * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *const *extra, GError **error);
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GError **error);

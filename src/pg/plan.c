@@ -110,6 +110,33 @@ static char *copy_columns(const char *copy_sql)
     return *rest == '(' && from ? g_strndup(rest, (gsize)(from - rest)) : g_strdup("");
 }
 
+/* Reads one SQL name, quoted or not, and moves *at behind it. */
+static char *read_name(const char **at)
+{
+    GString *name = g_string_new(NULL);
+    const char *c = *at;
+    gboolean quoted = *c == '"';
+    for (c += quoted; *c; c++) {
+        if (quoted && *c == '"' && c[1] != '"')
+            break;
+        if (!quoted && (*c == '.' || *c == ' ' || *c == '('))
+            break;
+        c += quoted && *c == '"';
+        g_string_append_c(name, *c);
+    }
+    *at = c + (quoted && *c == '"');
+    return g_string_free(name, FALSE);
+}
+
+gboolean plan_loads_into_itself(const struct table_def *t)
+{
+    const char *at = t->copy_sql + strlen("COPY ");
+    g_autofree char *schema = read_name(&at);
+    at += *at == '.';
+    g_autofree char *name = read_name(&at);
+    return g_str_equal(schema, t->schema) && g_str_equal(name, t->name);
+}
+
 /* The table's own name, not the one in copy_sql: pg_dump lets some partitions be loaded through their root. */
 char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece)
 {

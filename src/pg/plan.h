@@ -25,3 +25,7 @@ GArray *plan_pieces(struct session *s, const GPtrArray *tables, guint n_jobs, GE
 
 /* The COPY ... TO stdout statement of a piece; the caller frees it. */
 char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece);
+
+/* Whether copy_sql loads the table's rows into the table itself: pg_dump has some partitions loaded through their
+ * root, since where a row belongs may differ elsewhere. */
+gboolean plan_loads_into_itself(const struct table_def *t);

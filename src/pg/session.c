@@ -318,7 +318,7 @@ char *session_quote_pair(struct session *s, const char *schema, const char *name
 
 /* ---- children ---- */
 
-char **session_child_environment(struct session *s)
+char **session_child_environment(struct session *s, const char *more_options)
 {
     char **environment = g_get_environ();
     PQconninfoOption *options = PQconninfo(s->pg);
@@ -326,6 +326,11 @@ char **session_child_environment(struct session *s)
         if (o->envvar && o->val && *o->val)
             environment = g_environ_setenv(environment, o->envvar, o->val, TRUE);
     PQconninfoFree(options);
+    if (more_options) {
+        const char *given = g_environ_getenv(environment, "PGOPTIONS");
+        g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more_options);
+        environment = g_environ_setenv(environment, "PGOPTIONS", all, TRUE);
+    }
     environment = g_environ_setenv(environment, "PGAPPNAME", "opstower", TRUE);
     environment = g_environ_unsetenv(environment, "PGDATABASE");
     environment = g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */

@@ -60,8 +60,9 @@ void session_cancel(struct session *s);
 /* *error from the connection's last failure; CODE unless the SQLSTATE says more. Returns FALSE. result may be NULL. */
 gboolean session_fail(struct session *s, const PGresult *result, enum ot_code code, const char *what, GError **error);
 
-/* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set. */
-char **session_child_environment(struct session *s);
+/* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set.
+ * options: further server settings for its sessions, "-c name=value ...", or NULL. */
+char **session_child_environment(struct session *s, const char *options);
 
 /* What to give a child as its -d: names the database, and holds no secret. */
 char *session_child_conninfo(struct session *s, const char *dbname);

@@ -39,7 +39,10 @@ gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError
                          "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;"
                          "SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; SET xmloption = content;"
                          "SET synchronize_seqscans = off; SET row_security = off; SET quote_all_identifiers = off;"
-                         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+                         "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed';"
+                         "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN"
+                         " ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',"
+                         " 'transaction_timeout');"
                          "SET lock_timeout = %u",
                          lock_timeout_ms);
 }

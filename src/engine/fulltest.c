@@ -1,0 +1,183 @@
+/* Test restores. */
+#include "engine/fulltest.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/compare.h"
+#include "engine/plainload.h"
+#include "pg/facts.h"
+#include "pg/scratch.h"
+
+#define OLDEST_MAJOR 12
+
+/* Where the test runs: a server, a database of its own on it, and what was made for it. */
+struct place {
+    struct scratch *scratch;
+    struct pg_target target; /* of the maintenance database */
+    struct session *admin;
+    char *dbname;
+    GPtrArray *roles; /* created by us on a server that is not ours */
+};
+
+static void place_clear(struct place *p)
+{
+    if (p->admin && p->dbname && !p->scratch) {
+        g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
+        session_execf(p->admin, NULL, "DROP DATABASE IF EXISTS %s WITH (FORCE)", quoted);
+        for (guint i = 0; i < p->roles->len; i++) {
+            g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
+            session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
+        }
+    }
+    session_free(p->admin);
+    scratch_free(p->scratch);
+    pg_target_clear(&p->target);
+    g_ptr_array_unref(p->roles);
+    g_free(p->dbname);
+}
+
+static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const char *superuser,
+                           GError **error)
+{
+    p->roles = g_ptr_array_new_with_free_func(g_free);
+    if (!request->server) {
+        p->scratch = scratch_start(request->tmp_dir, request->bindir, major, superuser, error);
+        if (!p->scratch) {
+            g_prefix_error(error, "cannot make a scratch server for the test (--test-url names another): ");
+            return FALSE;
+        }
+    }
+    p->target = pg_target_copy(p->scratch ? scratch_target(p->scratch) : request->server);
+    p->admin = session_open(&p->target, NULL, error);
+    p->dbname = g_strdup_printf("opstower_test_%d_%" G_GINT64_FORMAT, (int)getpid(), g_get_real_time());
+    return p->admin != NULL;
+}
+
+static int backup_major(const struct archive_contents *c)
+{
+    return (int)(json_integer_value(json_object_get(c->facts, "server_version_num")) / 10000);
+}
+
+/* ---- ours ---- */
+
+static gboolean prepare(struct place *p, const json_t *facts, GError **error)
+{
+    return facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
+           facts_create_database(p->admin, facts, p->dbname, "opstower test restore", error);
+}
+
+static gboolean load_and_compare(struct place *p, const struct fulltest_request *request,
+                                 struct archive_reader *reader, const struct toc *t, struct report *report,
+                                 GError **error)
+{
+    struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
+    struct load_times times;
+    if (!load_backup(&load, reader, t, report, &times, error))
+        return FALSE;
+    report_info(report, "Test restore: loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
+                (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
+                (double)times.rows_ms / 1000, (double)times.indexes_ms / 1000);
+    int major = session_version(p->admin) / 10000;
+    gboolean same_major = major == backup_major(reader->contents);
+    if (!same_major)
+        report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
+                    major, backup_major(reader->contents));
+    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
+    return compare_with_proof(&compare, reader->contents, t, report, error);
+}
+
+gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
+                         GError **error)
+{
+    g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
+    if (!t)
+        return FALSE;
+    struct place p = {0};
+    gboolean ok = place_open(&p, request, MAX(backup_major(reader->contents), OLDEST_MAJOR),
+                             facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
+                  prepare(&p, reader->contents->facts, error) &&
+                  load_and_compare(&p, request, reader, t, report, error);
+    place_clear(&p);
+    return ok;
+}
+
+/* ---- others' ---- */
+
+static gboolean count_rows(struct place *p, guint64 *ret_rows, GError **error)
+{
+    g_autoptr(session) s = session_open(&p->target, p->dbname, error);
+    if (!s)
+        return FALSE;
+    g_autoptr(PGresult) tables = session_query(
+        s, error,
+        "SELECT format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'",
+        0, NULL);
+    *ret_rows = 0;
+    for (int i = 0; tables && i < PQntuples(tables); i++) {
+        gint64 rows = 0;
+        if (!session_get_number(s, error, PQgetvalue(tables, i, 0), 0, NULL, &rows))
+            return FALSE;
+        *ret_rows += (guint64)rows;
+    }
+    return tables != NULL;
+}
+
+/* The roles' names come as SQL from the dump itself: they are read as names, not run as they stand. */
+static gboolean create_plain_roles(struct place *p, const GPtrArray *roles, GError **error)
+{
+    for (guint i = 0; i < roles->len; i++) {
+        const char *sql = roles->pdata[i];
+        const char *params[] = {sql};
+        g_autofree char *name = NULL;
+        if (!session_get_text(p->admin, error, "SELECT (parse_ident($1, true))[1]", 1, params, &name))
+            return FALSE;
+        g_autofree char *quoted = session_quote_name(p->admin, name ? name : "");
+        const char *named[] = {name};
+        gint64 found = 0;
+        if (!session_get_number(p->admin, error, "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname = $1", 1,
+                                named, &found) ||
+            (!found && !session_execf(p->admin, error, "CREATE ROLE %s NOLOGIN SUPERUSER", quoted)))
+            return FALSE;
+        if (!found)
+            g_ptr_array_add(p->roles, g_strdup(name));
+    }
+    return TRUE;
+}
+
+static gboolean load_plain(struct place *p, const struct fulltest_request *request, struct source *file,
+                           enum archive_kind kind, const GPtrArray *roles, struct report *report, GError **error)
+{
+    g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
+    if (!create_plain_roles(p, roles, error) ||
+        !session_execf(p->admin, error, "CREATE DATABASE %s TEMPLATE = template0", quoted))
+        return FALSE;
+    struct plain_summary sum = {0};
+    guint64 found = 0;
+    if (!plainload_run(&p->target, p->dbname, request->bindir, file, kind, report, &sum, error))
+        return FALSE;
+    guint64 rows = sum.rows;
+    plain_summary_clear(&sum);
+    if (!count_rows(p, &found, error))
+        return FALSE;
+    return rows == found || ot_fail(error, OT_MISMATCH,
+                                    "the restored tables hold %" G_GUINT64_FORMAT " rows, the file %" G_GUINT64_FORMAT,
+                                    found, rows);
+}
+
+gboolean fulltest_plain(const struct fulltest_request *request, struct source *file, enum archive_kind kind,
+                        struct report *report, GError **error)
+{
+    struct plain_summary sum = {0};
+    if (!plain_scan(file, kind, NULL, NULL, &sum, error))
+        return FALSE;
+    int major = sum.server_version ? atoi(sum.server_version) : OLDEST_MAJOR;
+    struct place p = {0};
+    gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
+                  load_plain(&p, request, file, kind, sum.roles, report, error);
+    place_clear(&p);
+    plain_summary_clear(&sum);
+    return ok;
+}

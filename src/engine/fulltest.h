@@ -1,0 +1,19 @@
+/* The full restoration test: a backup is loaded into a database made for it, compared, and thrown away. */
+#pragma once
+
+#include "archive/reader.h"
+#include "engine/load.h"
+
+struct fulltest_request {
+    const struct pg_target *server; /* NULL: a scratch cluster is made on this host */
+    const char *tmp_dir, *bindir;
+    guint jobs;
+};
+
+/* Ours: every table's rows, the large objects, the sequences and each object's SQL must equal the backup's. */
+gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
+                         GError **error);
+
+/* A plain dump: it must load without an error, and the tables must then hold as many rows as the file. */
+gboolean fulltest_plain(const struct fulltest_request *request, struct source *file, enum archive_kind kind,
+                        struct report *report, GError **error);

@@ -1,0 +1,34 @@
+/* The act of verifying a backup: the guide's checks, one result each. */
+#pragma once
+
+#include "engine/fulltest.h"
+
+enum check_state { CHECK_PASS, CHECK_FAIL, CHECK_NOT_DONE };
+
+struct verify_check {
+    const char *name;
+    enum check_state state;
+    char *detail;
+};
+
+struct verify_request {
+    const char *path; /* of the backup file */
+    const char *dir;  /* where the log goes; NULL: no log */
+    gboolean full_test;
+    struct fulltest_request test;
+    gboolean remember; /* write the outcome into the backup's metadata */
+};
+
+struct verify_result {
+    GArray *checks; /* struct verify_check */
+    gboolean ours;  /* a backup of ours, with its proof; FALSE: a plain dump of others */
+    guint64 rows, tables;
+};
+void verify_result_clear(struct verify_result *r);
+
+/* TRUE only if every check that was to be done passed. ret_result is filled in either case. */
+gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
+                    GError **error);
+
+/* "PASS", "FAIL", "NOT DONE". */
+const char *check_state_name(enum check_state state);

@@ -1,0 +1,180 @@
+/* A throw-away server. */
+#include "pg/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/subprocess.h"
+#include "pg/tools.h"
+
+#define PREFIX "opstower-scratch-"
+#define SUPERUSER "postgres"
+#define START_TIMEOUT_MS 60000
+
+struct scratch {
+    char *folder;
+    int lock_fd;
+    struct subprocess *server;
+    struct pg_target target;
+};
+
+static const char *server_user(void)
+{
+    return geteuid() == 0 ? "postgres" : NULL;
+}
+
+/* ---- folders ---- */
+
+/* A folder whose owner lives is locked; one that can be locked was left behind. */
+static void remove_left_behind(const char *tmp_dir)
+{
+    g_autoptr(GDir) dir = g_dir_open(tmp_dir, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        if (!g_str_has_prefix(name, PREFIX))
+            continue;
+        g_autofree char *path = g_build_filename(tmp_dir, name, NULL);
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            files_remove_tree(path, NULL); /* of another user: it stays, and harms nobody */
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+static gboolean give_to_server_user(const char *folder, GError **error)
+{
+    const char *user = server_user();
+    if (!user)
+        return TRUE;
+    const struct passwd *entry = getpwnam(user);
+    if (!entry)
+        return ot_fail(error, OT_PREREQUISITE, "there is no user \"%s\" to run a scratch server as", user);
+    if (chown(folder, entry->pw_uid, entry->pw_gid) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot give %s to user %s", folder, user);
+    return TRUE;
+}
+
+static gboolean make_folder(struct scratch *s, const char *tmp_dir, GError **error)
+{
+    s->folder = g_strdup_printf("%s/" PREFIX "XXXXXX", tmp_dir);
+    if (!g_mkdtemp_full(s->folder, 0700)) {
+        ot_fail_errno(error, OT_IO, "cannot make a folder in %s", tmp_dir);
+        g_clear_pointer(&s->folder, g_free);
+        return FALSE;
+    }
+    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot lock %s", s->folder);
+    return give_to_server_user(s->folder, error);
+}
+
+/* ---- the server ---- */
+
+static gboolean init_cluster(struct scratch *s, const char *bindir, int major, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "initdb", major, error);
+    if (!program)
+        return FALSE;
+    g_autofree char *data = g_build_filename(s->folder, "data", NULL);
+    const char *argv[] = {program, "-D",         data,         "-U",          s->target.user, "--auth=trust",
+                          "-E",    "UTF8",       "--locale=C", "--no-sync",   NULL};
+    struct subprocess_options options = {.user = server_user(), .directory = s->folder};
+    return subprocess_run(argv, &options, 1 << 20, NULL, error);
+}
+
+static gboolean start_server(struct scratch *s, const char *bindir, int major, GError **error)
+{
+    static const char *const settings[] = {
+        "listen_addresses=",       "fsync=off",           "synchronous_commit=off", "full_page_writes=off",
+        "wal_level=minimal",       "max_wal_senders=0",   "autovacuum=off",         "max_wal_size=8GB",
+        "shared_buffers=256MB",    "max_connections=64",  "max_locks_per_transaction=1024",
+        "logging_collector=off",   "jit=off",             "checkpoint_timeout=1h",
+    };
+    g_autofree char *program = tools_find_for(bindir, "postgres", major, error);
+    if (!program)
+        return FALSE;
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(argv, g_strdup(program));
+    g_ptr_array_add(argv, g_strdup("-D"));
+    g_ptr_array_add(argv, g_build_filename(s->folder, "data", NULL));
+    for (gsize i = 0; i < G_N_ELEMENTS(settings); i++) {
+        g_ptr_array_add(argv, g_strdup("-c"));
+        g_ptr_array_add(argv, g_strdup(settings[i]));
+    }
+    g_ptr_array_add(argv, g_strdup("-c"));
+    g_ptr_array_add(argv, g_strdup_printf("unix_socket_directories=%s", s->folder));
+    g_ptr_array_add(argv, NULL);
+    struct subprocess_options options = {
+        .user = server_user(),
+        .directory = s->folder,
+        .stop_signal = SIGQUIT, /* immediate shutdown: the data is thrown away */
+        .death_signal = SIGQUIT,
+    };
+    s->server = subprocess_start((const char *const *)argv->pdata, &options, error);
+    return s->server != NULL;
+}
+
+static gboolean wait_until_ready(struct scratch *s, GError **error)
+{
+    for (int waited = 0; waited < START_TIMEOUT_MS; waited += 50) {
+        if (!interrupt_check(error))
+            return FALSE;
+        if (subprocess_has_ended(s->server)) {
+            if (subprocess_wait(s->server, error))
+                return ot_fail(error, OT_PREREQUISITE, "the scratch server ended at once");
+            g_prefix_error(error, "the scratch server did not start: ");
+            return FALSE;
+        }
+        g_autoptr(session) probe = session_open(&s->target, NULL, NULL);
+        if (probe)
+            return TRUE;
+        g_usleep(50000);
+    }
+    return ot_fail(error, OT_PREREQUISITE, "the scratch server did not answer within %d s", START_TIMEOUT_MS / 1000);
+}
+
+struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser,
+                              GError **error)
+{
+    const char *where = tmp_dir ? tmp_dir : g_get_tmp_dir();
+    remove_left_behind(where);
+    g_autoptr(scratch) s = g_new0(struct scratch, 1);
+    s->lock_fd = -1;
+    /* initdb refuses names of the system's kind. */
+    s->target.user = g_strdup(superuser && !g_str_has_prefix(superuser, "pg_") ? superuser : SUPERUSER);
+    if (!make_folder(s, where, error) || !init_cluster(s, bindir, major, error))
+        return NULL;
+    s->target.host = g_strdup(s->folder);
+    s->target.name = g_strdup("postgres");
+    s->target.port = 5432;
+    if (!start_server(s, bindir, major, error) || !wait_until_ready(s, error))
+        return NULL;
+    return g_steal_pointer(&s);
+}
+
+const struct pg_target *scratch_target(const struct scratch *s)
+{
+    return &s->target;
+}
+
+void scratch_free(struct scratch *s)
+{
+    if (!s)
+        return;
+    subprocess_free(s->server);
+    if (s->folder)
+        files_remove_tree(s->folder, NULL); /* what stays is removed by the next scratch_start */
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    g_free(s->folder);
+    pg_target_clear(&s->target);
+    g_free(s);
+}
