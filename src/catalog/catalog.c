@@ -97,6 +97,11 @@ GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
     return list;
 }
 
+gboolean catalog_is_pre_restore(const struct catalog_entry *e)
+{
+    return e->meta && g_strcmp0(e->meta->type, "pre-restore") == 0;
+}
+
 /* ---- what a person wrote ---- */
 
 static char *resolve_latest(const char *folder, const char *database, GError **error)
@@ -109,7 +114,11 @@ static char *resolve_latest(const char *folder, const char *database, GError **e
         ot_fail(error, OT_NOT_FOUND, "there is no backup of database %s in %s", database, folder);
         return NULL;
     }
-    return g_strdup(((struct catalog_entry *)list->pdata[0])->path);
+    const struct catalog_entry *latest = list->pdata[0];
+    for (guint i = list->len; i-- > 0;)
+        if (!catalog_is_pre_restore(list->pdata[i]))
+            latest = list->pdata[i];
+    return g_strdup(latest->path);
 }
 
 static char *first_existing(const char *folder, const char *database, const char *what)
@@ -240,7 +249,7 @@ gboolean catalog_prune(const char *folder, const char *name, const struct prune_
                 return FALSE;
             g_ptr_array_add(deleted, g_strdup(e->id));
         }
-        good_seen += state >= META_VERIFIED;
+        good_seen += state >= META_VERIFIED && !catalog_is_pre_restore(e);
         proven_seen = proven_seen || state == META_PROVEN;
     }
     return TRUE;

@@ -16,8 +16,12 @@ struct catalog_entry {
  * Files of other names are not looked at. A folder that does not exist holds none. */
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error);
 
+/* Whether it shows a database as it was just before a restore replaced it: with the damage that made one necessary. So
+ * it is never "latest", and does not count as one of the good backups that retention keeps. */
+gboolean catalog_is_pre_restore(const struct catalog_entry *e);
+
 /* What a person may write for a backup: a path, a file name in the folder, an id, a timestamp, or "latest" (the newest
- * of that database). Gives the path of an existing file with links resolved, or OT_NOT_FOUND. */
+ * of that database that is not a pre-restore one, if there is one). Gives the path of an existing file with links resolved, or OT_NOT_FOUND. */
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error);
 
 /* The metadata beside a backup file: NULL without error if there is none. */

@@ -226,7 +226,7 @@ static gboolean publish(struct backup *b, struct file_sink *sink, GError **error
     const char *roles = b->dump.globals_sql;
     return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
            meta_save(m, dir, FALSE, error) && file_sink_publish(sink, FALSE, error) &&
-           catalog_set_latest(dir, b->name, b->id, error);
+           (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
 }
 
 static gboolean prune(struct backup *b, GError **error)

@@ -1,0 +1,103 @@
+/* opstower restore */
+#include "engine/restore.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/requests.h"
+
+/* One line from the terminal without its newline; NULL at its end. */
+static char *read_line(void)
+{
+    char buffer[512];
+    if (!fgets(buffer, sizeof buffer, stdin))
+        return NULL;
+    return g_strdup(g_strchomp(buffer));
+}
+
+static gboolean confirm(const struct restore_preview *p, void *data, GError **error)
+{
+    struct console *c = data;
+    if (c->settings.force)
+        return TRUE;
+    if (!isatty(STDIN_FILENO))
+        return ot_fail(error, OT_REFUSED, "there is no terminal to ask on: run it on one, or give --force");
+    console_stop(c);
+    printf("Type the database's name (%s) to go on: ", p->database);
+    fflush(stdout);
+    g_autofree char *answer = read_line();
+    if (answer && g_str_equal(answer, p->database))
+        return TRUE;
+    return ot_fail(error, OT_REFUSED, "not confirmed: nothing was changed");
+}
+
+static json_t *result_json(const struct restore_result *r)
+{
+    return json_pack("{ss* ss* sI sI sI}", "database", r->database, "replaced", r->replaced, "tables",
+                     (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds",
+                     (json_int_t)r->duration_s);
+}
+
+static gboolean check_options(const struct settings *s, GError **error)
+{
+    if (s->put_back && !s->tables)
+        return ot_fail(error, OT_USAGE, "--put-back goes with --table");
+    if (s->in_place && (s->target_db || s->tables))
+        return ot_fail(error, OT_USAGE, "--in-place does not go with --target-db or --table");
+    if (s->tables && (s->drop_replaced || s->create_roles))
+        return ot_fail(error, OT_USAGE, "--drop-replaced and --create-roles do not go with --table");
+    return TRUE;
+}
+
+static gboolean run(struct console *c, char **words, GError **error)
+{
+    const struct settings *s = &c->settings;
+    g_autofree char *path = check_options(s, error) ? request_path(c, words[0], error) : NULL;
+    if (!path)
+        return FALSE;
+    struct backup_request pre_backup = request_backup(c);
+    pre_backup.type = "pre-restore";
+    pre_backup.prune = FALSE;
+    struct restore_request request = {
+        .target = &c->target,
+        .path = path,
+        .dir = s->backup_dir,
+        .pre_backup = s->pre_backup && !s->target_db ? &pre_backup : NULL,
+        .target_db = s->target_db,
+        .in_place = s->in_place,
+        .drop_replaced = s->drop_replaced,
+        .tablespaces = s->tablespaces,
+        .create_roles = s->create_roles,
+        .bindir = s->pg_bindir,
+        .tmp_dir = s->tmp_dir,
+        .jobs = (guint)s->jobs,
+        .critical_tables = s->critical_tables,
+        .tables = s->tables,
+        .put_back = s->put_back,
+        .confirm = confirm,
+        .confirm_data = c,
+    };
+    struct restore_result result = {0};
+    if (!restore_run(&request, &c->report, &result, error))
+        return FALSE;
+    gboolean ok = !s->json || console_print_json(result_json(&result), error);
+    restore_result_clear(&result);
+    return ok;
+}
+
+const struct command cmd_restore = {
+    .name = "restore",
+    .mask = CMD_RESTORE,
+    .usage = "FILE|ID|latest [--force] [--target-db NAME] [--table SCHEMA.TABLE]... [OPTION]...",
+    .summary = "Restore a database, or single tables, without risking the live one.",
+    .details = "Verifies the backup, shows what would happen, asks, takes a pre-restore backup, loads into a side\n"
+               "database, compares every row with the backup's proof, and only then swaps names. The old database\n"
+               "stays as NAME_replaced_TIMESTAMP. Whatever fails before the swap leaves the live database as it was.\n"
+               "--table brings single tables back into a schema recovered_TIMESTAMP of the live database; --put-back\n"
+               "then puts the rows that are missing into the live tables.",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,440 @@
+/* One restore from verification to the swap. */
+#include "engine/restore.h"
+
+#include <string.h>
+
+#include "archive/plain.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "engine/aftercare.h"
+#include "engine/compare.h"
+#include "engine/plainload.h"
+#include "engine/preview.h"
+#include "engine/slot.h"
+#include "engine/tablerestore.h"
+#include "pg/facts.h"
+#include "pg/snapshot.h"
+#include "pg/swap.h"
+
+#define SIDE_MARK "opstower side database of a restore"
+
+struct restore {
+    const struct restore_request *request;
+    struct report *report;
+    gint64 started_us;
+    char *timestamp;
+    struct archive_reader *reader; /* ours */
+    struct source *plain;          /* others' */
+    enum archive_kind kind;
+    struct plain_summary plain_sum;
+    struct toc *toc;
+    struct session *admin;
+    char *live;     /* the name that the result will have */
+    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    char *replaced; /* what the old database is called afterwards; NULL: there is none */
+    gboolean exists;
+};
+
+void restore_result_clear(struct restore_result *r)
+{
+    g_free(r->database);
+    g_free(r->replaced);
+    memset(r, 0, sizeof *r);
+}
+
+static void restore_clear(struct restore *r)
+{
+    archive_reader_free(r->reader);
+    source_free(r->plain);
+    plain_summary_clear(&r->plain_sum);
+    toc_free(r->toc);
+    session_free(r->admin);
+    g_free(r->timestamp);
+    g_free(r->live);
+    g_free(r->side);
+    g_free(r->replaced);
+}
+
+static const json_t *facts_of(const struct restore *r)
+{
+    return r->reader ? r->reader->contents->facts : NULL;
+}
+
+/* ---- the backup ---- */
+
+static gboolean verify_first(struct restore *r, GError **error)
+{
+    struct verify_request verify = {.path = r->request->path, .test = {.jobs = r->request->jobs}};
+    struct verify_result result = {0};
+    report_info(r->report, "Verifying backup file...");
+    gboolean ok = verify_run(&verify, r->report, &result, error);
+    verify_result_clear(&result);
+    return ok;
+}
+
+static gboolean open_backup(struct restore *r, GError **error)
+{
+    g_autoptr(source) file = source_open_file(r->request->path, error);
+    if (!file || !archive_detect(file, &r->kind, error))
+        return FALSE;
+    if (r->kind != ARCHIVE_OURS) {
+        r->plain = g_steal_pointer(&file);
+        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error);
+    }
+    r->reader = archive_reader_open(file, error);
+    if (!r->reader)
+        return FALSE;
+    file = NULL; /* the reader's now */
+    r->toc = toc_parse(r->reader->contents->toc, error);
+    return r->toc != NULL;
+}
+
+static guint64 plain_bytes(const struct restore *r)
+{
+    guint64 bytes = r->plain_sum.plain_bytes;
+    for (guint i = 0; r->reader && i < r->reader->contents->members->len; i++)
+        bytes += g_array_index(r->reader->contents->members, struct archive_member, i).plain_size;
+    return bytes;
+}
+
+/* ---- the server ---- */
+
+static gboolean say_who_holds(struct restore *r, GError **error)
+{
+    g_autofree char *holder = NULL;
+    session_get_text(r->admin, NULL,
+                     "SELECT format('process %s of the server, user %s, since %s', a.pid, a.usename, a.backend_start)"
+                     " FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)"
+                     " WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint ="
+                     " (hashtext('opstower restore')::bigint & 4294967295) LIMIT 1",
+                     0, NULL, &holder);
+    return ot_fail(error, OT_BUSY, "another restore of database %s is at work (%s)", r->live,
+                   holder ? holder : "its holder cannot be seen");
+}
+
+/* Held by the session: it ends with it, however that ends. */
+static gboolean take_lock(struct restore *r, GError **error)
+{
+    const char *params[] = {r->live};
+    g_autofree char *got = NULL;
+    if (!session_get_text(r->admin, error,
+                          "SELECT pg_catalog.pg_try_advisory_lock(hashtext('opstower restore'), hashtext($1))", 1,
+                          params, &got))
+        return FALSE;
+    return g_strcmp0(got, "t") == 0 || say_who_holds(r, error);
+}
+
+/* Side databases that a killed restore left: by their mark, not by their name alone. We hold the lock, so nobody is
+ * loading them. */
+static gboolean drop_left_behind(struct restore *r, GError **error)
+{
+    g_autofree char *mark = g_strdup_printf("%s %s", SIDE_MARK, r->live);
+    const char *params[] = {mark};
+    g_autoptr(PGresult) rows = session_query(r->admin, error,
+                                             "SELECT datname FROM pg_catalog.pg_database"
+                                             " WHERE pg_catalog.shobj_description(oid, 'pg_database') = $1",
+                                             1, params);
+    for (int i = 0; rows && i < PQntuples(rows); i++) {
+        report_info(r->report, "Removing %s, which an interrupted restore left behind", PQgetvalue(rows, i, 0));
+        if (!swap_drop(r->admin, PQgetvalue(rows, i, 0), error))
+            return FALSE;
+    }
+    return rows != NULL;
+}
+
+static gboolean check_rights(struct restore *r, GError **error)
+{
+    gint64 may = 0;
+    if (!session_get_number(r->admin, error,
+                            "SELECT (rolsuper OR rolcreatedb)::int FROM pg_catalog.pg_roles WHERE rolname = current_user",
+                            0, NULL, &may))
+        return FALSE;
+    return may || ot_fail(error, OT_PREREQUISITE, "user %s may not create databases: ALTER ROLE %s CREATEDB",
+                          PQuser(session_pg(r->admin)), PQuser(session_pg(r->admin)));
+}
+
+static gboolean open_server(struct restore *r, GError **error)
+{
+    r->admin = swap_admin(r->request->target, error);
+    return r->admin && snapshot_setup_session(r->admin, 0, error) && check_rights(r, error) && take_lock(r, error) &&
+           drop_left_behind(r, error);
+}
+
+/* ---- before anything is changed ---- */
+
+static gboolean is_blocking(const struct restore_request *q, const char *missing)
+{
+    if (g_str_has_prefix(missing, "role "))
+        return !q->create_roles;
+    return !g_str_has_prefix(missing, "tablespace ") || q->tablespaces;
+}
+
+static gboolean check_missing(struct restore *r, const struct restore_preview *p, GError **error)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (guint i = 0; p->missing && i < p->missing->len; i++)
+        if (is_blocking(r->request, p->missing->pdata[i]))
+            g_string_append_printf(list, "%s%s", list->len ? ", " : "", (char *)p->missing->pdata[i]);
+    if (list->len == 0)
+        return TRUE;
+    return ot_fail(error, OT_PREREQUISITE,
+                   "the server lacks %s. Roles: run the backup's .globals.sql or give --create-roles; tablespaces: "
+                   "create them or give --no-tablespaces; extensions: install them on the server",
+                   list->str);
+}
+
+static gboolean check_space(const struct restore_preview *p, GError **error)
+{
+    guint64 needed = p->backup_bytes;
+    if (p->in_place && p->live_bytes >= needed)
+        return TRUE;
+    if (p->free_bytes == G_MAXUINT64 || p->free_bytes >= needed)
+        return TRUE;
+    g_autofree char *need = text_size(needed, "B");
+    g_autofree char *have = text_size(p->free_bytes, "B");
+    return ot_fail(error, OT_SPACE, "Insufficient disk space. Required: %s, Available: %s (on the server; --in-place needs "
+                                    "less, and says what it risks)", need, have);
+}
+
+static gboolean preview_and_confirm(struct restore *r, GError **error)
+{
+    struct restore_preview p = {0};
+    if (!preview_gather(r->request, r->admin, r->live, facts_of(r), plain_bytes(r), &p, error))
+        return FALSE;
+    preview_report(&p, r->report);
+    r->exists = p.exists;
+    gboolean ok = TRUE;
+    if (r->request->target_db && p.exists)
+        ok = ot_fail(error, OT_REFUSED, "database %s exists already: --target-db takes the name of a new one", r->live);
+    ok = ok && check_missing(r, &p, error) && check_space(&p, error) &&
+         r->request->confirm(&p, r->request->confirm_data, error) && interrupt_check(error);
+    preview_clear(&p);
+    return ok;
+}
+
+/* ---- the pre-restore backup ---- */
+
+static gboolean prove(struct restore *r, const char *path, GError **error)
+{
+    struct verify_request verify = {
+        .path = path,
+        .full_test = TRUE,
+        .test = {NULL, r->request->tmp_dir, r->request->bindir, r->request->jobs},
+        .remember = TRUE,
+    };
+    struct verify_result result = {0};
+    gboolean ok = verify_run(&verify, r->report, &result, error);
+    verify_result_clear(&result);
+    if (!ok)
+        g_prefix_error(error, "--in-place is refused, for the pre-restore backup is not proven: ");
+    return ok;
+}
+
+static gboolean take_pre_backup(struct restore *r, GError **error)
+{
+    const struct restore_request *q = r->request;
+    if (!r->exists)
+        return TRUE;
+    if (!q->pre_backup && q->in_place)
+        return ot_fail(error, OT_REFUSED, "--in-place needs the pre-restore backup: it is the only way back");
+    if (!q->pre_backup)
+        return TRUE;
+    report_info(r->report, "Creating pre-restore backup...");
+    struct report own_log = {.line = r->report->line, .redact = r->report->redact, .data = r->report->data};
+    struct backup_result made = {0};
+    gboolean ok = backup_run(q->pre_backup, &own_log, &made, error);
+    ok = report_close_log(&own_log, ok ? error : NULL) && ok;
+    if (ok)
+        report_info(r->report, "Pre-restore backup created: %s", made.path);
+    else
+        g_prefix_error(error, "no pre-restore backup, so no restore: ");
+    ok = ok && (!q->in_place || prove(r, made.path, error));
+    backup_result_clear(&made);
+    return ok;
+}
+
+/* ---- the side database ---- */
+
+static gboolean make_side(struct restore *r, GError **error)
+{
+    g_autofree char *suffix = g_strdup_printf("_restoring_%s", r->timestamp);
+    g_autofree char *mark = g_strdup_printf("%s %s", SIDE_MARK, r->live);
+    if (r->request->create_roles && facts_of(r) && !facts_create_roles(r->admin, facts_of(r), FALSE, NULL, error))
+        return FALSE;
+    r->side = swap_name(r->live, suffix);
+    report_info(r->report, "Restoring into side database %s...", r->side);
+    if (facts_of(r))
+        return facts_create_database(r->admin, facts_of(r), r->side, mark, error);
+    g_autofree char *quoted = session_quote_name(r->admin, r->side);
+    g_autofree char *literal = session_quote_literal(r->admin, mark);
+    return session_execf(r->admin, error, "CREATE DATABASE %s TEMPLATE = template0", quoted) &&
+           session_execf(r->admin, error, "COMMENT ON DATABASE %s IS %s", quoted, literal);
+}
+
+static double seconds(gint64 ms)
+{
+    return (double)ms / 1000;
+}
+
+static gboolean load_ours(struct restore *r, GError **error)
+{
+    const struct restore_request *q = r->request;
+    struct load_request load = {q->target, r->side, q->bindir, q->jobs, q->tablespaces};
+    struct load_times t;
+    if (!load_backup(&load, r->reader, r->toc, r->report, &t, error))
+        return FALSE;
+    report_info(r->report, "Loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
+                seconds(t.schema_ms + t.rows_ms + t.indexes_ms), seconds(t.schema_ms), seconds(t.rows_ms),
+                seconds(t.indexes_ms));
+    gint64 start = g_get_monotonic_time();
+    struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
+    if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
+        return FALSE;
+    report_info(r->report, "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
+                seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
+                archive_contents_rows(r->reader->contents));
+    return facts_apply(r->admin, facts_of(r), r->side, error);
+}
+
+static gboolean load_plain(struct restore *r, GError **error)
+{
+    struct plain_summary sum = {0};
+    if (!plainload_run(r->request->target, r->side, r->request->bindir, r->plain, r->kind, r->report, &sum, error))
+        return FALSE;
+    plain_summary_clear(&sum);
+    report_info(r->report, "Loaded through psql without an error (a plain dump: it carries no proof to compare with)");
+    /* It gets what the file cannot say: the database that it replaces knows. */
+    g_autofree char *quoted = session_quote_name(r->admin, r->side);
+    return session_execf(r->admin, error, "COMMENT ON DATABASE %s IS NULL", quoted);
+}
+
+static gboolean fill_side(struct restore *r, GError **error)
+{
+    if (!(r->reader ? load_ours : load_plain)(r, error))
+        return FALSE;
+    gint64 start = g_get_monotonic_time();
+    report_info(r->report, "Optimizing restored database (ANALYZE)...");
+    if (!aftercare_analyze(r->request->target, r->side, r->request->jobs, r->report, error))
+        return FALSE;
+    report_info(r->report, "Analysed in %.1f s", seconds((g_get_monotonic_time() - start) / 1000));
+    return interrupt_check(error);
+}
+
+/* After an error or an interrupt; with a session of its own, for the other may be broken or cancelled. */
+static void drop_side(struct restore *r)
+{
+    if (!r->side)
+        return;
+    g_autoptr(session) s = swap_admin(r->request->target, NULL);
+    g_autoptr(GError) problem = NULL;
+    if (!s || !swap_drop(s, r->side, &problem))
+        report_warn(r->report, "The side database %s could not be removed now; the next restore removes it", r->side);
+}
+
+/* ---- the swap ---- */
+
+static gboolean drop_live_in_place(struct restore *r, GError **error)
+{
+    if (!r->request->in_place || !r->exists)
+        return TRUE;
+    report_warn(r->report, "Dropping %s (--in-place)...", r->live);
+    r->exists = FALSE;
+    return swap_drop(r->admin, r->live, error);
+}
+
+static gboolean swap(struct restore *r, GError **error)
+{
+    if (r->exists) {
+        g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
+        r->replaced = swap_name(r->live, suffix);
+        report_info(r->report, "Terminating connections and swapping names...");
+    }
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, error)) {
+        g_clear_pointer(&r->replaced, g_free);
+        return FALSE;
+    }
+    g_clear_pointer(&r->side, g_free);
+    report_info(r->report, "Database %s is in place", r->live);
+    return TRUE;
+}
+
+static gboolean deal_with_replaced(struct restore *r, GError **error)
+{
+    if (!r->replaced)
+        return TRUE;
+    if (!r->request->drop_replaced) {
+        report_info(r->report, "The old database stays as %s; when you no longer need it: DROP DATABASE \"%s\"",
+                    r->replaced, r->replaced);
+        return TRUE;
+    }
+    report_info(r->report, "Dropping the old database (%s)...", r->replaced);
+    if (swap_drop(r->admin, r->replaced, error)) {
+        g_clear_pointer(&r->replaced, g_free);
+        return TRUE;
+    }
+    g_prefix_error(error, "the restore is done, but the old database is still there: ");
+    return FALSE;
+}
+
+/* ---- the whole ---- */
+
+static gboolean replace_database(struct restore *r, GError **error)
+{
+    if (!take_pre_backup(r, error) || !interrupt_check(error))
+        return FALSE;
+    gboolean dropped = r->request->in_place && r->exists;
+    if (drop_live_in_place(r, error) && make_side(r, error) && fill_side(r, error) && swap(r, error))
+        return TRUE;
+    drop_side(r);
+    if (dropped)
+        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
+    return FALSE;
+}
+
+static gboolean restore_database(struct restore *r, GError **error)
+{
+    report_info(r->report, "Checking prerequisites...");
+    if (!verify_first(r, error) || !open_backup(r, error) || !open_server(r, error) ||
+        !preview_and_confirm(r, error))
+        return FALSE;
+    return replace_database(r, error) &&
+           aftercare_report(r->request->target, r->live, r->request->critical_tables, r->report, error) &&
+           deal_with_replaced(r, error);
+}
+
+static gboolean run(struct restore *r, GError **error)
+{
+    const struct restore_request *q = r->request;
+    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)))
+        return FALSE;
+    report_info(r->report, "OpsTower Database Restore - Started");
+    report_info(r->report, "Restoring from: %s", q->path);
+    if (q->tables)
+        return open_backup(r, error) &&
+               (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
+               tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, error);
+    r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
+    return r->live && restore_database(r, error);
+}
+
+gboolean restore_run(const struct restore_request *request, struct report *report, struct restore_result *ret_result,
+                     GError **error)
+{
+    struct restore r = {.request = request, .report = report, .started_us = g_get_monotonic_time()};
+    gboolean ok = run(&r, error);
+    if (ok) {
+        gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
+        report_info(report, "OpsTower Database Restore - Completed Successfully");
+        report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
+        *ret_result = (struct restore_result){
+            .database = g_strdup(r.live),
+            .replaced = g_strdup(r.replaced),
+            .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
+            .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
+            .duration_s = took,
+        };
+    }
+    restore_clear(&r);
+    return ok;
+}

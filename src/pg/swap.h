@@ -1,0 +1,21 @@
+/* Putting one database in another's place, and the small acts on whole databases around it. */
+#pragma once
+
+#include "pg/session.h"
+
+/* A session on a database that is not the one to be replaced (postgres, else template1). */
+struct session *swap_admin(const struct pg_target *t, GError **error);
+
+gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error);
+
+/* In one transaction: live becomes replaced, side becomes live. Sessions on live are ended and new ones kept out
+ * meanwhile; nobody ever sees neither, and a crash at any moment leaves either both names as they were or both
+ * changed. replaced NULL: there is no live database, side just gets the name. */
+gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
+                    const char *replaced, GError **error);
+
+/* Drops a database, ending its sessions. That it is not there is fine. */
+gboolean swap_drop(struct session *admin, const char *dbname, GError **error);
+
+/* base + suffix, base cut so that the whole fits PostgreSQL's 63 bytes, at a character's boundary. */
+char *swap_name(const char *base, const char *suffix);
