@@ -128,6 +128,9 @@ static int exit_code(const GError *error)
 int console_finish(struct console *c, GError *error)
 {
     console_stop(c);
+    g_autoptr(GError) interrupted = NULL;
+    if (error && g_error_matches(error, OT_ERROR, OT_INTERRUPTED) && !interrupt_check(&interrupted))
+        error = interrupted; /* without what was being done at that moment */
     if (error)
         report_error(&c->report, error);
     g_autoptr(GError) log_error = NULL;

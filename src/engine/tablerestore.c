@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "engine/recreate.h"
 #include "pg/copy.h"
 #include "pg/facts.h"
 #include "pg/plan.h"
@@ -303,18 +304,29 @@ static gboolean put_back_passes(struct tablerestore *r, GError **error)
     return TRUE;
 }
 
-static gboolean put_back_all(struct tablerestore *r, GError **error)
+typedef gboolean (*recreate_step)(struct session *s, const struct toc *t, const char *bindir, const char *schema,
+                                  const char *name, struct report *report, GError **error);
+
+static gboolean recreate(struct tablerestore *r, recreate_step step, GError **error)
 {
     for (guint i = 0; i < r->tables->len; i++) {
         const struct recovered *t = r->tables->pdata[i];
-        if (!t->exists)
-            return ot_fail(error, OT_REFUSED,
-                           "%s does not exist any more: its rows are in %s, to be put back when it does (the whole "
-                           "backup beside: --target-db)",
-                           t->live, t->name);
+        const struct table_def *def = t->table->def;
+        if (!t->exists && !step(r->session, r->toc, r->request->bindir, def->schema, def->name, r->report, error)) {
+            g_prefix_error(error, "cannot make %s again: ", t->live);
+            return FALSE;
+        }
     }
-    return session_exec(r->session, "BEGIN", error) && put_back_passes(r, error) && interrupt_check(error) &&
-           session_exec(r->session, "COMMIT", error);
+    return TRUE;
+}
+
+/* All or nothing, in one transaction. A live table that is gone is made again from the backup's definition first, and
+ * gets its indexes and constraints after its rows. */
+static gboolean put_back_all(struct tablerestore *r, GError **error)
+{
+    return session_exec(r->session, "BEGIN", error) && recreate(r, recreate_table, error) &&
+           put_back_passes(r, error) && recreate(r, recreate_indexes, error) && recreate(r, recreate_links, error) &&
+           interrupt_check(error) && session_exec(r->session, "COMMIT", error);
 }
 
 static void print_statements(struct tablerestore *r)
@@ -325,7 +337,8 @@ static void print_statements(struct tablerestore *r)
         if (t->exists)
             report_info(r->report, "To put back the rows that are missing in %s: %s;", t->live, sql);
         else
-            report_warn(r->report, "%s does not exist any more; its rows are in %s", t->live, t->name);
+            report_warn(r->report, "%s does not exist any more; its rows are in %s; --put-back makes it again", t->live,
+                        t->name);
     }
 }
 

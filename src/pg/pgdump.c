@@ -66,16 +66,22 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
     return NULL;
 }
 
+static int memory_file(const char *name, GError **error)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        ot_fail_errno(error, OT_FAILED, "cannot make a file in memory");
+    return fd;
+}
+
 /* The table of contents as an open file, read from its beginning; -1 on failure. */
 static int toc_file(const struct toc *t, GError **error)
 {
     gsize length;
     const void *data = g_bytes_get_data(t->bytes, &length);
-    int fd = memfd_create("toc", MFD_CLOEXEC);
-    if (fd < 0) {
-        ot_fail_errno(error, OT_FAILED, "cannot make a file in memory");
+    int fd = memory_file("toc", error);
+    if (fd < 0)
         return -1;
-    }
     if (!files_write_all(fd, data, length, "the table of contents", error) || lseek(fd, 0, SEEK_SET) != 0) {
         close(fd);
         return -1;
@@ -98,6 +104,37 @@ GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, 
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
     close(fd);
+    return sql;
+}
+
+/* Without psql's own commands: the lines \restrict and \unrestrict, which pg_restore puts around the whole. */
+static void strip_restrict(GString *sql)
+{
+    char *begin = strstr(sql->str, "\n\\restrict ");
+    if (begin)
+        g_string_erase(sql, begin + 1 - sql->str, (gssize)strcspn(begin + 1, "\n"));
+    const char *end = g_strrstr(sql->str, "\n\\unrestrict ");
+    if (end)
+        g_string_truncate(sql, (gsize)(end + 1 - sql->str));
+}
+
+GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
+    int list = program ? memory_file("list", error) : -1;
+    int fd = list >= 0 ? toc_file(t, error) : -1;
+    GString *sql = NULL;
+    g_autofree char *line = g_strdup_printf("%d;\n", e->dump_id);
+    g_autofree char *list_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), list);
+    const char *argv[] = {program, "-f", "-", "-L", list_path, NULL};
+    struct subprocess_options options = {.stdin_fd = fd};
+    if (fd >= 0 && files_write_all(list, line, strlen(line), "the list for pg_restore", error) &&
+        subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+        strip_restrict(sql);
+    if (fd >= 0)
+        close(fd);
+    if (list >= 0)
+        close(list);
     return sql;
 }
 

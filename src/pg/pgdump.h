@@ -13,6 +13,10 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             GError **error);
 
+/* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
+GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
+                          GError **error);
+
 /* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. */
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
