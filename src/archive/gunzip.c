@@ -9,14 +9,24 @@ struct gunzip {
     gboolean any;       /* a member has ended */
 };
 
+/* isal_inflate_init forgets the buffers; they go on. */
 static void start_member(struct gunzip *g)
 {
-    guint8 *next = g->state.next_in;
-    guint32 available = g->state.avail_in;
+    guint8 *next_in = g->state.next_in, *next_out = g->state.next_out;
+    guint32 in = g->state.avail_in, out = g->state.avail_out;
     isal_inflate_init(&g->state);
     g->state.crc_flag = ISAL_GZIP;
-    g->state.next_in = next;
-    g->state.avail_in = available;
+    g->state.next_in = next_in;
+    g->state.avail_in = in;
+    g->state.next_out = next_out;
+    g->state.avail_out = out;
+}
+
+/* A header that is not yet all there is no damage. */
+static gboolean inflate_step(struct gunzip *g)
+{
+    int result = isal_inflate(&g->state);
+    return result == ISAL_DECOMP_OK || result == ISAL_END_INPUT;
 }
 
 struct gunzip *gunzip_new(void)
@@ -39,7 +49,7 @@ gboolean gunzip_read(struct gunzip *g, void *buffer, gsize size, gsize *ret_leng
     for (;;) {
         if (g->state.avail_in > 0)
             g->in_member = TRUE;
-        if (g->in_member && isal_inflate(&g->state) != ISAL_DECOMP_OK)
+        if (g->in_member && !inflate_step(g))
             return ot_fail(error, OT_CORRUPT, "gzip test failed");
         if (!g->in_member || g->state.block_state != ISAL_BLOCK_FINISH)
             break;

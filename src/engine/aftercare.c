@@ -120,7 +120,7 @@ gboolean aftercare_report(const struct pg_target *t, const char *dbname, char **
                           "SELECT pg_catalog.pg_size_pretty(pg_catalog.pg_database_size(pg_catalog.current_database()))",
                           0, NULL, &size))
         return FALSE;
-    report_info(report, "Verifying restoration...");
+    report_info(report, "Verifying restoration (before it is put in place)...");
     report_info(report, "Tables in schema public: %" G_GINT64_FORMAT, tables);
     report_info(report, "Database size: %s", size);
     g_auto(GStrv) biggest = critical ? NULL : biggest_tables(s, error);

@@ -17,7 +17,9 @@
 #include "pg/snapshot.h"
 #include "pg/swap.h"
 
-#define SIDE_MARK "opstower side database of a restore"
+/* The comment of a side database while it is one. It holds the side's own name: once it has another, the mark means
+ * nothing, so that a database in place can never be taken for something left behind. */
+#define SIDE_MARK "opstower is restoring database %s into this one, %s"
 
 struct restore {
     const struct restore_request *request;
@@ -30,6 +32,7 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
+    json_t *facts;  /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
@@ -50,15 +53,11 @@ static void restore_clear(struct restore *r)
     plain_summary_clear(&r->plain_sum);
     toc_free(r->toc);
     session_free(r->admin);
+    json_decref(r->facts);
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
     g_free(r->replaced);
-}
-
-static const json_t *facts_of(const struct restore *r)
-{
-    return r->reader ? r->reader->contents->facts : NULL;
 }
 
 /* ---- the backup ---- */
@@ -86,6 +85,7 @@ static gboolean open_backup(struct restore *r, GError **error)
     if (!r->reader)
         return FALSE;
     file = NULL; /* the reader's now */
+    r->facts = json_incref(r->reader->contents->facts);
     r->toc = toc_parse(r->reader->contents->toc, error);
     return r->toc != NULL;
 }
@@ -125,19 +125,37 @@ static gboolean take_lock(struct restore *r, GError **error)
     return g_strcmp0(got, "t") == 0 || say_who_holds(r, error);
 }
 
-/* Side databases that a killed restore left: by their mark, not by their name alone. We hold the lock, so nobody is
- * loading them. */
+/* A kill while the server made the side database leaves one without its mark: it has the exact name, and is empty. */
+static gboolean is_unmarked_side(struct restore *r, const char *name)
+{
+    const gsize timestamp_length = strlen("YYYYMMDD_HHMMSS");
+    gint64 unused, objects = 1;
+    if (strlen(name) < timestamp_length || !text_parse_timestamp(name + strlen(name) - timestamp_length, &unused))
+        return FALSE;
+    g_autofree char *suffix = g_strdup_printf("_restoring_%s", name + strlen(name) - timestamp_length);
+    g_autofree char *expected = swap_name(r->live, suffix);
+    if (!g_str_equal(name, expected))
+        return FALSE;
+    g_autoptr(session) s = session_open(r->request->target, name, NULL);
+    return s && session_get_number(s, NULL, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384", 0, NULL,
+                                   &objects) && objects == 0;
+}
+
+/* Side databases that a killed restore left. We hold the lock, so nobody is loading them. */
 static gboolean drop_left_behind(struct restore *r, GError **error)
 {
-    g_autofree char *mark = g_strdup_printf("%s %s", SIDE_MARK, r->live);
-    const char *params[] = {mark};
     g_autoptr(PGresult) rows = session_query(r->admin, error,
-                                             "SELECT datname FROM pg_catalog.pg_database"
-                                             " WHERE pg_catalog.shobj_description(oid, 'pg_database') = $1",
-                                             1, params);
+                                             "SELECT datname, pg_catalog.shobj_description(oid, 'pg_database')"
+                                             " FROM pg_catalog.pg_database",
+                                             0, NULL);
     for (int i = 0; rows && i < PQntuples(rows); i++) {
-        report_info(r->report, "Removing %s, which an interrupted restore left behind", PQgetvalue(rows, i, 0));
-        if (!swap_drop(r->admin, PQgetvalue(rows, i, 0), error))
+        const char *name = PQgetvalue(rows, i, 0);
+        g_autofree char *mark = g_strdup_printf(SIDE_MARK, r->live, name);
+        gboolean marked = g_str_equal(PQgetvalue(rows, i, 1), mark);
+        if (!marked && !(PQgetisnull(rows, i, 1) && is_unmarked_side(r, name)))
+            continue;
+        report_info(r->report, "Removing %s, which an interrupted restore left behind", name);
+        if (!swap_drop(r->admin, name, error))
             return FALSE;
     }
     return rows != NULL;
@@ -156,7 +174,7 @@ static gboolean check_rights(struct restore *r, GError **error)
 
 static gboolean open_server(struct restore *r, GError **error)
 {
-    r->admin = swap_admin(r->request->target, error);
+    r->admin = swap_admin(r->request->target, r->live, error);
     return r->admin && snapshot_setup_session(r->admin, 0, error) && check_rights(r, error) && take_lock(r, error) &&
            drop_left_behind(r, error);
 }
@@ -200,7 +218,7 @@ static gboolean check_space(const struct restore_preview *p, GError **error)
 static gboolean preview_and_confirm(struct restore *r, GError **error)
 {
     struct restore_preview p = {0};
-    if (!preview_gather(r->request, r->admin, r->live, facts_of(r), plain_bytes(r), &p, error))
+    if (!preview_gather(r->request, r->admin, r->live, r->facts, plain_bytes(r), &p, error))
         return FALSE;
     preview_report(&p, r->report);
     r->exists = p.exists;
@@ -256,20 +274,24 @@ static gboolean take_pre_backup(struct restore *r, GError **error)
 
 /* ---- the side database ---- */
 
+/* A plain dump does not say what its database was like: the one that it replaces does. */
+static gboolean learn_from_live(struct restore *r, GError **error)
+{
+    if (r->facts || !r->exists)
+        return TRUE;
+    g_autoptr(session) s = session_open(r->request->target, r->live, error);
+    return s && (r->facts = facts_read(s, NULL, error)) != NULL;
+}
+
 static gboolean make_side(struct restore *r, GError **error)
 {
     g_autofree char *suffix = g_strdup_printf("_restoring_%s", r->timestamp);
-    g_autofree char *mark = g_strdup_printf("%s %s", SIDE_MARK, r->live);
-    if (r->request->create_roles && facts_of(r) && !facts_create_roles(r->admin, facts_of(r), FALSE, NULL, error))
+    if (r->request->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
         return FALSE;
     r->side = swap_name(r->live, suffix);
+    g_autofree char *mark = g_strdup_printf(SIDE_MARK, r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
-    if (facts_of(r))
-        return facts_create_database(r->admin, facts_of(r), r->side, mark, error);
-    g_autofree char *quoted = session_quote_name(r->admin, r->side);
-    g_autofree char *literal = session_quote_literal(r->admin, mark);
-    return session_execf(r->admin, error, "CREATE DATABASE %s TEMPLATE = template0", quoted) &&
-           session_execf(r->admin, error, "COMMENT ON DATABASE %s IS %s", quoted, literal);
+    return facts_create_database(r->admin, r->facts, r->side, mark, error);
 }
 
 static double seconds(gint64 ms)
@@ -294,7 +316,7 @@ static gboolean load_ours(struct restore *r, GError **error)
     report_info(r->report, "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
                 seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
                 archive_contents_rows(r->reader->contents));
-    return facts_apply(r->admin, facts_of(r), r->side, error);
+    return TRUE;
 }
 
 static gboolean load_plain(struct restore *r, GError **error)
@@ -304,21 +326,22 @@ static gboolean load_plain(struct restore *r, GError **error)
         return FALSE;
     plain_summary_clear(&sum);
     report_info(r->report, "Loaded through psql without an error (a plain dump: it carries no proof to compare with)");
-    /* It gets what the file cannot say: the database that it replaces knows. */
-    g_autofree char *quoted = session_quote_name(r->admin, r->side);
-    return session_execf(r->admin, error, "COMMENT ON DATABASE %s IS NULL", quoted);
+    return TRUE;
 }
 
 static gboolean fill_side(struct restore *r, GError **error)
 {
-    if (!(r->reader ? load_ours : load_plain)(r, error))
+    const struct restore_request *q = r->request;
+    if (!(r->reader ? load_ours : load_plain)(r, error) ||
+        (r->facts && !facts_apply_settings(r->admin, r->facts, r->side, error)))
         return FALSE;
     gint64 start = g_get_monotonic_time();
     report_info(r->report, "Optimizing restored database (ANALYZE)...");
-    if (!aftercare_analyze(r->request->target, r->side, r->request->jobs, r->report, error))
+    if (!aftercare_analyze(q->target, r->side, q->jobs, r->report, error))
         return FALSE;
     report_info(r->report, "Analysed in %.1f s", seconds((g_get_monotonic_time() - start) / 1000));
-    return interrupt_check(error);
+    return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) &&
+           (!r->facts || facts_apply_rights(r->admin, r->facts, r->side, error)) && interrupt_check(error);
 }
 
 /* After an error or an interrupt; with a session of its own, for the other may be broken or cancelled. */
@@ -326,7 +349,7 @@ static void drop_side(struct restore *r)
 {
     if (!r->side)
         return;
-    g_autoptr(session) s = swap_admin(r->request->target, NULL);
+    g_autoptr(session) s = swap_admin(r->request->target, r->live, NULL);
     g_autoptr(GError) problem = NULL;
     if (!s || !swap_drop(s, r->side, &problem))
         report_warn(r->report, "The side database %s could not be removed now; the next restore removes it", r->side);
@@ -350,7 +373,8 @@ static gboolean swap(struct restore *r, GError **error)
         r->replaced = swap_name(r->live, suffix);
         report_info(r->report, "Terminating connections and swapping names...");
     }
-    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, error)) {
+    g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, comment, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return FALSE;
     }
@@ -384,7 +408,7 @@ static gboolean replace_database(struct restore *r, GError **error)
     if (!take_pre_backup(r, error) || !interrupt_check(error))
         return FALSE;
     gboolean dropped = r->request->in_place && r->exists;
-    if (drop_live_in_place(r, error) && make_side(r, error) && fill_side(r, error) && swap(r, error))
+    if (learn_from_live(r, error) && drop_live_in_place(r, error) && make_side(r, error) && fill_side(r, error) && swap(r, error))
         return TRUE;
     drop_side(r);
     if (dropped)
@@ -398,9 +422,7 @@ static gboolean restore_database(struct restore *r, GError **error)
     if (!verify_first(r, error) || !open_backup(r, error) || !open_server(r, error) ||
         !preview_and_confirm(r, error))
         return FALSE;
-    return replace_database(r, error) &&
-           aftercare_report(r->request->target, r->live, r->request->critical_tables, r->report, error) &&
-           deal_with_replaced(r, error);
+    return replace_database(r, error) && deal_with_replaced(r, error);
 }
 
 static gboolean run(struct restore *r, GError **error)

@@ -46,7 +46,7 @@ static char *owners_array(const struct toc *t)
 {
     GString *array = g_string_new("{");
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < t->entries->len; i++) {
+    for (guint i = 0; t && i < t->entries->len; i++) {
         const struct toc_entry *e = t->entries->pdata[i];
         if (e->owner && *e->owner && g_hash_table_add(seen, e->owner))
             append_array_element(array, e->owner);
@@ -229,16 +229,34 @@ static gboolean apply_settings(struct session *s, const json_t *settings, const 
     return TRUE;
 }
 
-gboolean facts_apply(struct session *s, const json_t *facts, const char *name, GError **error)
+gboolean facts_apply_settings(struct session *s, const json_t *facts, const char *name, GError **error)
 {
     g_autofree char *quoted = session_quote_name(s, name);
-    const char *owner = facts_text(facts, "owner"), *comment = facts_text(facts, "comment");
+    return apply_settings(s, json_object_get(facts, "settings"), quoted, error);
+}
+
+gboolean facts_apply_rights(struct session *s, const json_t *facts, const char *name, GError **error)
+{
+    g_autofree char *quoted = session_quote_name(s, name);
+    const json_t *properties = json_object_get(facts, "properties");
+    const json_t *limit = json_object_get(properties, "datconnlimit");
+    const char *owner = facts_text(facts, "owner");
     g_autofree char *quoted_owner = session_quote_name(s, owner ? owner : "");
+    if (!apply_acl(s, json_object_get(facts, "acl"), quoted, error) ||
+        (json_integer_value(limit) >= 0 && json_is_integer(limit) &&
+         !session_execf(s, error, "ALTER DATABASE %s CONNECTION LIMIT %d", quoted, (int)json_integer_value(limit))) ||
+        (json_is_true(json_object_get(properties, "datistemplate")) &&
+         !session_execf(s, error, "ALTER DATABASE %s IS_TEMPLATE true", quoted)))
+        return FALSE;
+    return !owner || session_execf(s, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner);
+}
+
+char *facts_comment_sql(struct session *s, const json_t *facts, const char *name)
+{
+    const char *comment = facts_text(facts, "comment");
+    g_autofree char *quoted = session_quote_name(s, name);
     g_autofree char *literal = comment ? session_quote_literal(s, comment) : g_strdup("NULL");
-    return apply_settings(s, json_object_get(facts, "settings"), quoted, error) &&
-           apply_acl(s, json_object_get(facts, "acl"), quoted, error) &&
-           session_execf(s, error, "COMMENT ON DATABASE %s IS %s", quoted, literal) &&
-           (!owner || session_execf(s, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner));
+    return g_strdup_printf("COMMENT ON DATABASE %s IS %s", quoted, literal);
 }
 
 static gboolean create_role(struct session *s, const char *name, gboolean superuser, GPtrArray *created,

@@ -9,7 +9,8 @@
 #include "pg/session.h"
 #include "pg/toc.h"
 
-/* Reads the facts of the session's database. New reference; NULL on failure. */
+/* Reads the facts of the session's database; t: its table of contents, for the owners in it (NULL: the database's own
+ * dependencies are enough). New reference; NULL on failure. */
 json_t *facts_read(struct session *s, const struct toc *t, GError **error);
 
 /* Text members of the facts; NULL if not there. */
@@ -22,8 +23,14 @@ GPtrArray *facts_missing(struct session *s, const json_t *facts, GError **error)
 gboolean facts_create_database(struct session *s, const json_t *facts, const char *name, const char *comment,
                                GError **error);
 
-/* Gives the database its owner, ACL, settings and comment. Last, for they may lock out whoever loads it. */
-gboolean facts_apply(struct session *s, const json_t *facts, const char *name, GError **error);
+/* Gives the database its settings (ALTER DATABASE ... SET, also per role). */
+gboolean facts_apply_settings(struct session *s, const json_t *facts, const char *name, GError **error);
+
+/* Gives the database its ACL, connection limit and owner. Last, for they may lock out whoever loads it. */
+gboolean facts_apply_rights(struct session *s, const json_t *facts, const char *name, GError **error);
+
+/* The statement that gives the database its comment (or none); the caller frees it. facts may be NULL. */
+char *facts_comment_sql(struct session *s, const json_t *facts, const char *name);
 
 /* Creates the roles that the facts name and the server lacks, without login or password; with_attributes: superusers
  * become superusers (for a scratch cluster). created: their names are added (char *), also on failure; may be NULL. */

@@ -14,9 +14,9 @@
 #define TRIES 3
 #define POLL_MS 50
 
-struct session *swap_admin(const struct pg_target *t, GError **error)
+struct session *swap_admin(const struct pg_target *t, const char *live, GError **error)
 {
-    struct session *s = session_open(t, "postgres", NULL);
+    struct session *s = g_str_equal(live, "postgres") ? NULL : session_open(t, "postgres", NULL);
     return s ? s : session_open(t, "template1", error);
 }
 
@@ -75,13 +75,13 @@ static gboolean rename_busy(struct session *admin, struct session *killer, const
 }
 
 static gboolean try_swap(struct session *admin, struct session *killer, const char *live, const char *side,
-                         const char *replaced, gboolean *ret_again, GError **error)
+                         const char *replaced, const char *also, gboolean *ret_again, GError **error)
 {
     *ret_again = FALSE;
     if (!session_exec(admin, "BEGIN", error))
         return FALSE;
     gboolean unused;
-    if ((!replaced || rename_busy(admin, killer, live, replaced, ret_again, error)) &&
+    if (session_exec(admin, also, error) && (!replaced || rename_busy(admin, killer, live, replaced, ret_again, error)) &&
         rename_busy(admin, killer, side, live, replaced ? &unused : ret_again, error) && interrupt_check(error))
         return session_exec(admin, "COMMIT", error);
     session_exec(admin, "ROLLBACK", NULL);
@@ -89,25 +89,25 @@ static gboolean try_swap(struct session *admin, struct session *killer, const ch
 }
 
 /* A COMMIT whose answer was lost is decided by what the server shows afterwards. */
-static gboolean commit_took_place(const struct pg_target *t, const char *side)
+static gboolean commit_took_place(const struct pg_target *t, const char *live, const char *side)
 {
-    g_autoptr(session) s = swap_admin(t, NULL);
+    g_autoptr(session) s = swap_admin(t, live, NULL);
     gboolean exists = TRUE;
     return s && swap_exists(s, side, &exists, NULL) && !exists;
 }
 
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
-                    const char *replaced, GError **error)
+                    const char *replaced, const char *also, GError **error)
 {
-    g_autoptr(session) killer = swap_admin(t, error);
+    g_autoptr(session) killer = swap_admin(t, live, error);
     if (!killer)
         return FALSE;
     for (int i = 0;; i++) {
         gboolean again = FALSE;
         GError *problem = NULL;
-        if (try_swap(admin, killer, live, side, replaced, &again, &problem))
+        if (try_swap(admin, killer, live, side, replaced, also, &again, &problem))
             return TRUE;
-        if (PQstatus(session_pg(admin)) != CONNECTION_OK && commit_took_place(t, side)) {
+        if (PQstatus(session_pg(admin)) != CONNECTION_OK && commit_took_place(t, live, side)) {
             g_error_free(problem);
             return TRUE;
         }

@@ -3,16 +3,17 @@
 
 #include "pg/session.h"
 
-/* A session on a database that is not the one to be replaced (postgres, else template1). */
-struct session *swap_admin(const struct pg_target *t, GError **error);
+/* A session on a database that is not live, the one to be replaced: on postgres, else template1. */
+struct session *swap_admin(const struct pg_target *t, const char *live, GError **error);
 
 gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error);
 
 /* In one transaction: live becomes replaced, side becomes live. Sessions on live are ended and new ones kept out
  * meanwhile; nobody ever sees neither, and a crash at any moment leaves either both names as they were or both
- * changed. replaced NULL: there is no live database, side just gets the name. */
+ * changed. replaced NULL: there is no live database, side just gets the name. also: a further statement for that
+ * transaction, before the names change. */
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
-                    const char *replaced, GError **error);
+                    const char *replaced, const char *also, GError **error);
 
 /* Drops a database, ending its sessions. That it is not there is fine. */
 gboolean swap_drop(struct session *admin, const char *dbname, GError **error);
