@@ -5,14 +5,17 @@
 
 #include "archive/digest.h"
 #include "archive/gunzip.h"
+#include "archive/sqllex.h"
 #include "base/interrupt.h"
 
 #define STEP_BYTES (256u << 10)
-#define MAX_LINE_KEPT (256u << 10) /* of a long line only the beginning matters */
+#define MAX_STATEMENT_LINE (256u << 20)
 
 struct scan {
     struct plain_summary sum;
-    GString *line; /* the beginning of the line being read */
+    GString *line; /* the line being read; within COPY data, its beginning */
+    struct sqllex lex;
+    guint64 *copy_rows; /* of the table being copied; in sum.copied */
     gboolean in_copy, has_header, complete;
 };
 
@@ -40,12 +43,27 @@ static void scan_role(struct scan *s)
     }
 }
 
+static void begin_copy(struct scan *s)
+{
+    const char *name = s->line->str + strlen("COPY "), *end = name;
+    for (gboolean quoted = FALSE; *end && (quoted || (*end != ' ' && *end != '(')); end++)
+        quoted ^= *end == '"';
+    char *key = g_strndup(name, (gsize)(end - name));
+    s->copy_rows = g_hash_table_lookup(s->sum.copied, key);
+    if (s->copy_rows) {
+        g_free(key);
+    } else {
+        s->copy_rows = g_new0(guint64, 1);
+        g_hash_table_insert(s->sum.copied, key, s->copy_rows);
+    }
+    s->in_copy = TRUE;
+}
+
 static void scan_statement(struct scan *s)
 {
     static const char version[] = "-- Dumped from database version ";
     if (begins(s, "COPY ") && g_str_has_suffix(s->line->str, " FROM stdin;")) {
-        s->in_copy = TRUE;
-        s->sum.copy_blocks++;
+        begin_copy(s);
     } else if (begins(s, "CREATE TABLE ") || begins(s, "CREATE UNLOGGED TABLE ")) {
         s->sum.tables++;
     } else if (begins(s, "-- PostgreSQL database dump complete")) {
@@ -62,14 +80,30 @@ static void scan_statement(struct scan *s)
         s->complete = FALSE;
 }
 
+/* Inside a function's body or a string, nothing is a statement, whatever it looks like. */
+static void scan_sql_line(struct scan *s)
+{
+    if (s->lex.state == SQLLEX_PLAIN)
+        scan_statement(s);
+    else
+        s->complete = FALSE;
+    sqllex_line(&s->lex, s->line->str, s->line->len);
+}
+
+static void count_row(struct scan *s)
+{
+    s->sum.rows++;
+    ++*s->copy_rows;
+}
+
 static void scan_line(struct scan *s)
 {
     if (!s->in_copy)
-        scan_statement(s);
+        scan_sql_line(s);
     else if (g_str_equal(s->line->str, "\\."))
         s->in_copy = FALSE;
     else
-        s->sum.rows++;
+        count_row(s);
     g_string_truncate(s->line, 0);
 }
 
@@ -80,8 +114,8 @@ static void scan_text(struct scan *s, const char *text, gsize length)
     while (text < end) {
         const char *newline = memchr(text, '\n', (gsize)(end - text));
         gsize piece = (gsize)((newline ? newline : end) - text);
-        if (s->line->len < MAX_LINE_KEPT)
-            g_string_append_len(s->line, text, (gssize)piece);
+        if (s->line->len < (s->in_copy ? 8 : MAX_STATEMENT_LINE))
+            g_string_append_len(s->line, text, (gssize)(s->in_copy ? MIN(piece, 8) : piece));
         text += piece;
         if (!newline)
             return;
@@ -98,6 +132,8 @@ static gboolean judge(struct scan *s, GError **error)
         scan_line(s);
     if (!s->has_header)
         return ot_fail(error, OT_CORRUPT, "this is not a plain-text PostgreSQL dump (its header is missing)");
+    if (s->lex.state != SQLLEX_PLAIN)
+        return ot_fail(error, OT_CORRUPT, "the dump is cut inside a statement");
     if (s->in_copy)
         return ot_fail(error, OT_CORRUPT, "the dump is cut inside a table's data");
     if (!s->complete)
@@ -155,6 +191,7 @@ gboolean plain_scan(struct source *s, enum archive_kind kind, plain_take take, v
                     struct plain_summary *ret_summary, GError **error)
 {
     struct scan scan = {.line = g_string_new(NULL)};
+    scan.sum.copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     scan.sum.roles = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = scan_source(&scan, s, kind, take, data, error) && judge(&scan, error);
     g_string_free(scan.line, TRUE);
@@ -170,4 +207,5 @@ void plain_summary_clear(struct plain_summary *s)
     g_clear_pointer(&s->sha256, g_free);
     g_clear_pointer(&s->server_version, g_free);
     g_clear_pointer(&s->roles, g_ptr_array_unref);
+    g_clear_pointer(&s->copied, g_hash_table_unref);
 }

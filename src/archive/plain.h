@@ -11,7 +11,7 @@ struct plain_summary {
     guint64 plain_bytes;
     guint64 rows;        /* lines of COPY data */
     guint64 tables;      /* CREATE TABLE statements */
-    guint64 copy_blocks;
+    GHashTable *copied;  /* char * (the table's name as it stands in COPY) to guint64 * (rows) */
     char *sha256;        /* of the file */
     char *server_version; /* from "-- Dumped from database version", NULL if it is not there */
     GPtrArray *roles;     /* char *: names, as SQL, that own something or are granted something */

@@ -242,7 +242,7 @@ static gboolean check_full(struct verify *v, GError **error)
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
     g_autofree char *detail = g_strdup_printf("%s, in %s",
                                               v->reader ? "restored; every row, sequence and object as in the backup"
-                                                        : "restored without an error; as many rows as in the file",
+                                                        : "restored without an error; each table has the rows of its COPY data",
                                               took);
     note(v, FULL_TEST, CHECK_PASS, detail);
     return TRUE;
