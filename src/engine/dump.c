@@ -31,6 +31,7 @@ struct dump {
     struct session **sessions; /* one per worker */
     struct member_builder **builders;
     GMutex mutex;
+    gint stop; /* set when the others failed or we give way: whoever still works ends */
 };
 
 void dump_result_clear(struct dump_result *r)
@@ -44,8 +45,14 @@ void dump_result_clear(struct dump_result *r)
 static void cancel_workers(void *data)
 {
     struct dump *d = data;
+    g_atomic_int_set(&d->stop, 1);
     for (guint i = 0; i < d->jobs; i++)
         session_cancel(d->sessions[i]);
+}
+
+static gboolean go_on(struct dump *d, GError **error)
+{
+    return !g_atomic_int_get(&d->stop) || ot_fail(error, OT_DUMP, "given up");
 }
 
 /* ---- plan ---- */
@@ -113,8 +120,8 @@ static gboolean open_workers(struct dump *d, GError **error)
 /* ---- rows ---- */
 
 struct piece_run {
+    struct dump *dump;
     struct member_builder *builder;
-    struct report *report;
     guint64 bytes, unreported;
 };
 
@@ -124,8 +131,10 @@ static gboolean take_row(const char *row, gsize length, void *data, GError **err
     run->bytes += length;
     run->unreported += length;
     if (run->unreported >= PROGRESS_STEP) {
-        report_progress_add(run->report, run->unreported);
+        report_progress_add(run->dump->report, run->unreported);
         run->unreported = 0;
+        if (!go_on(run->dump, error))
+            return FALSE;
     }
     return member_builder_add_row(run->builder, row, length, error);
 }
@@ -134,7 +143,7 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
 {
     struct archive_table *t = d->contents->tables->pdata[piece->table];
     struct fingerprint proof = {0};
-    struct piece_run run = {.builder = d->builders[worker], .report = d->report};
+    struct piece_run run = {.dump = d, .builder = d->builders[worker]};
     g_autofree char *sql = plan_copy_out_sql(d->sessions[worker], t->def, piece);
     member_builder_begin_rows(run.builder, piece->table, t->def->copy_sql, &proof);
     if (!copy_out(d->sessions[worker], sql, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
@@ -154,14 +163,16 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
 /* ---- large objects ---- */
 
 struct lo_run {
+    struct dump *dump;
     struct member_builder *builder;
     GString *text;
 };
 
 static gboolean put_large_objects(struct lo_run *run, GError **error)
 {
-    gboolean ok = run->text->len == 0 ||
-                  member_builder_put(run->builder, MEMBER_LARGE_OBJECTS, run->text->str, run->text->len, error);
+    gboolean ok = go_on(run->dump, error) &&
+                  (run->text->len == 0 ||
+                   member_builder_put(run->builder, MEMBER_LARGE_OBJECTS, run->text->str, run->text->len, error));
     g_string_truncate(run->text, 0);
     return ok;
 }
@@ -180,10 +191,10 @@ static gboolean feed_filter(const char *text, gsize length, void *data, GError *
 
 static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
 {
-    struct lo_run run = {d->builders[worker], g_string_new(NULL)};
+    struct lo_run run = {d, d->builders[worker], g_string_new(NULL)};
     g_autoptr(lo_filter) filter = lo_filter_new(take_lo_line, &run);
     gboolean ok = pgdump_large_objects(snapshot_session(d->snapshot), d->request->bindir, snapshot_id(d->snapshot),
-                                       feed_filter, filter, error) &&
+                                       d->request->lock_timeout_ms, feed_filter, filter, error) &&
                   lo_filter_finish(filter, &d->contents->large_objects, error) && put_large_objects(&run, error);
     g_string_free(run.text, TRUE);
     return ok;
@@ -192,6 +203,8 @@ static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
 static gboolean run_task(guint worker, guint task, void *data, GError **error)
 {
     struct dump *d = data;
+    if (!go_on(d, error))
+        return FALSE;
     if (d->has_large_objects && task == 0)
         return dump_large_objects(d, worker, error);
     guint i = task - (d->has_large_objects ? 1 : 0);

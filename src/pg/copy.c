@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 
 #define PUT_STEP (1u << 20)
+#define CHECK_STEP (1u << 20)
 
 /* Consumes results to the end of the statement; the first one that is not a success fails it. */
 static gboolean end_statement(struct session *s, const char *sql, guint64 rows, GError **error)
@@ -34,6 +35,7 @@ gboolean copy_out(struct session *s, const char *sql, copy_row take, void *data,
     if (PQresultStatus(begun) != PGRES_COPY_OUT)
         return session_fail(s, begun, OT_DUMP, sql, error);
     guint64 rows = 0;
+    gsize unchecked = 0; /* bytes since the last look for an interrupt: a cancel may have come before the COPY did */
     for (;;) {
         char *row = NULL;
         int length = PQgetCopyData(session_pg(s), &row, 0);
@@ -43,6 +45,11 @@ gboolean copy_out(struct session *s, const char *sql, copy_row take, void *data,
             return session_fail(s, NULL, OT_DUMP, sql, error);
         gboolean ok = take(row, (gsize)length, data, error);
         PQfreemem(row);
+        unchecked += (gsize)length;
+        if (ok && unchecked >= CHECK_STEP) {
+            unchecked = 0;
+            ok = interrupt_check(error);
+        }
         if (!ok)
             return FALSE; /* the session is of no further use: its owner closes it */
         rows++;

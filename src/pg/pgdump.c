@@ -138,11 +138,12 @@ GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, co
     return sql;
 }
 
-gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot,
+gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
                               GError **error)
 {
-    const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", NULL};
+    g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
+    const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", wait, NULL};
     g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
     if (!p)
         return FALSE;

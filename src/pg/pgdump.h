@@ -17,8 +17,8 @@ GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
                           GError **error);
 
-/* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. */
-gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot,
+/* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. lock_timeout_ms: as above. */
+gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
                               GError **error);
 
