@@ -357,13 +357,16 @@ static void drop_side(struct restore *r)
 
 /* ---- the swap ---- */
 
-static gboolean drop_live_in_place(struct restore *r, GError **error)
+static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GError **error)
 {
     if (!r->request->in_place || !r->exists)
         return TRUE;
     report_warn(r->report, "Dropping %s (--in-place)...", r->live);
+    if (!swap_drop(r->admin, r->live, error))
+        return FALSE;
+    *ret_dropped = TRUE;
     r->exists = FALSE;
-    return swap_drop(r->admin, r->live, error);
+    return TRUE;
 }
 
 static gboolean swap(struct restore *r, GError **error)
@@ -403,16 +406,29 @@ static gboolean deal_with_replaced(struct restore *r, GError **error)
 
 /* ---- the whole ---- */
 
+/* Before the swap whatever failed left the live database as it was, and OT_RESTORE says so; unless it was dropped. */
+static void judge_failure(struct restore *r, gboolean dropped, GError **error)
+{
+    if (!error || !*error || (*error)->domain != OT_ERROR)
+        return;
+    if (dropped) {
+        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
+        (*error)->code = OT_FAILED;
+    } else if ((*error)->code == OT_FAILED || (*error)->code == OT_DUMP) {
+        (*error)->code = OT_RESTORE;
+    }
+}
+
 static gboolean replace_database(struct restore *r, GError **error)
 {
     if (!take_pre_backup(r, error) || !interrupt_check(error))
         return FALSE;
-    gboolean dropped = r->request->in_place && r->exists;
-    if (learn_from_live(r, error) && drop_live_in_place(r, error) && make_side(r, error) && fill_side(r, error) && swap(r, error))
+    gboolean dropped = FALSE;
+    if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
+        fill_side(r, error) && swap(r, error))
         return TRUE;
     drop_side(r);
-    if (dropped)
-        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
+    judge_failure(r, dropped, error);
     return FALSE;
 }
 
