@@ -7,7 +7,7 @@ set -euo pipefail
 build_set="gcc libc6-dev make meson ninja-build pkg-config libglib2.0-dev libpq-dev libisal-dev libdeflate-dev
     libxxhash-dev libssl-dev libjansson-dev postgresql-client-15"
 demo_set="$build_set postgresql-15"
-test_set="$demo_set python3 python3-pytest python3-psycopg2"
+test_set="$demo_set python3 python3-pytest python3-psycopg2 python3-xxhash groff-base"
 
 case "${1:-}" in
     build) wanted=$build_set ;;

@@ -53,7 +53,7 @@ int help_unknown(const char *name)
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
         names[i] = commands[i]->name;
     const char *nearest = options_nearest_word(name, names);
-    fprintf(stderr, "[ERROR] unknown command %s%s%s%s. See `opstower --help`.\n", name, nearest ? "; did you mean " : "",
-            nearest ? nearest : "", nearest ? "?" : "");
+    fprintf(stderr, "[ERROR] unknown command %s%s%s%s See `opstower --help`.\n", name,
+            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : ".");
     return OT_USAGE;
 }

@@ -46,8 +46,10 @@ static gboolean check_options(const struct settings *s, GError **error)
         return ot_fail(error, OT_USAGE, "--put-back goes with --table");
     if (s->in_place && (s->target_db || s->tables))
         return ot_fail(error, OT_USAGE, "--in-place does not go with --target-db or --table");
-    if (s->tables && (s->drop_replaced || s->create_roles))
-        return ot_fail(error, OT_USAGE, "--drop-replaced and --create-roles do not go with --table");
+    if (s->tables && (s->drop_replaced || s->create_roles || !s->tablespaces))
+        return ot_fail(error, OT_USAGE, "--drop-replaced, --create-roles and --no-tablespaces do not go with --table");
+    if (!s->tables && !s->force && (s->json || s->quiet))
+        return ot_fail(error, OT_USAGE, "--json and --quiet need --force: without the preview there is nothing to confirm");
     return TRUE;
 }
 

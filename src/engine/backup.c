@@ -199,7 +199,8 @@ static struct meta *make_meta(struct backup *b)
     m->rows = archive_contents_rows(b->dump.contents);
     m->database_size = g_strdup(facts_text(facts, "size_text"));
     m->table_count = b->dump.table_count;
-    m->postgresql_version = g_strdup_printf("PostgreSQL %s", facts_text(facts, "server_version"));
+    const char *version = facts_text(facts, "server_version"); /* Debian's goes on: "15.20 (Debian 15.20-0...)" */
+    m->postgresql_version = g_strdup_printf("PostgreSQL %.*s", (int)strcspn(version, " "), version);
     m->tool_version = g_strdup(TOOL_VERSION);
     m->retention_days = q->retention_days;
     m->type = g_strdup(q->type);

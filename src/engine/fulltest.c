@@ -1,7 +1,6 @@
 /* Test restores. */
 #include "engine/fulltest.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "engine/compare.h"
@@ -176,7 +175,7 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     struct plain_summary sum = {0};
     if (!plain_scan(file, kind, NULL, NULL, &sum, error))
         return FALSE;
-    int major = sum.server_version ? atoi(sum.server_version) : OLDEST_MAJOR;
+    int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
     gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
                   load_plain(&p, request, file, kind, sum.roles, report, error);

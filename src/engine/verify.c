@@ -8,7 +8,6 @@
 
 #include "archive/check.h"
 #include "archive/plain.h"
-#include "base/files.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "engine/slot.h"
@@ -283,9 +282,14 @@ static void open_log(struct verify *v)
 {
     g_autoptr(GError) problem = NULL;
     const char *dir = v->request->dir;
-    g_autofree char *timestamp =
-        dir && files_need_folder(dir, &problem) ? slot_take(dir, "verification", NULL, v->report, &problem) : NULL;
-    if (dir && !timestamp)
+    if (!dir)
+        return;
+    if (!g_file_test(dir, G_FILE_TEST_IS_DIR)) {
+        report_warn(v->report, "There will be no log: the folder %s is not there", dir);
+        return;
+    }
+    g_autofree char *timestamp = slot_take(dir, "verification", NULL, v->report, &problem);
+    if (!timestamp)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
 

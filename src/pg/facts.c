@@ -131,6 +131,15 @@ static void append_option(GString *sql, struct session *s, const char *option, c
     g_string_append_printf(sql, " %s = %s", option, literal);
 }
 
+/* From the beginning: the owner owns schema public through pg_database_owner, and so may put objects there. */
+static void append_owner(GString *sql, struct session *s, const json_t *facts)
+{
+    const char *owner = facts_text(facts, "owner");
+    g_autofree char *quoted = session_quote_name(s, owner ? owner : "");
+    if (owner)
+        g_string_append_printf(sql, " OWNER = %s", quoted);
+}
+
 /* datlocprovider: 'c' libc, 'i' ICU, 'b' builtin; the ICU locale's column was renamed in version 17. */
 static void append_locale(GString *sql, struct session *s, const json_t *facts)
 {
@@ -157,6 +166,7 @@ gboolean facts_create_database(struct session *s, const json_t *facts, const cha
     g_autofree char *mark = session_quote_literal(s, comment);
     g_autoptr(GString) sql = g_string_new(NULL);
     g_string_append_printf(sql, "CREATE DATABASE %s TEMPLATE = template0", quoted);
+    append_owner(sql, s, facts);
     append_option(sql, s, "ENCODING", facts_text(facts, "encoding"));
     append_locale(sql, s, facts);
     return session_exec(s, sql->str, error) &&
@@ -240,15 +250,13 @@ gboolean facts_apply_rights(struct session *s, const json_t *facts, const char *
     g_autofree char *quoted = session_quote_name(s, name);
     const json_t *properties = json_object_get(facts, "properties");
     const json_t *limit = json_object_get(properties, "datconnlimit");
-    const char *owner = facts_text(facts, "owner");
-    g_autofree char *quoted_owner = session_quote_name(s, owner ? owner : "");
     if (!apply_acl(s, json_object_get(facts, "acl"), quoted, error) ||
         (json_integer_value(limit) >= 0 && json_is_integer(limit) &&
          !session_execf(s, error, "ALTER DATABASE %s CONNECTION LIMIT %d", quoted, (int)json_integer_value(limit))) ||
         (json_is_true(json_object_get(properties, "datistemplate")) &&
          !session_execf(s, error, "ALTER DATABASE %s IS_TEMPLATE true", quoted)))
         return FALSE;
-    return !owner || session_execf(s, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner);
+    return TRUE;
 }
 
 char *facts_comment_sql(struct session *s, const json_t *facts, const char *name)

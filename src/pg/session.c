@@ -131,6 +131,8 @@ static gboolean connect_failed(PGconn *pg, GError **error)
         return ot_fail(error, OT_CONNECT, "cannot connect to the database server: %s", *all ? all : "out of memory");
     g_autofree char *where = g_strndup(all, (gsize)(fatal - all));
     g_strchomp(where);
+    if (g_str_has_suffix(where, " failed:"))
+        where[strlen(where) - strlen(" failed:")] = '\0';
     return ot_fail(error, OT_CONNECT, "psql: FATAL: %s (%s)", g_strchug(fatal + strlen("FATAL:")), where);
 }
 

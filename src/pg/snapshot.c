@@ -86,13 +86,16 @@ static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **erro
         g_propagate_error(error, g_steal_pointer(&lock_error));
         return FALSE;
     }
-    gint64 time_us = 0;
-    g_clear_pointer(&s->id, g_free);
-    if (!session_get_text(c, error, "SELECT pg_catalog.pg_export_snapshot()", 0, NULL, &s->id) ||
-        !session_get_number(c, error, "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::bigint", 0, NULL,
-                            &time_us))
+    /* The statement's time is just before its snapshot is taken; the transaction began before the locks were had. */
+    g_autoptr(PGresult) taken = session_query(
+        c, error,
+        "SELECT pg_catalog.pg_export_snapshot(), floor(extract(epoch FROM pg_catalog.statement_timestamp()))::bigint", 0,
+        NULL);
+    if (!taken)
         return FALSE;
-    s->time = time_us / G_USEC_PER_SEC;
+    g_free(s->id);
+    s->id = g_strdup(PQgetvalue(taken, 0, 0));
+    s->time = g_ascii_strtoll(PQgetvalue(taken, 0, 1), NULL, 10);
     g_autoptr(PGresult) after = session_query(c, error, TABLES_SQL, 0, NULL);
     if (!after)
         return FALSE;

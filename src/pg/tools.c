@@ -2,7 +2,6 @@
  * lie in /usr/lib/postgresql/N/bin. */
 #include "pg/tools.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/subprocess.h"
@@ -47,7 +46,7 @@ gboolean tools_major(const char *path, int *ret_major, char **ret_text, GError *
         return FALSE;
     }
     const char *number = strstr(out->str, ") ");
-    int major = number ? atoi(number + 2) : 0;
+    int major = number ? (int)g_ascii_strtoll(number + 2, NULL, 10) : 0;
     if (major < 10)
         return ot_fail(error, OT_PREREQUISITE, "%s says a version that is not understood: %s", path, out->str);
     *ret_major = major;
