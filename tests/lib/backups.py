@@ -118,9 +118,15 @@ def row_fingerprint(lines):
     return f"{total % 2**128:032x}"
 
 
+# Ends with the shell at once when a signal comes: a `sleep` of its own would live on and keep the pipes open.
+NAP = """#!/bin/bash
+nap() { mkfifo "$0.$$"; exec 8<>"$0.$$"; rm "$0.$$"; read -r -t "$1" -u 8; exec 8>&-; }
+"""
+
+
 def programs_with(folder, server, **scripts):
-    """A folder for PG_BINDIR: the server's programs, some replaced by shell scripts (keyword: name; "{real}" in the
-    text becomes the true program's path)."""
+    """A folder for PG_BINDIR: the server's programs, some replaced by shell scripts (keyword: name; None: missing).
+    In a script, {real} is the true program's path, and `nap N` waits for N seconds."""
     bindir = os.path.join(folder, "bin")
     os.makedirs(bindir, exist_ok=True)
     for name in ("pg_dump", "pg_restore", "pg_dumpall", "initdb", "postgres", "psql"):
@@ -130,7 +136,7 @@ def programs_with(folder, server, **scripts):
         if scripts.get(name, "") is None:
             continue
         if name in scripts:
-            pathlib.Path(path).write_text("#!/bin/bash\n" + scripts[name].replace("{real}", real), encoding="utf-8")
+            pathlib.Path(path).write_text(NAP + scripts[name].replace("{real}", real), encoding="utf-8")
             os.chmod(path, 0o755)
         else:
             os.symlink(real, path)

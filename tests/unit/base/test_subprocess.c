@@ -9,6 +9,12 @@
 
 #define SHELL(text) ((const char *const[]){"sh", "-c", text, NULL})
 
+static void assert_bytes(const void *got, gsize length, const void *expected, gsize expected_length)
+{
+    g_assert_cmpuint(length, ==, expected_length);
+    g_assert_true(length == 0 || memcmp(got, expected, length) == 0);
+}
+
 static struct subprocess *start(const char *text, const struct subprocess_options *options)
 {
     g_autoptr(GError) error = NULL;
@@ -28,7 +34,9 @@ static const struct {
     {"says_why", "echo so: no table >&2; exit 3", "sh failed with exit code 3: so: no table"},
     {"says_much", "echo one >&2; echo; echo two >&2; exit 3", "sh failed with exit code 3: one\ntwo"},
     {"warns_and_succeeds", "echo careful >&2", NULL},
-    {"not_utf8", "printf 'a\\377b' >&2; exit 1", "sh failed with exit code 1: a\xef\xbf\xbd" "b"},
+    {"not_utf8", "printf 'a\\377b' >&2; exit 1",
+     "sh failed with exit code 1: a\xef\xbf\xbd"
+     "b"},
 };
 
 static void test_ends(gconstpointer data)
@@ -70,7 +78,7 @@ static void test_output(void)
     GString *out = NULL;
     g_assert_true(subprocess_run(SHELL("printf 'a\\000b\\n'; echo noise >&2"), NULL, 100, &out, &error));
     g_assert_no_error(error);
-    g_assert_cmpmem(out->str, out->len, "a\0b\n", 4);
+    assert_bytes(out->str, out->len, "a\0b\n", 4);
     g_string_free(out, TRUE);
     g_assert_true(subprocess_run(SHELL("echo unwanted"), NULL, 100, NULL, &error));
 }
@@ -104,7 +112,8 @@ static void test_output_limit(void)
 static void test_stderr_limit(void)
 {
     g_autoptr(subprocess) p = start("i=0; while [ $i -lt 20000 ]; do echo line $i of many; i=$((i+1)); done >&2; "
-                                    "echo the last word >&2; exit 1", NULL);
+                                    "echo the last word >&2; exit 1",
+                                    NULL);
     g_autoptr(GError) error = NULL;
     g_assert_false(subprocess_wait(p, &error));
     g_assert_true(g_str_has_suffix(error->message, "line 19999 of many\nthe last word"));
@@ -222,7 +231,8 @@ static void test_stop_signal(void)
 {
     int fd = file_with("");
     struct subprocess_options options = {.stdout_fd = fd, .stop_signal = SIGINT};
-    struct subprocess *p = start("trap 'echo interrupted; exit 1' INT; echo up; while :; do sleep 0.05; done", &options);
+    struct subprocess *p =
+        start("trap 'echo interrupted; exit 1' INT; echo up; while :; do sleep 0.05; done", &options);
     char buffer[100] = "";
     while (pread(fd, buffer, sizeof buffer - 1, 0) < 3)
         g_usleep(1000);
@@ -261,24 +271,24 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
-        g_autofree char *path = g_strconcat("/subprocess/ends/", ends[i].name, NULL);
+        g_autofree char *path = g_strconcat("/child/ends/", ends[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_ends);
     }
-    g_test_add_func("/subprocess/missing", test_missing);
-    g_test_add_func("/subprocess/output", test_output);
-    g_test_add_func("/subprocess/output_of_failure", test_output_of_failure);
-    g_test_add_func("/subprocess/output_limit", test_output_limit);
-    g_test_add_func("/subprocess/stderr_limit", test_stderr_limit);
-    g_test_add_func("/subprocess/environment", test_environment);
-    g_test_add_func("/subprocess/words", test_words);
-    g_test_add_func("/subprocess/stdin_from_fd", test_stdin_from_fd);
-    g_test_add_func("/subprocess/no_stdin", test_no_stdin);
-    g_test_add_func("/subprocess/stdout_to_fd", test_stdout_to_fd);
-    g_test_add_func("/subprocess/pipes", test_pipes);
-    g_test_add_func("/subprocess/no_other_files", test_no_other_files);
-    g_test_add_func("/subprocess/free_stops", test_free_stops);
-    g_test_add_func("/subprocess/stop_signal", test_stop_signal);
-    g_test_add_func("/subprocess/stderr_while_running", test_stderr_while_running);
-    g_test_add_func("/subprocess/unknown_user", test_unknown_user);
+    g_test_add_func("/child/missing", test_missing);
+    g_test_add_func("/child/output", test_output);
+    g_test_add_func("/child/output_of_failure", test_output_of_failure);
+    g_test_add_func("/child/output_limit", test_output_limit);
+    g_test_add_func("/child/stderr_limit", test_stderr_limit);
+    g_test_add_func("/child/environment", test_environment);
+    g_test_add_func("/child/words", test_words);
+    g_test_add_func("/child/stdin_from_fd", test_stdin_from_fd);
+    g_test_add_func("/child/no_stdin", test_no_stdin);
+    g_test_add_func("/child/stdout_to_fd", test_stdout_to_fd);
+    g_test_add_func("/child/pipes", test_pipes);
+    g_test_add_func("/child/no_other_files", test_no_other_files);
+    g_test_add_func("/child/free_stops", test_free_stops);
+    g_test_add_func("/child/stop_signal", test_stop_signal);
+    g_test_add_func("/child/stderr_while_running", test_stderr_while_running);
+    g_test_add_func("/child/unknown_user", test_unknown_user);
     return g_test_run();
 }

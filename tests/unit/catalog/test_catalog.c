@@ -1,0 +1,444 @@
+/*
+ * Tests of a folder of backups: what is found by which word, what is cleared away, and which old backups go. The tables
+ * say what is in the folder before and after.
+ */
+#include "catalog/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "catalog/names.h"
+
+#define DAY 86400
+
+static char *folder;
+
+static char *in_folder(const char *name)
+{
+    return g_build_filename(folder, name, NULL);
+}
+
+static gboolean exists(const char *name)
+{
+    g_autofree char *path = in_folder(name);
+    return g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(path, G_FILE_TEST_IS_SYMLINK);
+}
+
+static void touch(const char *name)
+{
+    g_autofree char *path = in_folder(name);
+    g_assert_true(g_file_set_contents(path, name, -1, NULL));
+}
+
+static void save_meta(const char *id, const char *timestamp, enum meta_state state, const char *type)
+{
+    g_autoptr(meta) m = g_new0(struct meta, 1);
+    m->id = g_strdup(id);
+    m->timestamp = g_strdup(timestamp);
+    m->date = g_strdup("2026-02-07T12:00:00+08:00");
+    m->database = g_strdup("x");
+    m->host = g_strdup("localhost");
+    m->backup_file = g_strconcat(id, NAMES_DUMP, NULL);
+    m->database_size = g_strdup("1 MB");
+    m->postgresql_version = g_strdup("PostgreSQL 15.3");
+    m->tool_version = g_strdup("1.0.0");
+    m->type = g_strdup(type);
+    m->log = g_strdup_printf("backup_%s.log", timestamp);
+    m->state = state;
+    g_assert_true(meta_save(m, folder, FALSE, NULL));
+}
+
+/* A backup with all its files. */
+static void add_backup(const char *id, enum meta_state state, const char *type)
+{
+    g_autofree char *dump = g_strconcat(id, NAMES_DUMP, NULL), *globals = g_strconcat(id, NAMES_GLOBALS, NULL);
+    const char *timestamp = id + strlen(id) - 15;
+    g_autofree char *log = g_strdup_printf("backup_%s.log", timestamp);
+    touch(dump);
+    touch(globals);
+    touch(log);
+    save_meta(id, timestamp, state, type);
+}
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of all files, sorted, a line each. */
+static char *list_files(void)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(dir));)
+        g_ptr_array_add(names, g_strdup(name));
+    g_ptr_array_sort(names, by_name);
+    g_ptr_array_add(names, NULL);
+    return g_strjoinv("\n", (char **)names->pdata);
+}
+
+/* ---- finding ---- */
+
+static const char *const other_files[] = {
+    "app_20260101_000000.sql",
+    "app_20260101_000000.sql.gz.bak",
+    "app-20260101_000000.sql.gz",
+    "app.sql.gz",
+    ".app_20260101_000000.sql.gz",
+    "app_20260199_000000.sql.gz",
+    "notes.txt",
+    ".app_20260105_000000.sql.gz.partial",
+};
+
+static void test_list(void)
+{
+    static const char *const expected[] = {"app_20260104_000000", "app_20260103_000000", "app_20260102_000000"};
+    for (gsize i = 0; i < G_N_ELEMENTS(other_files); i++)
+        touch(other_files[i]);
+    for (int i = 2; i >= 0; i--)
+        add_backup(expected[(i + 1) % 3], META_VERIFIED, "hourly");
+    add_backup("app_test_20260105_000000", META_PROVEN, "hourly");
+    add_backup("ap_20260105_000000", META_PROVEN, "hourly");
+    g_assert_true(catalog_set_latest(folder, "app", expected[0], NULL));
+    g_autoptr(GPtrArray) list = catalog_list(folder, "app", NULL);
+    g_assert_cmpuint(list->len, ==, G_N_ELEMENTS(expected));
+    for (gsize i = 0; i < G_N_ELEMENTS(expected); i++) {
+        const struct catalog_entry *e = list->pdata[i];
+        g_assert_cmpstr(e->id, ==, expected[i]);
+        g_assert_cmpstr(e->name, ==, "app");
+        g_assert_nonnull(e->meta);
+        g_assert_cmpuint(e->size_bytes, ==, strlen(expected[i]) + strlen(NAMES_DUMP));
+    }
+    g_autoptr(GPtrArray) all = catalog_list(folder, NULL, NULL);
+    g_assert_cmpuint(all->len, ==, 6); /* of any database, also of one that is called ".app" here */
+}
+
+/* Metadata that is missing or wrong does not hide a backup. */
+static void test_list_without_meta(void)
+{
+    touch("app_20260101_000000.sql.gz");
+    touch("app_20260102_000000.sql.gz");
+    touch("app_20260102_000000.meta.json"); /* not JSON */
+    g_autoptr(GPtrArray) list = catalog_list(folder, "app", NULL);
+    g_assert_cmpuint(list->len, ==, 2);
+    const struct catalog_entry *wrong = list->pdata[0], *none = list->pdata[1];
+    g_assert_null(wrong->meta);
+    g_assert_error(wrong->meta_error, OT_ERROR, OT_CORRUPT);
+    g_assert_null(none->meta);
+    g_assert_no_error(none->meta_error);
+}
+
+static void test_list_no_folder(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *missing = in_folder("missing"), *file = in_folder("file");
+    g_autoptr(GPtrArray) list = catalog_list(missing, "app", &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(list->len, ==, 0);
+    touch("file");
+    g_assert_null(catalog_list(file, "app", &error));
+    g_assert_error(error, OT_ERROR, OT_IO);
+}
+
+static const struct {
+    const char *what, *file; /* file NULL: not found; "@" stands for the folder */
+} words[] = {
+    {"latest", "app_20260103_000000.sql.gz"},
+    {"app_20260102_000000.sql.gz", "app_20260102_000000.sql.gz"},
+    {"app_20260102_000000", "app_20260102_000000.sql.gz"},
+    {"20260102_000000", "app_20260102_000000.sql.gz"},
+    {"@/app_20260102_000000.sql.gz", "app_20260102_000000.sql.gz"},
+    {"app_latest.sql.gz", "app_20260103_000000.sql.gz"},
+    {"@/app_latest.sql.gz", "app_20260103_000000.sql.gz"},
+    {"app_test_20260105_000000", "app_test_20260105_000000.sql.gz"},
+    {"foreign.sql", "foreign.sql"},
+    {"20260105_000000", NULL},
+    {"app_20260109_000000", NULL},
+    {"20260109_000000", NULL},
+    {"@/app_20260102_000000", NULL},
+    {"@", NULL},
+    {"", NULL},
+    {"app", NULL},
+    {"missing/app_20260102_000000.sql.gz", NULL},
+};
+
+static void test_resolve(void)
+{
+    for (int i = 1; i <= 3; i++) {
+        g_autofree char *id = g_strdup_printf("app_2026010%d_000000", i);
+        add_backup(id, META_VERIFIED, "hourly");
+    }
+    add_backup("app_test_20260105_000000", META_PROVEN, "hourly");
+    touch("foreign.sql");
+    g_assert_true(catalog_set_latest(folder, "app", "app_20260103_000000", NULL));
+    g_autofree char *real = realpath(folder, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *what =
+            words[i].what[0] == '@' ? g_strconcat(folder, words[i].what + 1, NULL) : g_strdup(words[i].what);
+        g_autofree char *path = catalog_resolve(folder, "app", what, &error);
+        g_autofree char *expected = words[i].file ? g_build_filename(real, words[i].file, NULL) : NULL;
+        g_assert_cmpstr(path, ==, expected);
+        if (!words[i].file)
+            g_assert_error(error, OT_ERROR, OT_NOT_FOUND);
+    }
+}
+
+/* The newest is the newest, whatever the link says; and never another database's. */
+static void test_latest(void)
+{
+    g_autoptr(GError) error = NULL;
+    add_backup("app_test_20260105_000000", META_PROVEN, "hourly");
+    g_assert_null(catalog_resolve(folder, "app", "latest", &error));
+    g_assert_error(error, OT_ERROR, OT_NOT_FOUND);
+    add_backup("app_20260102_000000", META_FAILED, "hourly");
+    add_backup("app_20260101_000000", META_PROVEN, "hourly");
+    g_assert_true(catalog_set_latest(folder, "app", "app_20260101_000000", NULL));
+    g_autofree char *path = catalog_resolve(folder, "app", "latest", NULL);
+    g_assert_true(g_str_has_suffix(path, "/app_20260102_000000.sql.gz"));
+    add_backup("app_20260103_000000", META_VERIFIED, "pre-restore");
+    g_autofree char *still = catalog_resolve(folder, "app", "latest", NULL);
+    g_assert_cmpstr(still, ==, path);
+}
+
+static void test_latest_link(void)
+{
+    add_backup("app_20260101_000000", META_VERIFIED, "hourly");
+    g_assert_true(catalog_set_latest(folder, "app", "app_20260101_000000", NULL));
+    g_autofree char *link = in_folder("app_latest.sql.gz");
+    g_autofree char *target = g_file_read_link(link, NULL);
+    g_assert_cmpstr(target, ==, "app_20260101_000000.sql.gz");
+}
+
+/* ---- clearing what was left unfinished ---- */
+
+static const struct {
+    const char *file;
+    gboolean goes;
+} leftovers[] = {
+    {".app_20260101_000000.sql.gz.partial", TRUE},
+    {".app_20260101_000000.meta.json.partial", TRUE},
+    {".app_20260101_000000.globals.sql.partial", TRUE},
+    {".app_latest.sql.gz.partial", TRUE},
+    {"app_20260101_000000.meta.json", TRUE}, /* without their backup */
+    {"app_20260101_000000.globals.sql", TRUE},
+    {".app_test_20260101_000000.sql.gz.partial", FALSE},
+    {".ap_20260101_000000.sql.gz.partial", FALSE},
+    {".app_test_latest.sql.gz.partial", FALSE},
+    {"app_test_20260101_000000.meta.json", FALSE},
+    {"app_test_20260101_000000.globals.sql", FALSE},
+    {"app-prod_20260101_000000.meta.json", FALSE},
+    {".app_20260101_000000.sql.gz", FALSE},
+    {"app_20260101_000000.sql.gz.partial", FALSE},
+    {".app_20260101_000000.partial", FALSE},
+    {".app.partial", FALSE},
+    {".app_notes.sql.gz.partial", FALSE},
+    {"app_20260102_000000.sql.gz", FALSE}, /* a backup and its own */
+    {"app_20260102_000000.meta.json", FALSE},
+    {"app_20260102_000000.globals.sql", FALSE},
+    {"app_20260101_000000.log", FALSE},
+    {"backup_20260101_000000.log", FALSE},
+    {".app.backup.lock", FALSE},
+    {"notes.meta.json", FALSE},
+};
+
+static void test_clean(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(leftovers); i++)
+        touch(leftovers[i].file);
+    g_autoptr(GError) error = NULL;
+    g_assert_true(catalog_clean(folder, "app", &error));
+    g_assert_no_error(error);
+    for (gsize i = 0; i < G_N_ELEMENTS(leftovers); i++)
+        if (exists(leftovers[i].file) == leftovers[i].goes)
+            g_error("%s: %s", leftovers[i].file, leftovers[i].goes ? "is still there" : "is gone");
+    g_autofree char *missing = in_folder("missing");
+    g_assert_true(catalog_clean(missing, "app", &error));
+}
+
+/* ---- pruning ---- */
+
+/* Backups from the newest on, a letter each: p proven, v verified, u unverified, f failed, n without metadata,
+ * r a verified pre-restore one. ages: in days. left: which are there afterwards. */
+static const struct {
+    const char *name, *states;
+    int ages[8];
+    int days, keep_min;
+    const char *left;
+} rules[] = {
+    {"young_stay", "vvvv", {0, 1, 2, 29}, 30, 1, "xxxx"},
+    {"old_go", "vvvv", {0, 1, 31, 100}, 30, 1, "xx.."},
+    {"not_to_the_second", "vvv", {0, 30, 31}, 30, 1, "xx."},
+    {"keep_min", "vvvvv", {100, 101, 102, 103, 104}, 30, 3, "xxx.."},
+    {"keep_min_of_good_ones", "ufvuvv", {100, 101, 102, 103, 104, 105}, 30, 2, "xxxxx."},
+    {"failed_do_not_count", "fffv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"unverified_do_not_count", "uuuv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"no_metadata_does_not_count", "nnnv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"pre_restore_does_not_count", "rrrv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"newest_proven_stays", "vvvpv", {0, 1, 2, 100, 101}, 30, 1, "xxxx."},
+    {"only_the_newest_proven", "vvpp", {0, 1, 100, 101}, 30, 1, "xxx."},
+    {"young_proven", "pvp", {0, 100, 101}, 30, 1, "x.."},
+    {"failed_go", "vfu", {0, 100, 101}, 30, 1, "x.."},
+    {"foreign_stay", "vnn", {0, 100, 1000}, 30, 1, "xxx"},
+    {"pre_restore_go", "vrr", {0, 1, 100}, 30, 1, "xx."},
+    {"all_bad_stay", "fufu", {100, 101, 102, 103}, 30, 1, "xxxx"},
+    {"one_alone_stays", "v", {10000}, 1, 1, "x"},
+    {"short_retention", "vvvv", {0, 1, 2, 3}, 1, 1, "xx.."},
+    {"none", "", {0}, 30, 1, ""},
+};
+
+static char *id_of_age(const char *name, int days, gint64 now)
+{
+    g_autofree char *timestamp = text_timestamp(now - (gint64)days * DAY);
+    return g_strdup_printf("%s_%s", name, timestamp);
+}
+
+static void add_by_letter(const char *name, char letter, int days, gint64 now)
+{
+    static const char letters[] = "fuvp";
+    g_autofree char *id = id_of_age(name, days, now);
+    g_autofree char *dump = g_strconcat(id, NAMES_DUMP, NULL);
+    if (letter == 'n')
+        touch(dump);
+    else if (letter == 'r')
+        add_backup(id, META_VERIFIED, "pre-restore");
+    else
+        add_backup(id, (enum meta_state)(strchr(letters, letter) - letters), "hourly");
+}
+
+static void expect_left(const char *name, int days, gint64 now, gboolean left, gboolean has_meta)
+{
+    static const char *const endings[] = {NAMES_DUMP, NAMES_META, NAMES_GLOBALS};
+    g_autofree char *id = id_of_age(name, days, now);
+    for (gsize i = 0; i < (has_meta ? G_N_ELEMENTS(endings) : 1); i++) {
+        g_autofree char *file = g_strconcat(id, endings[i], NULL);
+        if (exists(file) != left)
+            g_error("%s %s", file, left ? "is gone" : "is still there");
+    }
+    g_autofree char *log = g_strdup_printf("backup_%s.log", id + strlen(id) - 15);
+    g_assert_true(!has_meta || exists(log) == left);
+}
+
+static void test_prune(gconstpointer data)
+{
+    gsize i = GPOINTER_TO_SIZE(data);
+    gint64 now = 1770436800;
+    gsize n = strlen(rules[i].states), expected = 0;
+    for (gsize k = 0; k < n; k++)
+        add_by_letter("app", rules[i].states[k], rules[i].ages[k], now);
+    struct prune_policy policy = {rules[i].days, rules[i].keep_min, now};
+    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    g_assert_true(catalog_prune(folder, "app", &policy, deleted, &error));
+    g_assert_no_error(error);
+    for (gsize k = 0; k < n; k++) {
+        expect_left("app", rules[i].ages[k], now, rules[i].left[k] == 'x', rules[i].states[k] != 'n');
+        expected += rules[i].left[k] == '.';
+    }
+    g_assert_cmpuint(deleted->len, ==, expected);
+}
+
+/* Other databases' old backups, and files that are none of ours, are not touched. */
+static void test_prune_others(void)
+{
+    static const char *const others[] = {"app_test", "ap", "app-prod", "app_", "App", "app%2F", "xapp"};
+    gint64 now = 1770436800;
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        for (int days = 100; days < 104; days++)
+            add_by_letter(others[i], 'v', days + (int)i * 10, now);
+    for (gsize i = 0; i < G_N_ELEMENTS(other_files); i++)
+        touch(other_files[i]);
+    g_autofree char *before = list_files();
+    struct prune_policy policy = {1, 1, now};
+    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
+    g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
+    g_assert_cmpuint(deleted->len, ==, 0);
+    g_autofree char *after = list_files();
+    g_assert_cmpstr(before, ==, after);
+}
+
+/* Metadata that names a log elsewhere: nothing outside the folder goes with it. */
+static void test_prune_log_elsewhere(void)
+{
+    gint64 now = 1770436800;
+    g_autofree char *outside = g_dir_make_tmp("catalog-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(outside, "precious", NULL);
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+    add_by_letter("app", 'v', 0, now);
+    g_autofree char *id = id_of_age("app", 100, now);
+    g_autofree char *dump = g_strconcat(id, NAMES_DUMP, NULL), *meta_file = g_strconcat(id, NAMES_META, NULL);
+    touch(dump);
+    save_meta(id, id + 4, META_VERIFIED, "hourly");
+    g_autofree char *meta_path = in_folder(meta_file), *text = NULL, *log = g_strdup_printf("backup_%s.log", id + 4);
+    g_assert_true(files_read(meta_path, 10000, &text, NULL, NULL));
+    g_autoptr(GString) changed = g_string_new(text);
+    g_autofree char *name = g_path_get_basename(outside), *up = g_strdup_printf("../%s/precious", name);
+    g_assert_cmpuint(g_string_replace(changed, log, up, 1), ==, 1);
+    g_autofree char *target = in_folder(up);
+    g_assert_true(g_file_test(target, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_set_contents(meta_path, changed->str, -1, NULL));
+    struct prune_policy policy = {30, 1, now};
+    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
+    g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
+    g_assert_cmpuint(deleted->len, ==, 1);
+    g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
+    g_assert_true(files_remove_tree(outside, NULL));
+}
+
+/* ---- running ---- */
+
+static const struct {
+    const char *name;
+    void (*test)(void);
+} tests[] = {
+    {"/catalog/list", test_list},
+    {"/catalog/list_without_meta", test_list_without_meta},
+    {"/catalog/list_no_folder", test_list_no_folder},
+    {"/catalog/resolve", test_resolve},
+    {"/catalog/latest", test_latest},
+    {"/catalog/latest_link", test_latest_link},
+    {"/catalog/clean", test_clean},
+    {"/catalog/prune_others", test_prune_others},
+    {"/catalog/prune_log_elsewhere", test_prune_log_elsewhere},
+};
+
+static void set_up(void *fixture, gconstpointer data)
+{
+    (void)fixture;
+    (void)data;
+    folder = g_dir_make_tmp("catalog-XXXXXX", NULL);
+}
+
+static void tear_down(void *fixture, gconstpointer data)
+{
+    (void)fixture;
+    (void)data;
+    g_assert_true(files_remove_tree(folder, NULL));
+    g_clear_pointer(&folder, g_free);
+}
+
+static void run_test(void *fixture, gconstpointer data)
+{
+    (void)fixture;
+    tests[GPOINTER_TO_SIZE(data)].test();
+}
+
+static void run_rule(void *fixture, gconstpointer data)
+{
+    (void)fixture;
+    test_prune(data);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add_vtable(tests[i].name, 0, GSIZE_TO_POINTER(i), set_up, run_test, tear_down);
+    for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
+        g_autofree char *path = g_strconcat("/catalog/prune/", rules[i].name, NULL);
+        g_test_add_vtable(path, 0, GSIZE_TO_POINTER(i), set_up, run_rule, tear_down);
+    }
+    return g_test_run();
+}
