@@ -236,7 +236,8 @@ static gboolean parse_member(struct archive_contents *c, const char *text)
         return FALSE;
     m.crc = (guint32)crc;
     m.table = (guint32)table;
-    if (m.kind == MEMBER_DATA && m.table >= c->tables->len)
+    /* Deflate packs at most 1032 to 1: a member cannot hold more than that, whatever the contents claim. */
+    if ((m.kind == MEMBER_DATA && m.table >= c->tables->len) || m.plain_size > 1040 * m.size)
         return FALSE;
     g_array_append_val(c->members, m);
     return TRUE;

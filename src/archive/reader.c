@@ -162,13 +162,15 @@ gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **r
 {
     const char *text;
     gsize length;
-    if (!member_reader_get(m, i, &text, &length, error))
-        return FALSE;
     const struct archive_contents *c = m->reader->contents;
     const struct archive_member *member = &g_array_index(c->members, struct archive_member, i);
+    if (member->kind != MEMBER_DATA)
+        return ot_fail(error, OT_CORRUPT, "member %u holds no rows", i);
+    if (!member_reader_get(m, i, &text, &length, error))
+        return FALSE;
     const struct archive_table *t = c->tables->pdata[member->table];
     gsize head = strlen(t->def->copy_sql) + 1, tail = strlen(COPY_END);
-    if (member->kind != MEMBER_DATA || length < head + tail || memcmp(text, t->def->copy_sql, head - 1) != 0 ||
+    if (length < head + tail || memcmp(text, t->def->copy_sql, head - 1) != 0 ||
         text[head - 1] != '\n' || memcmp(text + length - tail, COPY_END, tail) != 0)
         return ot_fail(error, OT_CORRUPT, "member %u is not a complete COPY statement of %s.%s", i, t->def->schema, t->def->name);
     *ret_rows = text + head;

@@ -223,9 +223,9 @@ static gboolean delete_backup(const char *folder, const struct catalog_entry *e,
 {
     g_autofree char *globals = sidecar(folder, e->id, NAMES_GLOBALS);
     g_autofree char *meta_path = sidecar(folder, e->id, NAMES_META);
-    g_autofree char *log = e->meta && e->meta->log && !strchr(e->meta->log, '/')
-                               ? g_build_filename(folder, e->meta->log, NULL)
-                               : NULL;
+    g_autofree char *log_name = g_strdup_printf("backup_%s.log", e->timestamp);
+    gboolean has_log = e->meta && g_strcmp0(e->meta->log, log_name) == 0;
+    g_autofree char *log = has_log ? g_build_filename(folder, log_name, NULL) : NULL;
     return files_remove(e->path, error) && files_remove(globals, error) && (!log || files_remove(log, error)) &&
            files_remove(meta_path, error);
 }
@@ -241,7 +241,8 @@ gboolean catalog_prune(const char *folder, const char *name, const struct prune_
     for (guint i = 0; i < list->len; i++) {
         const struct catalog_entry *e = list->pdata[i];
         enum meta_state state = e->meta ? e->meta->state : META_UNVERIFIED;
-        gboolean newest_proven = state == META_PROVEN && !proven_seen;
+        gboolean counts = !catalog_is_pre_restore(e);
+        gboolean newest_proven = counts && state == META_PROVEN && !proven_seen;
         gboolean expired = e->taken_at < policy->now - (gint64)policy->retention_days * 86400;
         /* Foreign files without our metadata are not ours to delete. */
         if (e->meta && expired && good_seen >= policy->keep_min && !newest_proven) {
@@ -249,8 +250,8 @@ gboolean catalog_prune(const char *folder, const char *name, const struct prune_
                 return FALSE;
             g_ptr_array_add(deleted, g_strdup(e->id));
         }
-        good_seen += state >= META_VERIFIED && !catalog_is_pre_restore(e);
-        proven_seen = proven_seen || state == META_PROVEN;
+        good_seen += counts && state >= META_VERIFIED;
+        proven_seen = proven_seen || (counts && state == META_PROVEN);
     }
     return TRUE;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "catalog/names.h"
 
 #define MAX_META_BYTES (256u << 20)
@@ -74,11 +75,12 @@ void meta_free(struct meta *m)
 json_t *meta_tables(const struct archive_contents *c)
 {
     json_t *tables = json_array();
+    const char *encoding = json_string_value(json_object_get(c->facts, "encoding"));
     for (guint i = 0; i < c->tables->len; i++) {
         const struct archive_table *t = c->tables->pdata[i];
         g_autofree char *sum = fingerprint_text(&t->proof);
-        g_autofree char *schema = g_utf8_make_valid(t->def->schema, -1);
-        g_autofree char *name = g_utf8_make_valid(t->def->name, -1);
+        g_autofree char *schema = text_to_utf8(t->def->schema, encoding);
+        g_autofree char *name = text_to_utf8(t->def->name, encoding);
         json_array_append_new(tables, json_pack("{ss ss sI ss}", "schema", schema, "name", name, "rows",
                                                 (json_int_t)t->proof.rows, "fingerprint", sum));
     }
@@ -114,12 +116,13 @@ static json_t *field_to_json(const struct field *f, const struct meta *m)
 gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error)
 {
     json_t *object = json_object();
+    gboolean complete = TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
-        json_object_set_new(object, fields[i].key, field_to_json(&fields[i], m));
+        complete = json_object_set_new(object, fields[i].key, field_to_json(&fields[i], m)) == 0 && complete;
         if (g_str_equal(fields[i].key, "table_count"))
             json_object_set_new(object, "compression", json_string("gzip"));
     }
-    char *text = json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    char *text = complete ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
     json_decref(object);
     if (!text)
         return ot_fail(error, OT_FAILED, "cannot write the metadata of %s as JSON", m->id);

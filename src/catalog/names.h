@@ -1,6 +1,6 @@
 /*
- * How backups are named: NAME_YYYYMMDD_HHMMSS with an ending per file. NAME is the database's name; characters that do
- * not belong in a file name are written %XX. A backup's id is its name without the ending.
+ * How backups are named: NAME_YYYYMMDD_HHMMSS with an ending per file. NAME is the database's name; bytes that do not
+ * belong in a file name are written %XX. A backup's id is its name without the ending.
  */
 #pragma once
 

@@ -112,7 +112,8 @@ gboolean aftercare_report(const struct pg_target *t, const char *dbname, char **
     g_autoptr(session) s = session_open(t, dbname, error);
     g_autofree char *size = NULL;
     gint64 tables = 0;
-    if (!s || !snapshot_setup_session(s, 0, error) || !session_exec(s, "SET client_encoding = 'UTF8'", error) ||
+    if (!s || !snapshot_setup_session(s, 0, error) || 
+        (session_can_utf8(s) && !session_exec(s, "SET client_encoding = 'UTF8'", error)) ||
         !session_get_number(s, error,
                             "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'", 0, NULL,
                             &tables) ||

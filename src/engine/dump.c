@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "archive/writer.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "base/text.h"
 #include "engine/sections.h"
@@ -25,13 +26,13 @@ struct dump {
 
     GArray *pieces;
     gint *pieces_left; /* per table */
-    gboolean has_large_objects;
+    guint64 large_objects; /* how many the server has */
     struct archive_contents *contents;
     struct archive_writer *writer;
     struct session **sessions; /* one per worker */
     struct member_builder **builders;
     GMutex mutex;
-    gint stop; /* set when the others failed or we give way: whoever still works ends */
+    gint stop; /* set when the others failed: whoever still works ends */
 };
 
 void dump_result_clear(struct dump_result *r)
@@ -52,18 +53,10 @@ static void cancel_workers(void *data)
 
 static gboolean go_on(struct dump *d, GError **error)
 {
-    return !g_atomic_int_get(&d->stop) || ot_fail(error, OT_DUMP, "given up");
+    return (!g_atomic_int_get(&d->stop) && !snapshot_gave_way(d->snapshot)) || ot_fail(error, OT_DUMP, "given up");
 }
 
 /* ---- plan ---- */
-
-static gboolean toc_has(const struct toc *t, const char *desc)
-{
-    for (guint i = 0; i < t->entries->len; i++)
-        if (g_str_equal(((struct toc_entry *)t->entries->pdata[i])->desc, desc))
-            return TRUE;
-    return FALSE;
-}
 
 static guint toc_count(const struct toc *t, const char *desc)
 {
@@ -97,24 +90,28 @@ static gboolean make_plan(struct dump *d, GError **error)
     for (guint i = 0; i < tables->len; i++)
         archive_contents_add_table(d->contents, tables->pdata[i]);
     g_ptr_array_set_free_func(tables, NULL);
-    d->has_large_objects = toc_has(d->toc, "BLOBS");
-    return TRUE;
+    gint64 large_objects = 0;
+    gboolean ok = session_get_number(s, error, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata", 0, NULL,
+                                     &large_objects);
+    d->large_objects = (guint64)large_objects;
+    return ok;
 }
 
 static gboolean open_workers(struct dump *d, GError **error)
 {
-    g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(int));
-    int pid = PQbackendPID(session_pg(snapshot_session(d->snapshot)));
-    g_array_append_val(pids, pid);
     for (guint i = 0; i < d->jobs; i++) {
         d->sessions[i] = snapshot_join(d->snapshot, d->request->target, error);
         if (!d->sessions[i])
             return FALSE;
         d->builders[i] = member_builder_new(d->writer, d->request->compress_level);
-        pid = PQbackendPID(session_pg(d->sessions[i]));
-        g_array_append_val(pids, pid);
     }
-    return snapshot_watch(d->snapshot, d->request->target, pids, cancel_workers, d, error);
+    return TRUE;
+}
+
+static void close_workers(struct dump *d)
+{
+    for (guint i = 0; i < d->jobs; i++)
+        session_free(g_steal_pointer(&d->sessions[i]));
 }
 
 /* ---- rows ---- */
@@ -147,7 +144,11 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
     g_autofree char *sql = plan_copy_out_sql(d->sessions[worker], t->def, piece);
     member_builder_begin_rows(run.builder, piece->table, t->def->copy_sql, &proof);
     if (!copy_out(d->sessions[worker], sql, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
-        g_prefix_error(error, "table %s.%s: ", t->def->schema, t->def->name);
+        gboolean refused = g_str_equal(session_sqlstate(d->sessions[worker]), "42501");
+        g_prefix_error(error, "table %s.%s: %s", t->def->schema, t->def->name,
+                       refused ? "the role may not read all of it (it needs pg_read_all_data, and BYPASSRLS where there "
+                                 "is row-level security): "
+                               : "");
         return FALSE;
     }
     report_progress_add(d->report, run.unreported);
@@ -197,6 +198,10 @@ static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
                                        d->request->lock_timeout_ms, feed_filter, filter, error) &&
                   lo_filter_finish(filter, &d->contents->large_objects, error) && put_large_objects(&run, error);
     g_string_free(run.text, TRUE);
+    if (ok && d->contents->large_objects.rows != d->large_objects)
+        return ot_fail(error, OT_DUMP,
+                       "pg_dump wrote %" G_GUINT64_FORMAT " large objects, the server has %" G_GUINT64_FORMAT,
+                       d->contents->large_objects.rows, d->large_objects);
     return ok;
 }
 
@@ -205,9 +210,9 @@ static gboolean run_task(guint worker, guint task, void *data, GError **error)
     struct dump *d = data;
     if (!go_on(d, error))
         return FALSE;
-    if (d->has_large_objects && task == 0)
+    if (d->large_objects > 0 && task == 0)
         return dump_large_objects(d, worker, error);
-    guint i = task - (d->has_large_objects ? 1 : 0);
+    guint i = task - (d->large_objects > 0 ? 1 : 0);
     return dump_piece(d, worker, &g_array_index(d->pieces, struct plan_piece, i), error);
 }
 
@@ -242,10 +247,13 @@ static gboolean write_all(struct dump *d, GError **error)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);
     g_autofree char *tail = sections_tail(post->str, pre->str);
-    guint n_tasks = d->pieces->len + (d->has_large_objects ? 1 : 0);
-    return put_text(d, MEMBER_HEAD, head, error) &&
-           pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error) && put_sequences(d, error) &&
-           put_text(d, MEMBER_TAIL, tail, error);
+    guint n_tasks = d->pieces->len + (d->large_objects > 0 ? 1 : 0);
+    if (!put_text(d, MEMBER_HEAD, head, error) ||
+        !pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error))
+        return FALSE;
+    /* All is read: nobody need wait for us any longer. */
+    close_workers(d);
+    return snapshot_end(d->snapshot, error) && put_sequences(d, error) && put_text(d, MEMBER_TAIL, tail, error);
 }
 
 /* ---- the whole ---- */
@@ -275,37 +283,48 @@ static void dump_clear(struct dump *d)
     g_mutex_clear(&d->mutex);
 }
 
-/* The watch may have cancelled the workers: then its reason is the error, not theirs. */
-static gboolean run_watched(struct dump *d, GError **error)
+static gboolean read_and_write(struct dump *d, struct file_sink *sink, GError **error)
 {
-    g_autoptr(GError) run_error = NULL;
-    gboolean ok = write_all(d, &run_error);
-    gboolean stayed = snapshot_unwatch(d->snapshot, ok ? NULL : error);
-    if (ok || !stayed)
-        return ok;
-    g_propagate_error(error, g_steal_pointer(&run_error));
+    if (!make_plan(d, error))
+        return FALSE;
+    d->writer = archive_writer_new(sink, d->contents);
+    report_progress_start(d->report, "dumping", total_weight(d->pieces), d->contents->tables->len);
+    return open_workers(d, error) && write_all(d, error);
+}
+
+/* The watch may have ended our sessions: then its reason is the error, not what they made of it. */
+static gboolean read_politely(struct dump *d, struct file_sink *sink, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (read_and_write(d, sink, &problem))
+        return TRUE;
+    if (!interrupt_signal() && !snapshot_end(d->snapshot, error))
+        return FALSE;
+    g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
+}
+
+static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+{
+    g_autoptr(session) s = session_open(d->request->target, NULL, error);
+    GString *globals = s ? pgdump_globals(s, d->request->bindir, error) : NULL;
+    if (globals)
+        result->globals_sql = g_string_free(globals, FALSE);
+    return result->globals_sql != NULL;
 }
 
 static gboolean take(struct dump *d, gboolean want_globals, struct file_sink *sink, struct dump_result *result,
                      GError **error)
 {
     d->snapshot = snapshot_begin(d->request->target, d->request->lock_timeout_ms, error);
-    if (!d->snapshot || !make_plan(d, error))
+    if (!d->snapshot)
         return FALSE;
-    d->writer = archive_writer_new(sink, d->contents);
-    report_progress_start(d->report, "dumping", total_weight(d->pieces), d->contents->tables->len);
-    if (!open_workers(d, error) || !run_watched(d, error))
-        return FALSE;
-    g_autoptr(GString) globals = NULL;
-    if (want_globals &&
-        !(globals = pgdump_globals(snapshot_session(d->snapshot), d->request->bindir, error)))
+    result->snapshot_time = snapshot_time(d->snapshot);
+    if (!read_politely(d, sink, error) || (want_globals && !take_globals(d, result, error)))
         return FALSE;
     guint64 unused;
     archive_writer_totals(d->writer, &result->plain_bytes, &unused);
-    result->snapshot_time = snapshot_time(d->snapshot);
     result->table_count = toc_count(d->toc, "TABLE");
-    result->globals_sql = globals ? g_string_free(g_steal_pointer(&globals), FALSE) : NULL;
     return archive_writer_finish(d->writer, &result->sha256, error);
 }
 

@@ -25,7 +25,15 @@ char *slot_take(const char *folder, const char *act, const char *name, struct re
         g_autofree char *log = g_strdup_printf("%s/%s_%s.log", folder, act, timestamp);
         if (g_file_test(log, G_FILE_TEST_EXISTS) || (name && backup_exists(folder, name, timestamp)))
             continue;
-        return report_open_log(report, log, error) ? g_steal_pointer(&timestamp) : NULL;
+        GError *problem = NULL;
+        if (report_open_log(report, log, &problem))
+            return g_steal_pointer(&timestamp);
+        /* Another run, of another database in this folder, may have been quicker. */
+        if (!g_file_test(log, G_FILE_TEST_EXISTS)) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        g_error_free(problem);
     }
     ot_fail(error, OT_IO, "%s holds a run for each of the next %d seconds: is the clock right?", folder, TRIES);
     return NULL;

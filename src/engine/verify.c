@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
+#include "pg/largeobject.h"
 
 struct verify {
     const struct verify_request *request;
@@ -121,6 +122,24 @@ static void show_progress(guint64 done_bytes, void *data)
     __atomic_store_n(&r->progress.done_bytes, (gint64)done_bytes, __ATOMIC_RELAXED);
 }
 
+/* The statements in the file against the proof, object by object. */
+static gboolean check_large_objects(struct archive_reader *r, GError **error)
+{
+    g_autoptr(member_reader) reader = member_reader_new(r);
+    g_autoptr(lo_filter) filter = lo_filter_new(NULL, NULL);
+    struct fingerprint found = {0};
+    for (guint i = 0; i < r->contents->members->len; i++) {
+        const char *text;
+        gsize length;
+        if (g_array_index(r->contents->members, struct archive_member, i).kind == MEMBER_LARGE_OBJECTS &&
+            (!member_reader_get(reader, i, &text, &length, error) || !lo_filter_feed(filter, text, length, error)))
+            return FALSE;
+    }
+    if (lo_filter_finish(filter, &found, NULL) && fingerprint_equal(&found, &r->contents->large_objects))
+        return TRUE;
+    return ot_fail(error, OT_CORRUPT, "the large objects in the file are not those of its proof");
+}
+
 static gboolean check_ours(struct verify *v, GError **error)
 {
     GError *problem = NULL;
@@ -137,7 +156,7 @@ static gboolean check_ours(struct verify *v, GError **error)
         .progress_data = v->report,
     };
     report_progress_start(v->report, "verifying", v->reader->source->size_bytes, 0);
-    gboolean ok = archive_check(v->reader, &options, &problem);
+    gboolean ok = archive_check(v->reader, &options, &problem) && check_large_objects(v->reader, &problem);
     report_progress_end(v->report);
     if (!ok && is_gzip_failure(problem))
         return fail(v, GZIP_TEST, "gzip test failed", problem, error);

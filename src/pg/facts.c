@@ -61,7 +61,7 @@ json_t *facts_read(struct session *s, const struct toc *t, GError **error)
     const char *params[] = {owners};
     g_autofree char *text = NULL;
     g_autofree char *sql = g_strdup("SET search_path = pg_catalog; SET client_encoding = 'UTF8'");
-    gboolean convertible = !g_str_equal(PQparameterStatus(session_pg(s), "server_encoding"), "SQL_ASCII");
+    gboolean convertible = session_can_utf8(s);
     gboolean ok = session_exec(s, convertible ? sql : "SET search_path = pg_catalog", error) &&
                   session_get_text(s, error, FACTS_SQL, 1, params, &text);
     ok = ok && session_exec(s,
@@ -71,7 +71,8 @@ json_t *facts_read(struct session *s, const struct toc *t, GError **error)
     if (!ok)
         return NULL;
     json_error_t problem;
-    json_t *facts = text ? json_loads(text, 0, &problem) : NULL;
+    g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+    json_t *facts = valid ? json_loads(valid, 0, &problem) : NULL;
     if (!facts)
         ot_fail(error, OT_DUMP, "cannot read the database's properties");
     return facts;

@@ -20,8 +20,32 @@ static int server_major(struct session *s)
 static gboolean dump_failed(GError **error)
 {
     if (error && *error && g_error_matches(*error, OT_ERROR, OT_FAILED))
-        (*error)->code = strstr((*error)->message, "lock timeout") ? OT_LOCK_TIMEOUT : OT_DUMP;
+        (*error)->code = OT_DUMP;
     return FALSE;
+}
+
+/* pg_dump's --lock-wait-timeout ends its LOCK TABLE by a statement timeout. What it says then is in the server's
+ * language; that it took so long before it failed is not. */
+static gboolean locking_dump_failed(gint64 started_us, guint lock_timeout_ms, GError **error)
+{
+    dump_failed(error);
+    gboolean waited = g_get_monotonic_time() - started_us >= (gint64)lock_timeout_ms * 1000;
+    if (lock_timeout_ms > 0 && waited && error && g_error_matches(*error, OT_ERROR, OT_DUMP))
+        (*error)->code = OT_LOCK_TIMEOUT;
+    return FALSE;
+}
+
+static gboolean ends_with(const GString *sql, const char *line, const char *program, GError **error)
+{
+    return g_strstr_len(sql->str, (gssize)sql->len, line) != NULL ||
+           ot_fail(error, OT_DUMP, "%s ended without an error, but what it wrote is cut", program);
+}
+
+/* Whether the child closed its end, rather than having more to say. */
+static gboolean at_end(struct subprocess *p)
+{
+    char unused;
+    return read(subprocess_stdout(p), &unused, 1) == 0;
 }
 
 static struct subprocess *start_pg_dump(struct session *s, const char *bindir, const char *snapshot,
@@ -52,6 +76,7 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
+    gint64 started_us = g_get_monotonic_time();
     g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
     if (!p)
         return NULL;
@@ -60,9 +85,9 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
     if (t)
         return t;
     /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
-    if (subprocess_wait(p, error))
+    if (!at_end(p) || subprocess_wait(p, error))
         g_propagate_error(error, g_steal_pointer(&read_error));
-    dump_failed(error);
+    locking_dump_failed(started_us, lock_timeout_ms, error);
     return NULL;
 }
 
@@ -103,6 +128,8 @@ GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, 
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
+    else if (!ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
+        g_string_free(g_steal_pointer(&sql), TRUE);
     close(fd);
     return sql;
 }
@@ -148,6 +175,7 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
     if (!p)
         return FALSE;
     char buffer[65536];
+    gint64 started_us = g_get_monotonic_time();
     for (;;) {
         ssize_t n = read(subprocess_stdout(p), buffer, sizeof buffer);
         if (n < 0 && errno == EINTR)
@@ -155,7 +183,7 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
         if (n < 0)
             return ot_fail_errno(error, OT_DUMP, "cannot read from pg_dump");
         if (n == 0)
-            return subprocess_wait(p, error) || dump_failed(error);
+            return subprocess_wait(p, error) || locking_dump_failed(started_us, lock_timeout_ms, error);
         if (!take(buffer, (gsize)n, data, error))
             return FALSE;
     }
@@ -173,6 +201,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
+    else if (!ends_with(sql, "\n-- PostgreSQL database cluster dump complete\n", "pg_dumpall", error))
+        g_string_free(g_steal_pointer(&sql), TRUE);
     return sql;
 }
 

@@ -1,7 +1,9 @@
 /* Connections and queries by libpq. */
 #include "pg/session.h"
 
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/interrupt.h"
 
@@ -9,7 +11,11 @@ struct session {
     PGconn *pg;
     PGcancel *cancel;
     guint interrupt_id;
+    char sqlstate[6];
 };
+
+#define CONNECT_TIMEOUT_S 60
+#define CONNECT_POLL_MS 200
 
 void pg_target_clear(struct pg_target *t)
 {
@@ -147,17 +153,48 @@ static void drop_notice(void *data, const PGresult *result)
     (void)result;
 }
 
+static gint64 connect_timeout_us(PGconn *pg)
+{
+    gint64 seconds = 0;
+    PQconninfoOption *options = PQconninfo(pg);
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        if (g_str_equal(o->keyword, "connect_timeout") && o->val)
+            seconds = g_ascii_strtoll(o->val, NULL, 10);
+    PQconninfoFree(options);
+    return (seconds > 0 ? seconds : CONNECT_TIMEOUT_S) * G_USEC_PER_SEC;
+}
+
+/* libpq's own connecting cannot be interrupted while the server says nothing: so it is done in steps. A session opened
+ * after the interrupt is there to clean up, and is not stopped by it. */
+static gboolean connect_in_steps(PGconn *pg, GError **error)
+{
+    gint64 until = g_get_monotonic_time() + connect_timeout_us(pg);
+    gboolean cleaning_up = interrupt_signal() != 0;
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (PQstatus(pg) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
+        struct pollfd p = {PQsocket(pg), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
+        int ready = poll(&p, 1, CONNECT_POLL_MS);
+        if (!cleaning_up && !interrupt_check(error))
+            return FALSE;
+        if (ready > 0)
+            status = PQconnectPoll(pg);
+        else if (g_get_monotonic_time() > until)
+            return ot_fail(error, OT_CONNECT, "cannot connect to the database server: no answer from %s in time",
+                           PQhost(pg) && *PQhost(pg) ? PQhost(pg) : "it");
+    }
+    return PQstatus(pg) == CONNECTION_OK || connect_failed(pg, error);
+}
+
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error)
 {
     struct params p = {0};
     PGconn *pg = NULL;
     if (params_fill(&p, t, dbname, error))
-        pg = PQconnectdbParams((const char *const *)p.keywords->pdata, (const char *const *)p.values->pdata, 0);
+        pg = PQconnectStartParams((const char *const *)p.keywords->pdata, (const char *const *)p.values->pdata, 0);
     params_clear(&p);
     if (!pg)
         return NULL;
-    if (PQstatus(pg) != CONNECTION_OK) {
-        connect_failed(pg, error);
+    if (!connect_in_steps(pg, error)) {
         PQfinish(pg);
         return NULL;
     }
@@ -204,6 +241,17 @@ const char *session_database(struct session *s)
     return PQdb(s->pg);
 }
 
+gboolean session_can_utf8(struct session *s)
+{
+    static const char *const unknown[] = {"SQL_ASCII", "MULE_INTERNAL", NULL};
+    return !g_strv_contains(unknown, PQparameterStatus(s->pg, "server_encoding"));
+}
+
+const char *session_sqlstate(const struct session *s)
+{
+    return s->sqlstate;
+}
+
 /* ---- queries ---- */
 
 static const struct {
@@ -219,6 +267,7 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
     if (!interrupt_check(error))
         return FALSE;
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    g_strlcpy(s->sqlstate, state ? state : "", sizeof s->sqlstate);
     for (gsize i = 0; state && i < G_N_ELEMENTS(sqlstates); i++)
         if (g_str_has_prefix(state, sqlstates[i].sqlstate))
             code = sqlstates[i].code;
@@ -320,6 +369,17 @@ char *session_quote_pair(struct session *s, const char *schema, const char *name
 
 /* ---- children ---- */
 
+const char *session_run_name(void)
+{
+    static char *name;
+    static gsize made;
+    if (g_once_init_enter(&made)) {
+        name = g_strdup_printf("opstower %d-%08x", (int)getpid(), g_random_int());
+        g_once_init_leave(&made, 1);
+    }
+    return name;
+}
+
 char **session_child_environment(struct session *s, const char *more_options)
 {
     char **environment = g_get_environ();
@@ -333,7 +393,7 @@ char **session_child_environment(struct session *s, const char *more_options)
         g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more_options);
         environment = g_environ_setenv(environment, "PGOPTIONS", all, TRUE);
     }
-    environment = g_environ_setenv(environment, "PGAPPNAME", "opstower", TRUE);
+    environment = g_environ_setenv(environment, "PGAPPNAME", session_run_name(), TRUE);
     environment = g_environ_unsetenv(environment, "PGDATABASE");
     environment = g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */
     return g_environ_setenv(environment, "LC_MESSAGES", "C", TRUE);

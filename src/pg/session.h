@@ -25,7 +25,8 @@ char *pg_target_database(const struct pg_target *t, GError **error);
 struct session;
 typedef struct session session;
 
-/* Connects; dbname replaces the target's database if not NULL. OT_CONNECT if that fails. */
+/* Connects; dbname replaces the target's database if not NULL. OT_CONNECT if that fails, or takes longer than
+ * connect_timeout (as libpq's parameter of that name; 60 s if it is not given). */
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error);
 void session_free(struct session *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)
@@ -57,8 +58,17 @@ char *session_quote_pair(struct session *s, const char *schema, const char *name
 /* Asks the server to stop what this session is doing; thread-safe. */
 void session_cancel(struct session *s);
 
+/* Whether the server can convert the database's encoding to UTF-8. */
+gboolean session_can_utf8(struct session *s);
+
+/* The SQLSTATE of the last failure that session_fail reported ("42P01"); "" if there was none. */
+const char *session_sqlstate(const struct session *s);
+
 /* *error from the connection's last failure; CODE unless the SQLSTATE says more. Returns FALSE. result may be NULL. */
 gboolean session_fail(struct session *s, const PGresult *result, enum ot_code code, const char *what, GError **error);
+
+/* The name under which children of ours appear in pg_stat_activity, and sessions that ask for it: unique to this run. */
+const char *session_run_name(void);
 
 /* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set.
  * options: further server settings for its sessions, "-c name=value ...", or NULL. */

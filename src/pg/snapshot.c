@@ -22,10 +22,7 @@ struct snapshot {
     /* the watch */
     GThread *watcher;
     struct session *watch_session;
-    char *pids; /* an int[] literal */
-    void (*give_way)(void *data);
-    void *data;
-    GMutex mutex;
+    GMutex mutex; /* of the rest */
     GCond stop_cond;
     gboolean stop;
     char *gave_way_to;
@@ -46,6 +43,125 @@ gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError
                          "SET lock_timeout = %u",
                          lock_timeout_ms);
 }
+
+/* ---- the watch ---- */
+
+/* Who waits for an exclusive lock on a table that the first session has locked; pg_locks shows this to every role. All
+ * our sessions and children read the same tables, so to watch the first one is enough. */
+#define WAITERS_SQL                                                                                                    \
+    "SELECT w.pid, max(w.relation::regclass::text) FROM pg_catalog.pg_locks w"                                         \
+    " JOIN pg_catalog.pg_locks h ON h.locktype = 'relation' AND h.database = w.database AND h.relation = w.relation"   \
+    " AND h.granted AND h.pid = $1::int"                                                                               \
+    " WHERE NOT w.granted AND w.locktype = 'relation' AND w.mode = 'AccessExclusiveLock' GROUP BY 1"
+
+#define END_ALL_SQL                                                                                                    \
+    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"                                     \
+    " WHERE application_name = $1 AND pid <> pg_catalog.pg_backend_pid()"
+
+static gboolean name_session(struct session *s, GError **error)
+{
+    return session_execf(s, error, "SET application_name = '%s'", session_run_name());
+}
+
+/* Seen waiting, by pid: since when (monotonic microseconds). Those who no longer wait are forgotten. */
+static char *longest_waiter(const PGresult *waiters, GHashTable **seen, gint64 limit_us)
+{
+    gint64 now = g_get_monotonic_time();
+    GHashTable *still = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    char *result = NULL;
+    for (int i = 0; i < PQntuples(waiters); i++) {
+        gpointer pid = GINT_TO_POINTER((int)g_ascii_strtoll(PQgetvalue(waiters, i, 0), NULL, 10));
+        gint64 *since = g_hash_table_lookup(*seen, pid);
+        gint64 *kept = g_memdup2(since ? since : &now, sizeof now);
+        g_hash_table_insert(still, pid, kept);
+        if (now - *kept >= limit_us && !result)
+            result = g_strdup_printf("process %s of the server, which waits for an exclusive lock on %s",
+                                     PQgetvalue(waiters, i, 0), PQgetvalue(waiters, i, 1));
+    }
+    g_hash_table_unref(*seen);
+    *seen = still;
+    return result;
+}
+
+static gboolean wait_or_stop(struct snapshot *s)
+{
+    gint64 until = g_get_monotonic_time() + WATCH_PERIOD_MS * 1000;
+    g_mutex_lock(&s->mutex);
+    while (!s->stop && g_cond_wait_until(&s->stop_cond, &s->mutex, until))
+        ;
+    gboolean stop = s->stop;
+    g_mutex_unlock(&s->mutex);
+    return stop;
+}
+
+static void give_way(struct snapshot *s, char *waiter)
+{
+    g_mutex_lock(&s->mutex);
+    s->gave_way_to = waiter;
+    g_mutex_unlock(&s->mutex);
+    const char *params[] = {session_run_name()};
+    PQclear(session_query(s->watch_session, NULL, END_ALL_SQL, 1, params));
+}
+
+/* A failing watch (the server went away) ends in silence: the workers will meet the same failure and report it. */
+static void *watch(void *data)
+{
+    struct snapshot *s = data;
+    GHashTable *seen = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    g_autofree char *pid = g_strdup_printf("%d", PQbackendPID(session_pg(s->session)));
+    const char *params[] = {pid};
+    char *waiter = NULL;
+    while (!waiter && !wait_or_stop(s)) {
+        g_autoptr(PGresult) waiters = session_query(s->watch_session, NULL, WAITERS_SQL, 1, params);
+        if (!waiters)
+            break;
+        waiter = longest_waiter(waiters, &seen, (gint64)s->lock_timeout_ms * 1000);
+    }
+    g_hash_table_unref(seen);
+    if (waiter)
+        give_way(s, waiter);
+    return NULL;
+}
+
+static gboolean start_watch(struct snapshot *s, const struct pg_target *t, GError **error)
+{
+    s->watch_session = session_open(t, NULL, error);
+    if (!s->watch_session || !session_exec(s->watch_session, "SET statement_timeout = '10s'", error))
+        return FALSE;
+    s->watcher = g_thread_new("watch", watch, s);
+    return TRUE;
+}
+
+static void stop_watch(struct snapshot *s)
+{
+    if (!s->watcher)
+        return;
+    g_mutex_lock(&s->mutex);
+    s->stop = TRUE;
+    g_cond_signal(&s->stop_cond);
+    g_mutex_unlock(&s->mutex);
+    g_thread_join(s->watcher);
+    s->watcher = NULL;
+}
+
+gboolean snapshot_gave_way(struct snapshot *s)
+{
+    g_mutex_lock(&s->mutex);
+    gboolean result = s->gave_way_to != NULL;
+    g_mutex_unlock(&s->mutex);
+    return result;
+}
+
+gboolean snapshot_end(struct snapshot *s, GError **error)
+{
+    stop_watch(s);
+    session_free(g_steal_pointer(&s->session));
+    if (!s->gave_way_to)
+        return TRUE;
+    return ot_fail(error, OT_LOCK_TIMEOUT, "the backup gave way to %s", s->gave_way_to);
+}
+
+/* ---- the snapshot ---- */
 
 static gboolean lock_tables(struct session *s, const PGresult *tables, GError **error)
 {
@@ -72,6 +188,25 @@ static gboolean same_tables(const PGresult *a, const PGresult *b)
     return TRUE;
 }
 
+/* Tables that a dump holds but this role may not read: pg_dump would only say "permission denied". */
+static gboolean check_readable(struct session *s, GError **error)
+{
+    g_autofree char *table = NULL;
+    if (!session_get_text(s, error,
+                          "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_class c"
+                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                          " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+                          " AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT EXISTS"
+                          " (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::regclass"
+                          " AND objid = c.oid AND deptype = 'e') LIMIT 1",
+                          0, NULL, &table))
+        return FALSE;
+    return !table || ot_fail(error, OT_PREREQUISITE,
+                             "the role %s may not read table %s: GRANT pg_read_all_data TO it (and GRANT USAGE on the "
+                             "schema before version 14)",
+                             PQuser(session_pg(s)), table);
+}
+
 /* One try. *ret_again: a table came, went or was renamed meanwhile, so it is worth another. */
 static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **error)
 {
@@ -81,8 +216,9 @@ static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **erro
         return FALSE;
     g_autoptr(GError) lock_error = NULL;
     if (!lock_tables(c, before, &lock_error)) {
-        /* A table that was dropped since the list was read is no reason to give up. */
-        *ret_again = strstr(lock_error->message, "does not exist") != NULL;
+        /* A table or schema that was dropped since the list was read is no reason to give up. */
+        static const char *const gone[] = {"42P01", "3F000", NULL};
+        *ret_again = g_strv_contains(gone, session_sqlstate(c));
         g_propagate_error(error, g_steal_pointer(&lock_error));
         return FALSE;
     }
@@ -110,13 +246,19 @@ struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms
     g_cond_init(&s->stop_cond);
     s->lock_timeout_ms = lock_timeout_ms;
     s->session = session_open(t, NULL, error);
-    if (!s->session || !snapshot_setup_session(s->session, lock_timeout_ms, error))
+    if (!s->session || !name_session(s->session, error) ||
+        !snapshot_setup_session(s->session, lock_timeout_ms, error) || !check_readable(s->session, error) ||
+        !start_watch(s, t, error))
         return NULL;
     for (int i = 0; i < TRIES; i++) {
         gboolean again = FALSE;
         g_autoptr(GError) try_error = NULL;
         if (try_begin(s, &again, &try_error))
             return g_steal_pointer(&s);
+        if (snapshot_gave_way(s)) {
+            snapshot_end(s, error);
+            return NULL;
+        }
         if (!again || i == TRIES - 1) {
             g_propagate_error(error, g_steal_pointer(&try_error));
             return NULL;
@@ -145,108 +287,11 @@ gint64 snapshot_time(const struct snapshot *s)
 struct session *snapshot_join(struct snapshot *s, const struct pg_target *t, GError **error)
 {
     g_autoptr(session) joined = session_open(t, NULL, error);
-    if (!joined || !snapshot_setup_session(joined, s->lock_timeout_ms, error) ||
+    if (!joined || !name_session(joined, error) || !snapshot_setup_session(joined, s->lock_timeout_ms, error) ||
         !session_exec(joined, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error) ||
         !session_execf(joined, error, "SET TRANSACTION SNAPSHOT '%s'", s->id))
         return NULL;
     return g_steal_pointer(&joined);
-}
-
-/* ---- the watch ---- */
-
-/* Who waits for a table lock that one of ours holds; pg_locks shows this to every role. */
-#define WAITERS_SQL                                                                                                    \
-    "SELECT w.pid, max(w.relation::regclass::text), max(w.mode) FROM pg_catalog.pg_locks w"                            \
-    " JOIN pg_catalog.pg_locks h ON h.locktype = 'relation' AND h.database = w.database AND h.relation = w.relation"   \
-    " AND h.granted AND h.pid = ANY ($1::int[])"                                                                       \
-    " WHERE NOT w.granted AND w.locktype = 'relation' AND w.pid <> ALL ($1::int[]) GROUP BY 1"
-
-/* Seen waiting, by pid: since when (monotonic microseconds). Those who no longer wait are forgotten. */
-static char *longest_waiter(const PGresult *waiters, GHashTable **seen, gint64 limit_us)
-{
-    gint64 now = g_get_monotonic_time();
-    GHashTable *still = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    char *result = NULL;
-    for (int i = 0; i < PQntuples(waiters); i++) {
-        gpointer pid = GINT_TO_POINTER((int)g_ascii_strtoll(PQgetvalue(waiters, i, 0), NULL, 10));
-        gint64 *since = g_hash_table_lookup(*seen, pid);
-        gint64 *kept = g_memdup2(since ? since : &now, sizeof now);
-        g_hash_table_insert(still, pid, kept);
-        if (now - *kept >= limit_us && !result)
-            result = g_strdup_printf("process %s, which waits for %s on %s", PQgetvalue(waiters, i, 0),
-                                     PQgetvalue(waiters, i, 2), PQgetvalue(waiters, i, 1));
-    }
-    g_hash_table_unref(*seen);
-    *seen = still;
-    return result;
-}
-
-static gboolean wait_or_stop(struct snapshot *s)
-{
-    gint64 until = g_get_monotonic_time() + WATCH_PERIOD_MS * 1000;
-    g_mutex_lock(&s->mutex);
-    while (!s->stop && g_cond_wait_until(&s->stop_cond, &s->mutex, until))
-        ;
-    gboolean stop = s->stop;
-    g_mutex_unlock(&s->mutex);
-    return stop;
-}
-
-/* A failing watch (the server went away) ends in silence: the workers will meet the same failure and report it. */
-static void *watch(void *data)
-{
-    struct snapshot *s = data;
-    GHashTable *seen = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    const char *params[] = {s->pids};
-    char *waiter = NULL;
-    while (!waiter && !wait_or_stop(s)) {
-        g_autoptr(PGresult) waiters = session_query(s->watch_session, NULL, WAITERS_SQL, 1, params);
-        if (!waiters)
-            break;
-        waiter = longest_waiter(waiters, &seen, (gint64)s->lock_timeout_ms * 1000);
-    }
-    g_hash_table_unref(seen);
-    s->gave_way_to = waiter;
-    if (waiter)
-        s->give_way(s->data);
-    return NULL;
-}
-
-gboolean snapshot_watch(struct snapshot *s, const struct pg_target *t, GArray *pids, void (*give_way)(void *data),
-                        void *data, GError **error)
-{
-    GString *list = g_string_new("{");
-    for (guint i = 0; i < pids->len; i++)
-        g_string_append_printf(list, "%s%d", i ? "," : "", g_array_index(pids, int, i));
-    g_string_append_c(list, '}');
-    s->pids = g_string_free(list, FALSE);
-    s->give_way = give_way;
-    s->data = data;
-    s->watch_session = session_open(t, NULL, error);
-    if (!s->watch_session)
-        return FALSE;
-    s->watcher = g_thread_new("watch", watch, s);
-    return TRUE;
-}
-
-static void stop_watch(struct snapshot *s)
-{
-    if (!s->watcher)
-        return;
-    g_mutex_lock(&s->mutex);
-    s->stop = TRUE;
-    g_cond_signal(&s->stop_cond);
-    g_mutex_unlock(&s->mutex);
-    g_thread_join(s->watcher);
-    s->watcher = NULL;
-}
-
-gboolean snapshot_unwatch(struct snapshot *s, GError **error)
-{
-    stop_watch(s);
-    if (!s->gave_way_to)
-        return TRUE;
-    return ot_fail(error, OT_LOCK_TIMEOUT, "the backup gave way to %s", s->gave_way_to);
 }
 
 void snapshot_free(struct snapshot *s)
@@ -259,7 +304,6 @@ void snapshot_free(struct snapshot *s)
     g_mutex_clear(&s->mutex);
     g_cond_clear(&s->stop_cond);
     g_free(s->gave_way_to);
-    g_free(s->pids);
     g_free(s->id);
     g_free(s);
 }

@@ -5,7 +5,8 @@
  * checked that it shows exactly the locked tables. So no table can be altered between plan and data.
  *
  * Politeness: nobody waits long behind us. A lock that is not had in lock_timeout_ms is not waited for, and a session
- * that waits longer than that for a lock of ours makes the backup give way (snapshot_watch). Both are OT_LOCK_TIMEOUT.
+ * that waits longer than that for an exclusive lock on a table of ours makes the backup give way: a watch, on a
+ * connection and thread of its own from the first lock on, ends all sessions of this run. Both are OT_LOCK_TIMEOUT.
  */
 #pragma once
 
@@ -18,6 +19,7 @@ typedef struct snapshot snapshot;
  * client encoding is the database's, times in UTC, floats in full. */
 gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError **error);
 
+/* Also begins the watch. */
 struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms, GError **error);
 struct session *snapshot_session(struct snapshot *s);
 const char *snapshot_id(const struct snapshot *s);
@@ -28,12 +30,11 @@ gint64 snapshot_time(const struct snapshot *s);
 /* A further session that sees this snapshot. The caller owns it. */
 struct session *snapshot_join(struct snapshot *s, const struct pg_target *t, GError **error);
 
-/* Watches, on a connection and thread of its own, for sessions that wait for a lock held by one of ours (pids). When
- * one has waited too long, remembers it and calls give_way(data) once. */
-gboolean snapshot_watch(struct snapshot *s, const struct pg_target *t, GArray *pids, void (*give_way)(void *data),
-                        void *data, GError **error);
+/* TRUE once the watch made us give way. */
+gboolean snapshot_gave_way(struct snapshot *s);
 
-/* Stops watching. FALSE with OT_LOCK_TIMEOUT if we gave way. */
-gboolean snapshot_unwatch(struct snapshot *s, GError **error);
+/* Ends the watch and gives up the locks, when all has been read; snapshot_session is then gone. FALSE with
+ * OT_LOCK_TIMEOUT if we gave way before. */
+gboolean snapshot_end(struct snapshot *s, GError **error);
 void snapshot_free(struct snapshot *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(snapshot, snapshot_free)

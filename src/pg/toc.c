@@ -33,7 +33,8 @@ static void fill_buffer(struct reader *r)
         while (n < 0 && errno == EINTR);
     } else {
         n = (ssize_t)MIN(r->memory_left, sizeof r->buffer);
-        memcpy(r->buffer, r->memory, (gsize)n);
+        if (n > 0)
+            memcpy(r->buffer, r->memory, (gsize)n);
         r->memory += n;
         r->memory_left -= (gsize)n;
     }
@@ -121,7 +122,7 @@ static void read_head(struct reader *r, struct toc *t)
     int format = read_byte(r);
     if (r->error)
         return;
-    if (memcmp(magic, "PGDMP", 5) != 0 || format != FORMAT_CUSTOM || r->int_size > 8 || r->offset_size > 8)
+    if (memcmp(magic, "PGDMP", 5) != 0 || format != FORMAT_CUSTOM || r->int_size != 4 || r->offset_size > 8)
         ot_fail(&r->error, OT_DUMP, "pg_dump did not write a custom-format archive");
     else if (r->version < OLDEST || r->version > NEWEST)
         ot_fail(&r->error, OT_DUMP, "pg_dump writes archive version %d.%d; this program knows 1.14 to 1.16", major,

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -15,8 +16,8 @@ import psycopg2
 import pytest
 
 from conftest import Database, create_database, drop_databases
-from lib import backups, oracle, pgserver
-from lib.archive import Archive
+from lib import backups, oracle, pgserver, runner
+from lib.archive import Archive, copy_to
 from lib.backups import error_lines, programs_with, take
 
 SMALL = """
@@ -29,6 +30,13 @@ CREATE SEQUENCE counter; SELECT setval('counter', 42);
 """
 # What happens between the backup and the restore.
 ACCIDENT = "UPDATE users SET name = 'wrong'; DELETE FROM bookings WHERE id > 5; CREATE TABLE later (id int); INSERT INTO later VALUES (1)"
+
+
+def some_long(table, *normal):
+    """The keys of a table for parametrize; all but these only in the long run."""
+    unknown = set(normal) - set(table)
+    assert not unknown, unknown
+    return [key if key in normal else pytest.param(key, marks=pytest.mark.long) for key in table]
 
 
 def quoted(name):
@@ -232,7 +240,7 @@ WAYS = {"id": lambda b: b.id, "timestamp": lambda b: b.timestamp, "path": lambda
         "link": lambda b: b.path.parent / f"{b.name}_latest.sql.gz"}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", some_long(WAYS, "timestamp", "link"))
 def test_a_backup_is_found_by(opstower, live, way):
     database = live()
     restore(opstower, database, WAYS[way](database.backup), "--force", "--no-pre-backup", "--drop-replaced")
@@ -293,7 +301,7 @@ WRONG = {"y": b"y\n", "yes": b"yes\n", "nothing": b"\n", "end of input": b"\x04"
          "the name and more": None, "the beginning of the name": None}
 
 
-@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("kind", some_long(WRONG, "y", "end of input", "the name and more"))
 def test_a_wrong_answer_changes_nothing(opstower, live, kind):
     database = live()
     answer = WRONG[kind] or {"the name in other letters": database.name.upper(), "the name and more": database.name + "x",
@@ -422,6 +430,7 @@ def test_in_place_does_not_say_that_a_database_is_gone_that_is_there(opstower, l
         database.query("ROLLBACK PREPARED 'in the way'")
 
 
+@pytest.mark.long
 def test_a_prepared_transaction_is_said_and_nothing_changes(opstower, live):
     database = live()
     database.query("BEGIN; INSERT INTO later VALUES (2); PREPARE TRANSACTION 'in the way too'")
@@ -609,7 +618,7 @@ NAMES = {"quotes": "it's \"quoted\"", "spaces": " two  words ", "63 bytes": "n" 
          "an option": "--force", "dollar": "$(x)`y`", "backslash": "back\\slash", "a URL": "postgresql://nowhere/x"}
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", some_long(NAMES, "quotes", "spaces", "63 bytes", "62 bytes, not ASCII", "non-ASCII", "a conninfo"))
 def test_any_database_name(opstower, server, live, kind):
     database = live(name=NAMES[kind])
     names = server.databases()
@@ -677,7 +686,9 @@ TYPED = SMALL + """CREATE TABLE typed (d date, t timestamptz, f float8, b bytea,
 INSERT INTO typed VALUES ('2024-02-03', '2024-02-03 04:05:06+07', 0.1 + 0.2, '\\xff00', 'back\\slash é');"""
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("kind", some_long(
+    SETTINGS, "read-only", "a timeout of 20 ms", "an idle session timeout", "an odd search_path", "an empty search_path", "DateStyle",
+    "TimeZone", "connection limit 1", "connection limit 0", "a role's read-only", "session_replication_role"))
 def test_settings_of_the_database_break_nothing_and_come_back(opstower, server, db, kind):
     database = db()
     database.query(TYPED)
@@ -704,7 +715,7 @@ ROLE_SETTINGS = ["default_transaction_read_only = on", "statement_timeout = '20m
                  "DateStyle = 'German, DMY'", "client_encoding = 'LATIN1'", "client_min_messages = error"]
 
 
-@pytest.mark.parametrize("setting", ROLE_SETTINGS)
+@pytest.mark.parametrize("setting", some_long(ROLE_SETTINGS, *ROLE_SETTINGS[:3]))
 def test_settings_of_the_role_break_nothing(opstower, server, live, role, setting):
     name = role("restore_set", "LOGIN SUPERUSER")
     server.query(f"ALTER ROLE {name} SET {setting}")
@@ -740,7 +751,9 @@ def test_the_guides_report_afterwards(opstower, live):
     assert re.search(r"Completed Successfully\n\[INFO\] Duration: \d+ seconds\n$", result.stdout)
     log = (pathlib.Path(opstower.backup_dir) / opstower.files("restore_*.log")[0]).read_text()
     lines = [line.split(" ", 1)[1] for line in log.splitlines()]
-    assert [line for line in lines if line.startswith("[INFO]")] == result.stdout.splitlines()
+    shown = iter(result.stdout.splitlines())
+    assert all(line in shown for line in lines if line.startswith("[INFO]")), "the log has the lines in their order"
+    assert lines[-1] == result.stdout.splitlines()[-1] and any("Rows in bookings: 200" in line for line in lines)
 
 
 def test_without_critical_tables_the_biggest_are_counted(opstower, live):
@@ -749,7 +762,7 @@ def test_without_critical_tables_the_biggest_are_counted(opstower, live):
     assert "[INFO] Rows in public.bookings: 200\n" in result.stdout and "[INFO] Rows in public.users: 100\n" in result.stdout
 
 
-@pytest.mark.parametrize("names", ["a.b.c.d", '"unclosed', "1=1; --", "users; DROP TABLE users", "bookings_user", "counter"])
+@pytest.mark.parametrize("names", ["a.b.c.d", "users; DROP TABLE users", "bookings_user", "counter"])
 def test_a_critical_table_that_is_none_does_not_make_a_good_restore_fail(opstower, live, names):
     database = live()
     restore(opstower, database, "latest", "--force", env={"CRITICAL_TABLES": names})
@@ -771,7 +784,8 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", some_long(
+    PHASES, "the schema", "the schema, only half of it", "indexes", "indexes, killed", "indexes, made and then failed"))
 def test_a_failure_leaves_the_live_database_as_it_was(opstower, server, live, folder, phase):
     database = live()
     bindir = programs_with(folder, server, **PHASES[phase])
@@ -916,9 +930,26 @@ CREATE TABLE filler AS SELECT g AS id, md5(g::text) || md5((g + 1)::text) AS t F
 """
 
 
+@pytest.fixture(scope="module")
+def tables_backup(server):
+    """One database of those tables and one backup of it, for every test: (database, backup)."""
+    folder = pgserver.temporary_folder("opstower-tables-")
+    database = create_database(server, "restore_tables")
+    database.query(TABLES)
+    yield database, take(runner.Opstower(folder, {"PG_BINDIR": server.bindir}), database)
+    drop_databases(server, database.name)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def tables(live):
-    return live(TABLES, accident="SELECT 1")
+def tables(server, opstower, tables_backup):
+    """A copy of that database, and of its backup in this test's own folder."""
+    original, backup = tables_backup
+    database = Database(server, f"t{os.path.basename(opstower.folder).replace('-', '_')}")
+    server.query(f"CREATE DATABASE {quoted(database.name)} TEMPLATE {original.name} STRATEGY file_copy")
+    database.backup = copy_to(backup, opstower.backup_dir)
+    yield database
+    drop_databases(server, database.name)
 
 
 def table_pictures(database):
@@ -956,7 +987,7 @@ def test_single_tables_are_put_back(opstower, tables, kind):
     before = table_pictures(tables)
     tables.query(accident)
     options = [word for name in asked for word in ("--table", name)]
-    result = restore(opstower, tables, "latest", *options, "--put-back")
+    result = restore(opstower, tables, tables.backup.path, *options, "--put-back")
     assert oracle.differences(table_pictures(tables), before) == []
     assert result.returncode == 0 and "equal to the backup's proof" in result.stdout
 
@@ -964,7 +995,7 @@ def test_single_tables_are_put_back(opstower, tables, kind):
 def test_rows_written_since_are_kept_when_rows_are_put_back(opstower, tables):
     tables.query("DELETE FROM always WHERE id < 10; INSERT INTO always (v) VALUES ('new'); UPDATE always SET v = 'changed' WHERE id = 20;"
                  "DELETE FROM no_key WHERE a = 2; INSERT INTO no_key VALUES (99, 'new'), (1, 'x')")
-    restore(opstower, tables, "latest", "--table", "public.always", "--table", "no_key", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--table", "no_key", "--put-back")
     assert tables.query("SELECT count(*), count(*) FILTER (WHERE v = 'new'), count(*) FILTER (WHERE v = 'changed') FROM always") == [(31, 1, 1)]
     assert tables.query("SELECT a, b, count(*)::int FROM no_key GROUP BY 1, 2 ORDER BY 1, 2") == [
         (1, "x", 4), (2, None, 2), (3, "", 1), (99, "new", 1), (None, None, 1)]
@@ -973,7 +1004,7 @@ def test_rows_written_since_are_kept_when_rows_are_put_back(opstower, tables):
 def test_without_put_back_nothing_of_the_live_tables_changes_and_the_statement_is_printed(opstower, tables):
     tables.query("DELETE FROM payments WHERE booking_id > 100")
     before = table_pictures(tables)
-    result = restore(opstower, tables, "latest", "--table", "public.payments")
+    result = restore(opstower, tables, tables.backup.path, "--table", "public.payments")
     assert table_pictures(tables) == before
     schemas = [row[0] for row in tables.query("SELECT nspname FROM pg_namespace WHERE nspname ~ '^recovered_'")]
     assert len(schemas) == 1 and re.fullmatch(r"recovered_\d{8}_\d{6}", schemas[0])
@@ -985,16 +1016,16 @@ def test_without_put_back_nothing_of_the_live_tables_changes_and_the_statement_i
 
 
 def test_only_the_share_of_the_table_is_read(opstower, tables):
-    result = restore(opstower, tables, "latest", "--table", "public.always")
+    result = restore(opstower, tables, tables.backup.path, "--table", "public.always")
     number, unit = re.search(r"Read ([0-9.]+)([KMG]?B) of the backup's", result.stdout).groups()
     read = float(number) * {"B": 1, "KB": 1024, "MB": 1024 ** 2}[unit]
-    assert 0 < read < 2000 < 400000 < tables.backup.path.stat().st_size
+    assert 0 < read < 2000 < 300000 < tables.backup.path.stat().st_size
 
 
 def test_a_dropped_table_and_its_rows_are_not_lost(opstower, tables):
     rows = table_pictures(tables)["table public.always"]
     tables.query("DROP TABLE always")
-    result = restore(opstower, tables, "latest", "--table", "public.always", check=False)
+    result = restore(opstower, tables, tables.backup.path, "--table", "public.always", check=False)
     schema = tables.value("SELECT max(nspname) FROM pg_namespace WHERE nspname ~ '^recovered_'")
     assert result.returncode == 0, result
     assert table_pictures_of(tables, schema, "always") == rows
@@ -1007,19 +1038,19 @@ def table_pictures_of(database, schema, name):
 @pytest.mark.parametrize("name", ["public.nosuch", "nosuch.users", "public.bookings_pkey", "public.QUOTED", "USERS2"])
 def test_a_table_that_is_not_in_the_backup_is_code_10(opstower, tables, name):
     with unchanged(tables):
-        restore(opstower, tables, "latest", "--table", name, check=10)
+        restore(opstower, tables, tables.backup.path, "--table", name, check=10)
 
 
 @pytest.mark.parametrize("name", ["a.b.c", '"unclosed', "x; DROP TABLE users", ""])
 def test_a_table_name_that_is_none_is_an_error(opstower, tables, name):
     with unchanged(tables):
-        result = restore(opstower, tables, "latest", "--table", name, check=False)
+        result = restore(opstower, tables, tables.backup.path, "--table", name, check=False)
         assert result.returncode in (2, 10), result
 
 
 def test_upper_and_lower_case_are_as_in_sql(opstower, tables):
     tables.query("DELETE FROM always")
-    restore(opstower, tables, "latest", "--table", "PUBLIC.Always", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "PUBLIC.Always", "--put-back")
     assert tables.value("SELECT count(*) FROM always") == 30
 
 
@@ -1027,7 +1058,7 @@ def test_rows_that_cannot_be_put_back_change_nothing(opstower, tables):
     """bookings needs users that are gone, and only bookings is asked for."""
     tables.query("DELETE FROM payments; DELETE FROM bookings; DELETE FROM users")
     before = table_pictures(tables)
-    result = restore(opstower, tables, "latest", "--table", "public.bookings", "--put-back", check=11)
+    result = restore(opstower, tables, tables.backup.path, "--table", "public.bookings", "--put-back", check=11)
     assert "violates foreign key" in result.stderr
     assert table_pictures(tables) == before
 
@@ -1052,7 +1083,7 @@ def test_single_tables_of_a_latin1_database(opstower, live):
 def test_single_tables_whatever_the_databases_settings(opstower, tables, setting):
     tables.query("DELETE FROM always")
     tables.server.query(f"ALTER DATABASE {quoted(tables.name)} SET {setting}")
-    restore(opstower, tables, "latest", "--table", "public.always", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--put-back")
     assert tables.server.query("SET statement_timeout = 0; SELECT count(*) FROM public.always", dbname=tables.name) == [(30,)]
 
 
@@ -1069,8 +1100,17 @@ def plain_file(opstower, name, data):
     return path
 
 
+def test_a_plain_dump_of_every_odd_thing_is_restored(opstower, live):
+    """Not with --inserts: pg_dump's own are wrong for a table whose columns are in another order than its parent's."""
+    database = live("odd.sql", accident=None)
+    path = plain_file(opstower, "dump.sql.gz", gzip.compress(pg_dump(database)))
+    database.query("CREATE TABLE public.later (id int)")
+    restore(opstower, database, path, "--force", "--no-pre-backup", "--drop-replaced")
+    assert_picture(database, database.source)
+
+
 @pytest.mark.parametrize("name, options", [("dump.sql.gz", ()), ("dump.sql", ()), ("dump.sql.gz", ("--inserts",))])
-@pytest.mark.parametrize("kind", ["small", "sample", "odd"])
+@pytest.mark.parametrize("kind", ["small", "sample"])
 def test_a_plain_dump_is_restored(opstower, server, live, kind, name, options):
     database = live(SCRIPTS.get(kind, SMALL), accident=None)
     text = pg_dump(database, *options)
