@@ -287,7 +287,7 @@ def on_terminal(opstower, database, answer, *arguments, send=None):
             break  # how a terminal ends
         shown += chunk
         if answer is not None and b"to go on: " in shown:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 5
             process.send_signal(send) if send else os.write(ours, answer)
             answer = None
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -1109,8 +1109,9 @@ def test_a_plain_dump_of_every_odd_thing_is_restored(opstower, live):
     assert_picture(database, database.source)
 
 
-@pytest.mark.parametrize("name, options", [("dump.sql.gz", ()), ("dump.sql", ()), ("dump.sql.gz", ("--inserts",))])
-@pytest.mark.parametrize("kind", ["small", "sample"])
+@pytest.mark.parametrize("kind, name, options", [
+    ("small", "dump.sql.gz", ()), ("small", "dump.sql", ()), ("small", "dump.sql.gz", ("--inserts",)), ("sample", "dump.sql.gz", ()),
+    pytest.param("sample", "dump.sql.gz", ("--inserts",), marks=pytest.mark.long)])
 def test_a_plain_dump_is_restored(opstower, server, live, kind, name, options):
     database = live(SCRIPTS.get(kind, SMALL), accident=None)
     text = pg_dump(database, *options)

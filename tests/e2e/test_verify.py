@@ -347,7 +347,7 @@ def test_a_full_test_connects_nowhere_but_to_its_own_server(opstower, small, scr
     env = {"DATABASE_URL": "postgresql://nobody@192.0.2.1:1/" + small.name, "PGHOST": "192.0.2.1", "PGPORT": "1",
            "PGUSER": "nobody", "PGDATABASE": "nothing", "PGOPTIONS": "-c default_transaction_read_only=on",
            "PGSERVICE": "", "PGSSLMODE": "disable"}
-    opstower("verify", small.path, "--full-test", "--tmp-dir", scratch, env=env, timeout=20)
+    opstower("verify", small.path, "--full-test", "--tmp-dir", scratch, env=env, timeout=12)
     assert_nothing_left(scratch)
 
 

@@ -1,5 +1,6 @@
 """Every write, fsync, close, rename, ... of a backup is made to fail in turn (failcall.c)."""
 import errno
+import json
 import os
 import pathlib
 import re
@@ -159,23 +160,32 @@ def test_leftovers_that_cannot_be_removed_are_an_error(faulty, opstower):
     assert not leftover.exists()
 
 
+def make_older(backup, old_id, stamp):
+    """Gives a backup the files it would have, had it been taken at that time."""
+    folder = backup.path.parent
+    meta = backup.beside(".meta.json")
+    fields = json.loads(pathlib.Path(meta).read_text(encoding="utf-8"))
+    os.rename(folder / fields["log"], folder / f"backup_{stamp}.log")
+    pathlib.Path(meta).write_text(json.dumps({**fields, "log": f"backup_{stamp}.log"}), encoding="utf-8")
+    for ending in (".sql.gz", ".meta.json", ".globals.sql"):
+        os.rename(backup.beside(ending), folder / (old_id + ending))
+
+
 def test_an_old_backup_that_cannot_be_deleted_is_an_error_of_a_complete_backup(faulty, opstower):
     old = take(opstower, faulty.database)
     take(opstower, faulty.database)
     stamp = "20240101_000000"
     old_id = f"{old.name}_{stamp}"
-    for ending in (".sql.gz", ".meta.json", ".globals.sql"):
-        os.rename(old.beside(ending), old.path.parent / (old_id + ending))
+    make_older(old, old_id, stamp)
     env = {"BACKUP_KEEP_MIN": "1"}
     faulty.opstower.env.update(env)
     seen = faulty("unlink", 0, errno.EIO).seen
-    assert seen >= 5 and opstower.files(old_id + "*") == [], "retention deleted it, with its log"
+    assert seen >= 5 and opstower.files(old_id + "*") == [] and opstower.files(f"backup_{stamp}.log") == [], "with its log"
     failures = 0
     for at in range(1, seen + 1):
         fresh_folder(opstower)
         old = take(opstower, faulty.database)
-        for ending in (".sql.gz", ".meta.json", ".globals.sql"):
-            os.rename(old.beside(ending), old.path.parent / (old_id + ending))
+        make_older(old, old_id, stamp)
         result = faulty("unlink", at, errno.EIO)
         assert result.struck
         if result.struck[0].endswith("_latest.sql.gz.partial"):

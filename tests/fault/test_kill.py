@@ -217,7 +217,6 @@ def test_the_server_is_stopped_in_the_middle(make_server, opstower, db, share):
     stdout, stderr = process.communicate(timeout=20)
     process.output = (stdout + stderr).decode()
     if process.returncode == 0:     # it was just done
-        assert share > 0.7
         backups.assert_only_whole(opstower)
     else:
         assert process.returncode in (5, 7), process.output
@@ -238,10 +237,10 @@ def test_one_session_is_ended_by_the_administrator(opstower, work, folder, victi
     while not os.path.exists(flag):
         assert process.poll() is None
         time.sleep(0.01)
-    order = work.server.query("SELECT pid, query FROM pg_stat_activity WHERE application_name = 'opstower'"
+    order = work.server.query("SELECT pid, query FROM pg_stat_activity WHERE application_name ~ '^opstower'"
                               " AND datname = 'killwork' ORDER BY backend_start")
     assert len(order) == 4, order
-    pid = {"the coordinator": order[0][0], "a worker": order[1][0], "the watch": order[3][0]}[victim]
+    pid = {"the coordinator": order[0][0], "the watch": order[1][0], "a worker": order[2][0]}[victim]
     work.server.query("SELECT pg_terminate_backend(%s)", (pid,))
     stdout, stderr = process.communicate(timeout=20)
     process.output = (stdout + stderr).decode()

@@ -146,4 +146,4 @@ def programs_with(folder, server, **scripts):
 def our_backends(server):
     """Sessions of opstower and its children on a server."""
     return server.query("SELECT pid, datname, state, left(query, 80) FROM pg_stat_activity"
-                        " WHERE application_name IN ('opstower', 'pg_dump', 'pg_restore', 'pg_dumpall')")
+                        " WHERE application_name ~ '^(opstower|pg_dump|pg_restore)'")

@@ -45,7 +45,7 @@ static void add_member(struct archive_contents *c, guint i)
         .kind = (enum member_kind)(i % MEMBER_KINDS),
         .offset = (guint64)i << 40,
         .size = i % 7 == 0 ? G_MAXUINT32 : i,
-        .plain_size = i % 5 == 0 ? G_MAXUINT32 : i * 3,
+        .plain_size = i % 5 == 0 ? 1040 * 5 : i * 3,
         .rows = i % 11 == 0 ? G_MAXINT64 : i,
         .crc = i * 2654435761u,
         .table = i % (guint)G_N_ELEMENTS(odd_names),
