@@ -20,8 +20,9 @@ static gboolean count_fits(const struct command *command, char **words, GError *
     int n = (int)g_strv_length(words);
     if (n >= command->min_words && n <= command->max_words)
         return TRUE;
-    return ot_fail(error, OT_USAGE, n > command->max_words ? "one word too many: usage is opstower %s %s"
-                                                           : "a word is missing: usage is opstower %s %s",
+    return ot_fail(error, OT_USAGE,
+                   n > command->max_words ? "one word too many: usage is opstower %s %s"
+                                          : "a word is missing: usage is opstower %s %s",
                    command->name, command->usage);
 }
 
@@ -45,10 +46,22 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     return code;
 }
 
+/* libpq takes an empty PGSERVICE for the name of a service; an empty variable is none, here as in our own settings. */
+static void drop_empty_pg_variables(char **envp)
+{
+    g_auto(GStrv) copy = g_strdupv(envp);
+    for (char **entry = copy; *entry; entry++)
+        if (g_str_has_prefix(*entry, "PG") && g_str_has_suffix(*entry, "=")) {
+            (*entry)[strlen(*entry) - 1] = '\0';
+            g_unsetenv(*entry);
+        }
+}
+
 int main(int argc, char **argv, char **envp)
 {
     setlocale(LC_CTYPE, "");
     umask(077);
+    drop_empty_pg_variables(envp);
     const char *word = argc > 1 ? argv[1] : "--help";
     if (g_str_equal(word, "--version"))
         return puts("opstower " TOOL_VERSION) < 0 ? OT_IO : OT_OK;

@@ -13,9 +13,9 @@
 struct check {
     struct archive_reader *reader;
     const struct archive_check_options *options;
-    struct member_reader **readers;   /* one per worker */
-    struct fingerprint *sums;         /* one per table */
-    char *sealed_sha256, *sha256;     /* of the bytes before the trailer; of the whole file */
+    struct member_reader **readers; /* one per worker */
+    struct fingerprint *sums;       /* one per table */
+    char *sealed_sha256, *sha256;   /* of the bytes before the trailer; of the whole file */
     guint64 done_bytes;
     GMutex mutex;
 };
@@ -64,8 +64,9 @@ static gboolean check_rows(struct check *c, struct member_reader *reader, guint 
     else
         sum.rows = count_lines(rows, length);
     if (sum.rows != m->rows || (length > 0 && rows[length - 1] != '\n'))
-        return ot_fail(error, OT_CORRUPT, "member %u has %" G_GUINT64_FORMAT " rows, the contents say %" G_GUINT64_FORMAT,
-                       i, sum.rows, m->rows);
+        return ot_fail(error, OT_CORRUPT,
+                       "member %u has %" G_GUINT64_FORMAT " rows, the contents say %" G_GUINT64_FORMAT, i, sum.rows,
+                       m->rows);
     g_mutex_lock(&c->mutex);
     fingerprint_merge(&c->sums[m->table], &sum);
     g_mutex_unlock(&c->mutex);
@@ -117,8 +118,8 @@ static gboolean compare_tables(struct check *c, GError **error)
                            "%s.%s has %" G_GUINT64_FORMAT " rows in the file, its proof says %" G_GUINT64_FORMAT,
                            t->def->schema, t->def->name, c->sums[i].rows, t->proof.rows);
         if (c->options->fingerprints && !fingerprint_equal(&c->sums[i], &t->proof))
-            return ot_fail(error, OT_CORRUPT, "the rows of %s.%s in the file are not those of its proof", t->def->schema,
-                           t->def->name);
+            return ot_fail(error, OT_CORRUPT, "the rows of %s.%s in the file are not those of its proof",
+                           t->def->schema, t->def->name);
     }
     return TRUE;
 }

@@ -92,10 +92,10 @@ static json_t *table_to_json(const struct archive_table *t)
     }
     for (guint i = 0; i < t->def->key->len; i++)
         json_array_append_new(key, text_to_json(t->def->key->pdata[i]));
-    json_t *object = json_pack("{so so so sI ss sI so so}", "schema", text_to_json(t->def->schema), "name",
-                               text_to_json(t->def->name), "copy", text_to_json(t->def->copy_sql), "rows",
-                               (json_int_t)t->proof.rows, "fingerprint", sum, "bytes", (json_int_t)t->plain_bytes,
-                               "columns", columns, "key", key);
+    json_t *object =
+        json_pack("{so so so sI ss sI so so}", "schema", text_to_json(t->def->schema), "name",
+                  text_to_json(t->def->name), "copy", text_to_json(t->def->copy_sql), "rows", (json_int_t)t->proof.rows,
+                  "fingerprint", sum, "bytes", (json_int_t)t->plain_bytes, "columns", columns, "key", key);
     if (t->def->filter)
         json_object_set_new(object, "filter", text_to_json(t->def->filter));
     return object;
@@ -144,8 +144,7 @@ static char *text_from_json(json_t *value)
     GString *bytes = g_string_new(NULL);
     size_t i;
     json_t *byte;
-    json_array_foreach(value, i, byte)
-        g_string_append_c(bytes, (char)json_integer_value(byte));
+    json_array_foreach(value, i, byte) g_string_append_c(bytes, (char)json_integer_value(byte));
     return g_string_free(bytes, FALSE);
 }
 
@@ -153,14 +152,16 @@ static gboolean columns_from_json(struct table_def *def, json_t *columns, json_t
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(columns, i, entry) {
+    json_array_foreach(columns, i, entry)
+    {
         g_autofree char *name = text_from_json(json_array_get(entry, 0));
         g_autofree char *type = text_from_json(json_array_get(entry, 1));
         if (!name || !type)
             return FALSE;
         table_def_add_column(def, name, type);
     }
-    json_array_foreach(key, i, entry) {
+    json_array_foreach(key, i, entry)
+    {
         char *name = text_from_json(entry);
         if (!name)
             return FALSE;

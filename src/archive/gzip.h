@@ -1,6 +1,7 @@
 /*
  * One gzip member at a time, whole in memory: packed by ISA-L (level 0, "fast") or libdeflate (levels 1 to 12),
- * unpacked by ISA-L, which is the faster of the two at that. Not a stream: see archive/plain.h for gzip files of others.
+ * unpacked by ISA-L, which is the faster of the two at that. Not a stream: see archive/plain.h for gzip files of
+ * others.
  */
 #pragma once
 

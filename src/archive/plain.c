@@ -13,7 +13,8 @@
 
 struct scan {
     struct plain_summary sum;
-    GString *line; /* the line being read; within COPY data, its beginning */
+    GString *line;      /* the line being read; within COPY data, its beginning */
+    GString *statement; /* the line that began a statement, and those that a quoted name goes on through */
     struct sqllex lex;
     guint64 *copy_rows; /* of the table being copied; in sum.copied */
     gboolean in_copy, has_header, complete;
@@ -45,7 +46,7 @@ static void scan_role(struct scan *s)
 
 static void begin_copy(struct scan *s)
 {
-    const char *name = s->line->str + strlen("COPY "), *end = name;
+    const char *name = s->statement->str + strlen("COPY "), *end = name;
     for (gboolean quoted = FALSE; *end && (quoted || (*end != ' ' && *end != '(')); end++)
         quoted ^= *end == '"';
     char *key = g_strndup(name, (gsize)(end - name));
@@ -59,12 +60,26 @@ static void begin_copy(struct scan *s)
     s->in_copy = TRUE;
 }
 
+static gboolean acts_beyond(const struct scan *s)
+{
+    static const char *const verbs[] = {"CREATE", "ALTER", "DROP", NULL};
+    static const char *const things[] = {"DATABASE", "ROLE", "USER", "GROUP", "TABLESPACE", NULL};
+    g_auto(GStrv) words = g_strsplit(s->line->str, " ", 3);
+    return g_strv_length(words) == 3 && g_strv_contains(verbs, words[0]) && g_strv_contains(things, words[1]) &&
+           !g_str_has_prefix(words[2], "MAPPING ");
+}
+
+static void note_beyond(struct scan *s)
+{
+    if (!s->sum.beyond)
+        s->sum.beyond = g_strndup(s->line->str, 80);
+}
+
 static void scan_statement(struct scan *s)
 {
+    static const char encoding[] = "SET client_encoding = '";
     static const char version[] = "-- Dumped from database version ";
-    if (begins(s, "COPY ") && g_str_has_suffix(s->line->str, " FROM stdin;")) {
-        begin_copy(s);
-    } else if (begins(s, "CREATE TABLE ") || begins(s, "CREATE UNLOGGED TABLE ")) {
+    if (begins(s, "CREATE TABLE ") || begins(s, "CREATE UNLOGGED TABLE ")) {
         s->sum.tables++;
     } else if (begins(s, "-- PostgreSQL database dump complete")) {
         s->complete = TRUE;
@@ -74,6 +89,10 @@ static void scan_statement(struct scan *s)
     } else if (begins(s, version) && !s->sum.server_version) {
         s->sum.server_version = g_strdup(s->line->str + strlen(version));
     }
+    if (acts_beyond(s))
+        note_beyond(s);
+    if (begins(s, encoding) && !s->sum.encoding)
+        s->sum.encoding = g_strndup(s->line->str + strlen(encoding), strcspn(s->line->str + strlen(encoding), "'"));
     scan_role(s);
     /* After the last line of a dump only comments, blank lines and \unrestrict follow. */
     if (s->line->len > 0 && !begins(s, "--") && !begins(s, "\\unrestrict"))
@@ -83,11 +102,22 @@ static void scan_statement(struct scan *s)
 /* Inside a function's body or a string, nothing is a statement, whatever it looks like. */
 static void scan_sql_line(struct scan *s)
 {
-    if (s->lex.state == SQLLEX_PLAIN)
+    if (s->lex.state == SQLLEX_PLAIN) {
+        g_string_assign(s->statement, s->line->str);
         scan_statement(s);
-    else
+    } else {
         s->complete = FALSE;
-    sqllex_line(&s->lex, s->line->str, s->line->len);
+        g_string_append_printf(s->statement, "\n%s", s->lex.state == SQLLEX_NAME ? s->line->str : "");
+    }
+    gboolean ours = begins(s, "\\restrict ") || begins(s, "\\unrestrict ");
+    s->lex.backslash = FALSE;
+    if (!ours || s->lex.state != SQLLEX_PLAIN)
+        sqllex_line(&s->lex, s->line->str, s->line->len);
+    if (s->lex.backslash)
+        note_beyond(s);
+    if (s->lex.state == SQLLEX_PLAIN && g_str_has_prefix(s->statement->str, "COPY ") &&
+        g_str_has_suffix(s->statement->str, " FROM stdin;"))
+        begin_copy(s);
 }
 
 static void count_row(struct scan *s)
@@ -137,13 +167,18 @@ static gboolean judge(struct scan *s, GError **error)
     if (s->in_copy)
         return ot_fail(error, OT_CORRUPT, "the dump is cut inside a table's data");
     if (!s->complete)
-        return ot_fail(error, OT_CORRUPT, "the dump is cut: it does not end with \"PostgreSQL database dump complete\"");
+        return ot_fail(error, OT_CORRUPT,
+                       "the dump is cut: it does not end with \"PostgreSQL database dump complete\"");
     return TRUE;
 }
 
 static gboolean give(struct scan *s, const char *text, gsize length, plain_take take, void *data, GError **error)
 {
     scan_text(s, text, length);
+    if (take && s->sum.beyond)
+        return ot_fail(error, OT_REFUSED,
+                       "the dump acts beyond its own database (%s): make one without --create, or load it yourself",
+                       s->sum.beyond);
     return !take || take(text, length, data, error);
 }
 
@@ -175,9 +210,8 @@ static gboolean scan_source(struct scan *s, struct source *from, enum archive_ki
             return FALSE;
         digest_add(d, packed, n);
         at += n;
-        gboolean ok = kind == ARCHIVE_PLAIN_GZIP
-                          ? scan_gzip_step(s, unzip, packed, n, buffer, take, data, error)
-                          : give(s, (const char *)packed, n, take, data, error);
+        gboolean ok = kind == ARCHIVE_PLAIN_GZIP ? scan_gzip_step(s, unzip, packed, n, buffer, take, data, error)
+                                                 : give(s, (const char *)packed, n, take, data, error);
         if (!ok)
             return FALSE;
     }
@@ -190,11 +224,12 @@ static gboolean scan_source(struct scan *s, struct source *from, enum archive_ki
 gboolean plain_scan(struct source *s, enum archive_kind kind, plain_take take, void *data,
                     struct plain_summary *ret_summary, GError **error)
 {
-    struct scan scan = {.line = g_string_new(NULL)};
+    struct scan scan = {.line = g_string_new(NULL), .statement = g_string_new(NULL)};
     scan.sum.copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     scan.sum.roles = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = scan_source(&scan, s, kind, take, data, error) && judge(&scan, error);
     g_string_free(scan.line, TRUE);
+    g_string_free(scan.statement, TRUE);
     if (ok)
         *ret_summary = scan.sum;
     else
@@ -206,6 +241,8 @@ void plain_summary_clear(struct plain_summary *s)
 {
     g_clear_pointer(&s->sha256, g_free);
     g_clear_pointer(&s->server_version, g_free);
+    g_clear_pointer(&s->encoding, g_free);
+    g_clear_pointer(&s->beyond, g_free);
     g_clear_pointer(&s->roles, g_ptr_array_unref);
     g_clear_pointer(&s->copied, g_hash_table_unref);
 }

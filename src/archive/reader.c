@@ -137,8 +137,7 @@ void member_reader_free(struct member_reader *m)
     g_free(m);
 }
 
-gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_plain, gsize *ret_length,
-                           GError **error)
+gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_plain, gsize *ret_length, GError **error)
 {
     const struct archive_member *member = &g_array_index(m->reader->contents->members, struct archive_member, i);
     struct source *s = m->reader->source;
@@ -170,9 +169,10 @@ gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **r
         return FALSE;
     const struct archive_table *t = c->tables->pdata[member->table];
     gsize head = strlen(t->def->copy_sql) + 1, tail = strlen(COPY_END);
-    if (length < head + tail || memcmp(text, t->def->copy_sql, head - 1) != 0 ||
-        text[head - 1] != '\n' || memcmp(text + length - tail, COPY_END, tail) != 0)
-        return ot_fail(error, OT_CORRUPT, "member %u is not a complete COPY statement of %s.%s", i, t->def->schema, t->def->name);
+    if (length < head + tail || memcmp(text, t->def->copy_sql, head - 1) != 0 || text[head - 1] != '\n' ||
+        memcmp(text + length - tail, COPY_END, tail) != 0)
+        return ot_fail(error, OT_CORRUPT, "member %u is not a complete COPY statement of %s.%s", i, t->def->schema,
+                       t->def->name);
     *ret_rows = text + head;
     *ret_length = length - head - tail;
     return TRUE;

@@ -36,8 +36,7 @@ typedef struct member_reader member_reader;
 struct member_reader *member_reader_new(struct archive_reader *r);
 
 /* Unpacks member i and checks its size and CRC. ret_plain is valid until the next call. */
-gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_plain, gsize *ret_length,
-                           GError **error);
+gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_plain, gsize *ret_length, GError **error);
 
 /* As member_reader_get for a MEMBER_DATA, checked to be that table's COPY statement: ret_rows is the COPY data. */
 gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **ret_rows, gsize *ret_length,

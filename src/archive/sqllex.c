@@ -27,6 +27,8 @@ static gsize take_plain(struct sqllex *lex, const char *line, gsize at, gsize le
     if (*c == '\'') {
         gboolean escape = at > 0 && (c[-1] == 'E' || c[-1] == 'e') && !(at > 1 && is_name_char(c[-2]));
         lex->state = escape ? SQLLEX_ESCAPE_STRING : SQLLEX_STRING;
+    } else if (*c == '\\') {
+        lex->backslash = TRUE;
     } else if (*c == '"') {
         lex->state = SQLLEX_NAME;
     } else if (*c == '-' && left > 1 && c[1] == '-') {

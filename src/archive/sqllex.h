@@ -11,7 +11,8 @@ enum sqllex_state { SQLLEX_PLAIN, SQLLEX_STRING, SQLLEX_ESCAPE_STRING, SQLLEX_NA
 struct sqllex {
     enum sqllex_state state;
     int comment_depth;
-    char tag[68]; /* of the dollar quote, with both dollars; a tag is a name, so at most 63 bytes */
+    gboolean backslash; /* a backslash stood outside of quotes and comments: a psql command, for SQL knows none there */
+    char tag[68];       /* of the dollar quote, with both dollars; a tag is a name, so at most 63 bytes */
 };
 
 /* Reads one line (without its newline). All zero is the state at the beginning of a file. */

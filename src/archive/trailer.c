@@ -7,8 +7,8 @@
 #include "archive/gzip.h"
 
 #define FORMAT                                                                                                         \
-    "-- OpsTower trailer: contents at %020" G_GUINT64_FORMAT " packed %020" G_GUINT64_FORMAT " plain %020"             \
-    G_GUINT64_FORMAT " sha256 %64s\n"
+    "-- OpsTower trailer: contents at %020" G_GUINT64_FORMAT " packed %020" G_GUINT64_FORMAT                           \
+    " plain %020" G_GUINT64_FORMAT " sha256 %64s\n"
 
 static char *print(const struct archive_trailer *t)
 {
@@ -33,8 +33,8 @@ gboolean archive_trailer_parse(const guint8 *data, struct archive_trailer *ret_t
 {
     struct archive_trailer t = {0};
     guint size = archive_trailer_size();
-    g_autofree char *text = g_strndup((const char *)data + GZIP_HEADER_SIZE + 5,
-                                      size - GZIP_HEADER_SIZE - 5 - GZIP_FOOTER_SIZE);
+    g_autofree char *text =
+        g_strndup((const char *)data + GZIP_HEADER_SIZE + 5, size - GZIP_HEADER_SIZE - 5 - GZIP_FOOTER_SIZE);
     if (sscanf(text,
                "-- OpsTower trailer: contents at %" G_GUINT64_FORMAT " packed %" G_GUINT64_FORMAT
                " plain %" G_GUINT64_FORMAT " sha256 %64[0-9a-f]",

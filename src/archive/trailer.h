@@ -7,7 +7,7 @@
 
 struct archive_trailer {
     guint64 contents_offset;
-    guint64 contents_size;       /* packed */
+    guint64 contents_size; /* packed */
     guint64 contents_plain_size;
     char sha256[DIGEST_TEXT_LENGTH + 1]; /* of all bytes before the trailer */
 };

@@ -133,8 +133,7 @@ gboolean member_builder_put(struct member_builder *b, enum member_kind kind, con
     return pack_and_add(b, (struct archive_member){.kind = kind}, text, length, error);
 }
 
-void member_builder_begin_rows(struct member_builder *b, guint table, const char *copy_sql,
-                               struct fingerprint *proof)
+void member_builder_begin_rows(struct member_builder *b, guint table, const char *copy_sql, struct fingerprint *proof)
 {
     b->table = table;
     g_free(b->copy_sql);

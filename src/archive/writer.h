@@ -39,8 +39,7 @@ gboolean member_builder_put(struct member_builder *b, enum member_kind kind, con
 
 /* Begins a table's rows, adds rows (each a COPY line with its newline), ends them. Between begin and end the builder
  * cuts members at row boundaries, each a complete COPY statement; rows also go into proof (the caller's). */
-void member_builder_begin_rows(struct member_builder *b, guint table, const char *copy_sql,
-                               struct fingerprint *proof);
+void member_builder_begin_rows(struct member_builder *b, guint table, const char *copy_sql, struct fingerprint *proof);
 gboolean member_builder_add_row(struct member_builder *b, const char *row, gsize length, GError **error);
 gboolean member_builder_end_rows(struct member_builder *b, GError **error);
 void member_builder_free(struct member_builder *b);

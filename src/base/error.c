@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-G_DEFINE_QUARK(opstower-error-quark, ot_error)
+G_DEFINE_QUARK(opstower - error - quark, ot_error)
 
 static const struct {
     int code;

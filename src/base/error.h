@@ -11,21 +11,21 @@ GQuark ot_error_quark(void);
 
 enum ot_code {
     OT_OK = 0,
-    OT_FAILED = 1,         /* a failure without a code of its own */
-    OT_USAGE = 2,          /* command line, environment or .env cannot be understood */
-    OT_PREREQUISITE = 3,   /* a program, folder, role or extension that the act needs is missing */
-    OT_SPACE = 4,          /* not enough disk space */
-    OT_CONNECT = 5,        /* the database server cannot be reached, or refuses the login */
-    OT_BUSY = 6,           /* another run holds the lock on this database */
-    OT_DUMP = 7,           /* the server or pg_dump failed while the backup was taken */
-    OT_CORRUPT = 8,        /* a backup file is damaged */
-    OT_MISMATCH = 9,       /* a restored database is not what the backup's proof says */
-    OT_NOT_FOUND = 10,     /* no such backup, table or file */
-    OT_RESTORE = 11,       /* a restore failed; production is as it was */
-    OT_REFUSED = 12,       /* not confirmed, or refused because it would not be safe */
-    OT_LOCK_TIMEOUT = 13,  /* table locks could not be had without standing in others' way */
-    OT_IO = 14,            /* a local file could not be read or written */
-    OT_INTERRUPTED = 130,  /* SIGINT; the exit code is 128 + the signal's number */
+    OT_FAILED = 1,        /* a failure without a code of its own */
+    OT_USAGE = 2,         /* command line, environment or .env cannot be understood */
+    OT_PREREQUISITE = 3,  /* a program, folder, role or extension that the act needs is missing */
+    OT_SPACE = 4,         /* not enough disk space */
+    OT_CONNECT = 5,       /* the database server cannot be reached, or refuses the login */
+    OT_BUSY = 6,          /* another run holds the lock on this database */
+    OT_DUMP = 7,          /* the server or pg_dump failed while the backup was taken */
+    OT_CORRUPT = 8,       /* a backup file is damaged */
+    OT_MISMATCH = 9,      /* a restored database is not what the backup's proof says */
+    OT_NOT_FOUND = 10,    /* no such backup, table or file */
+    OT_RESTORE = 11,      /* a restore failed; production is as it was */
+    OT_REFUSED = 12,      /* not confirmed, or refused because it would not be safe */
+    OT_LOCK_TIMEOUT = 13, /* table locks could not be had without standing in others' way */
+    OT_IO = 14,           /* a local file could not be read or written */
+    OT_INTERRUPTED = 130, /* SIGINT; the exit code is 128 + the signal's number */
 };
 
 /* What to do next after an error of this code; NULL where the message says it all. Static text. */

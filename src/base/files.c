@@ -12,7 +12,7 @@
 
 struct file_sink {
     char *folder;
-    char *path;       /* the temporary name */
+    char *path; /* the temporary name */
     char *final_path;
     int fd;
     guint64 written, started; /* bytes; those whose way to the disk has begun */

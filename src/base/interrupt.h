@@ -8,7 +8,8 @@
 #include "base/error.h"
 
 /* Blocks the two signals in the calling thread (and those it starts later) and starts the waiting thread.
- * Ignores SIGPIPE and SIGXFSZ, so that a closed pipe or a file size limit is an error of write. Call once, before any other thread. */
+ * Ignores SIGPIPE and SIGXFSZ, so that a closed pipe or a file size limit is an error of write. Call once, before any
+ * other thread. */
 void interrupt_init(void);
 
 /* The signal that arrived, 0 if none. */

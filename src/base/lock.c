@@ -27,7 +27,8 @@ static gboolean tell_holder(int fd, const char *path, const char *act, GError **
 static gboolean write_holder(int fd, const char *path, const char *act, GError **error)
 {
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    g_autofree char *text = g_strdup_printf("%s, process %d on %s since %s\n", act, (int)getpid(), g_get_host_name(), now);
+    g_autofree char *text =
+        g_strdup_printf("%s, process %d on %s since %s\n", act, (int)getpid(), g_get_host_name(), now);
     if (ftruncate(fd, 0) != 0)
         return ot_fail_errno(error, OT_IO, "cannot write %s", path);
     return files_write_all(fd, text, strlen(text), path, error);

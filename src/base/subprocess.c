@@ -44,8 +44,8 @@ static void prepare_child(gpointer data)
 {
     const struct child_plan *plan = data;
     interrupt_reset_in_child();
-    if (plan->change_user && (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 ||
-                              setuid(plan->uid) != 0))
+    if (plan->change_user &&
+        (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 || setuid(plan->uid) != 0))
         _exit(126);
     /* After setuid: a change of user clears it. */
     prctl(PR_SET_PDEATHSIG, plan->death_signal);
@@ -106,11 +106,10 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     if (!o->pipe_stdout && o->stdout_fd <= 0)
         flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
     g_autoptr(GError) spawn_error = NULL;
-    if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, (const char *const *)o->environment, flags,
-                                          prepare_child, &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
-                                          o->stdout_fd > 0 ? o->stdout_fd : -1, -1, NULL, NULL, 0, &pid,
-                                          o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err,
-                                          &spawn_error)) {
+    if (!g_spawn_async_with_pipes_and_fds(
+            o->directory, argv, (const char *const *)o->environment, flags, prepare_child, &plan,
+            o->stdin_fd > 0 ? o->stdin_fd : -1, o->stdout_fd > 0 ? o->stdout_fd : -1, -1, NULL, NULL, 0, &pid,
+            o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err, &spawn_error)) {
         ot_fail(error, OT_PREREQUISITE, "cannot start %s: %s", argv[0], spawn_error->message);
         return NULL;
     }
@@ -193,9 +192,8 @@ gboolean subprocess_wait(struct subprocess *p, GError **error)
     if (!interrupt_check(error))
         return FALSE;
     g_autofree char *said = subprocess_stderr(p);
-    g_autofree char *end = WIFSIGNALED(p->status)
-                               ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
-                               : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
+    g_autofree char *end = WIFSIGNALED(p->status) ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
+                                                  : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
     return ot_fail(error, OT_FAILED, "%s %s%s%s", p->name, end, *said ? ": " : "", said);
 }
 

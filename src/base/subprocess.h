@@ -12,13 +12,13 @@ struct subprocess;
 struct subprocess_options {
     char **environment; /* whole environment, NULL-terminated; NULL inherits */
     const char *directory;
-    const char *user;   /* run as this user (needs root) */
-    int stdin_fd;       /* > 0: becomes the child's stdin; else /dev/null */
-    int stdout_fd;      /* > 0: becomes the child's stdout; else /dev/null unless pipe_stdout */
+    const char *user; /* run as this user (needs root) */
+    int stdin_fd;     /* > 0: becomes the child's stdin; else /dev/null */
+    int stdout_fd;    /* > 0: becomes the child's stdout; else /dev/null unless pipe_stdout */
     gboolean pipe_stdout;
     gboolean pipe_stdin;
-    int death_signal;   /* sent to the child if this program dies; 0: SIGTERM */
-    int stop_signal;    /* sent by subprocess_free and on interrupt; 0: SIGTERM */
+    int death_signal; /* sent to the child if this program dies; 0: SIGTERM */
+    int stop_signal;  /* sent by subprocess_free and on interrupt; 0: SIGTERM */
 };
 
 /* Starts argv[0] (searched in PATH unless it has a slash). NULL on failure (OT_PREREQUISITE). */

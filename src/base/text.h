@@ -22,6 +22,6 @@ gboolean text_parse_timestamp(const char *text, gint64 *ret_unix_seconds);
 /* Local time as ISO 8601 with its offset: 2026-02-07T12:00:00+08:00. */
 char *text_iso_time(gint64 unix_seconds);
 
-/* Text of a database of that encoding (PostgreSQL's name for it, NULL: UTF8) as valid UTF-8. What cannot be converted is
- * replaced. */
+/* Text of a database of that encoding (PostgreSQL's name for it, NULL: UTF8) as valid UTF-8. What cannot be converted
+ * is replaced. */
 char *text_to_utf8(const char *text, const char *pg_encoding);

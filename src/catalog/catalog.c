@@ -144,8 +144,8 @@ static char *first_existing(const char *folder, const char *database, const char
 
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error)
 {
-    g_autofree char *path = g_str_equal(what, "latest") ? resolve_latest(folder, database, error)
-                                                        : first_existing(folder, database, what);
+    g_autofree char *path =
+        g_str_equal(what, "latest") ? resolve_latest(folder, database, error) : first_existing(folder, database, what);
     if (!path) {
         if (!g_str_equal(what, "latest"))
             ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
@@ -226,8 +226,9 @@ static gboolean delete_backup(const char *folder, const struct catalog_entry *e,
     g_autofree char *log_name = g_strdup_printf("backup_%s.log", e->timestamp);
     gboolean has_log = e->meta && g_strcmp0(e->meta->log, log_name) == 0;
     g_autofree char *log = has_log ? g_build_filename(folder, log_name, NULL) : NULL;
-    return files_remove(e->path, error) && files_remove(globals, error) && (!log || files_remove(log, error)) &&
-           files_remove(meta_path, error);
+    g_autofree char *lock = g_strdup_printf("%s/.%s.meta.lock", folder, e->id);
+    return files_remove(e->path, error) && files_remove(lock, error) && files_remove(globals, error) &&
+           (!log || files_remove(log, error)) && files_remove(meta_path, error);
 }
 
 gboolean catalog_prune(const char *folder, const char *name, const struct prune_policy *policy, GPtrArray *deleted,

@@ -8,8 +8,8 @@ struct catalog_entry {
     char *path;                  /* of the .sql.gz */
     gint64 taken_at;             /* from the timestamp: seconds since 1970 */
     guint64 size_bytes;
-    struct meta *meta;     /* NULL if there is none that can be read */
-    GError *meta_error;    /* why; NULL if there simply is no metadata file */
+    struct meta *meta;  /* NULL if there is none that can be read */
+    GError *meta_error; /* why; NULL if there simply is no metadata file */
 };
 
 /* Every backup in the folder, newest first; of that database only, if name (encoded) is given. struct catalog_entry *.
@@ -21,7 +21,8 @@ GPtrArray *catalog_list(const char *folder, const char *name, GError **error);
 gboolean catalog_is_pre_restore(const struct catalog_entry *e);
 
 /* What a person may write for a backup: a path, a file name in the folder, an id, a timestamp, or "latest" (the newest
- * of that database that is not a pre-restore one, if there is one). Gives the path of an existing file with links resolved, or OT_NOT_FOUND. */
+ * of that database that is not a pre-restore one, if there is one). Gives the path of an existing file with links
+ * resolved, or OT_NOT_FOUND. */
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error);
 
 /* The metadata beside a backup file: NULL without error if there is none. */
@@ -36,7 +37,7 @@ gboolean catalog_set_latest(const char *folder, const char *name, const char *id
 
 struct prune_policy {
     int retention_days;
-    int keep_min;       /* at least so many of the newest good backups stay, however old */
+    int keep_min; /* at least so many of the newest good backups stay, however old */
     gint64 now;
 };
 

@@ -12,8 +12,8 @@ char *names_encode(const char *database)
     GString *out = g_string_new(NULL);
     gboolean utf8 = g_utf8_validate(database, -1, NULL);
     for (const char *c = database; *c; c++) {
-        gboolean unsafe = (!utf8 && (guchar)*c >= 0x80) || *c == '/' || *c == '%' || *c == '\\' || (guchar)*c < ' ' || *c == 0x7f ||
-                          (*c == '.' && c == database);
+        gboolean unsafe = (!utf8 && (guchar)*c >= 0x80) || *c == '/' || *c == '%' || *c == '\\' || (guchar)*c < ' ' ||
+                          *c == 0x7f || (*c == '.' && c == database);
         if (unsafe)
             g_string_append_printf(out, "%%%02X", (guchar)*c);
         else

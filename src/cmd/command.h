@@ -5,10 +5,10 @@
 
 struct command {
     const char *name;
-    unsigned mask;       /* its CMD_ bit in the option table */
-    const char *usage;   /* what follows "opstower NAME" */
-    const char *summary; /* one line */
-    const char *details; /* paragraphs for --help */
+    unsigned mask;            /* its CMD_ bit in the option table */
+    const char *usage;        /* what follows "opstower NAME" */
+    const char *summary;      /* one line */
+    const char *details;      /* paragraphs for --help */
     int min_words, max_words; /* words that are not options */
     /* Runs it. FALSE with *error set makes the exit code. */
     gboolean (*run)(struct console *c, char **words, GError **error);

@@ -25,10 +25,12 @@ const struct command *help_find(const char *name)
 
 static void print_all(void)
 {
-    printf("Backs up, proves and restores a PostgreSQL database.\n\nUsage: opstower COMMAND [OPTION]...\n\nCommands:\n");
+    printf(
+        "Backs up, proves and restores a PostgreSQL database.\n\nUsage: opstower COMMAND [OPTION]...\n\nCommands:\n");
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\nopstower COMMAND --help tells more. Settings come from flags, the environment and .env, in this order.\n\n%s",
+    printf("\nopstower COMMAND --help tells more. Settings come from flags, the environment and .env, in this "
+           "order.\n\n%s",
            exit_codes);
 }
 
@@ -53,7 +55,7 @@ int help_unknown(const char *name)
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
         names[i] = commands[i]->name;
     const char *nearest = options_nearest_word(name, names);
-    fprintf(stderr, "[ERROR] unknown command %s%s%s%s See `opstower --help`.\n", name,
-            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : ".");
+    fprintf(stderr, "[ERROR] unknown command %s%s%s%s See `opstower --help`.\n", name, nearest ? "; did you mean " : "",
+            nearest ? nearest : "", nearest ? "?" : ".");
     return OT_USAGE;
 }

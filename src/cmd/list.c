@@ -23,10 +23,10 @@ static json_t *entry_json(const struct catalog_entry *e)
     json_t *o = json_pack("{ss ss ss sI sI ss}", "id", e->id, "file", e->path, "timestamp", e->timestamp, "age_seconds",
                           (json_int_t)age_of(e), "size", (json_int_t)e->size_bytes, "state", state_of(e));
     if (m)
-        json_object_update_new(
-            o, json_pack("{ss ss* ss* sI sI ss* ss* ss*}", "database", m->database, "type", m->type, "tag", m->tag,
-                         "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows, "snapshot_time",
-                         m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
+        json_object_update_new(o, json_pack("{ss ss* ss* sI sI ss* ss* ss*}", "database", m->database, "type", m->type,
+                                            "tag", m->tag, "tables", (json_int_t)m->table_count, "rows",
+                                            (json_int_t)m->rows, "snapshot_time", m->snapshot_time, "verified_at",
+                                            m->verified_at, "proven_at", m->proven_at));
     return o;
 }
 

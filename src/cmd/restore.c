@@ -1,20 +1,28 @@
 /* opstower restore */
 #include "engine/restore.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/interrupt.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
-/* One line from the terminal without its newline; NULL at its end. */
-static char *read_line(void)
+/* One line from the terminal, without its newline and otherwise as it was typed. FALSE if it was interrupted. */
+static gboolean read_line(char **ret_line, GError **error)
 {
-    char buffer[512];
+    struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+    while (poll(&p, 1, 200) <= 0)
+        if (!interrupt_check(error))
+            return FALSE;
+    char buffer[512] = "";
     if (!fgets(buffer, sizeof buffer, stdin))
-        return NULL;
-    return g_strdup(g_strchomp(buffer));
+        buffer[0] = '\0';
+    buffer[strcspn(buffer, "\n")] = '\0';
+    *ret_line = g_strdup(buffer);
+    return TRUE;
 }
 
 static gboolean confirm(const struct restore_preview *p, void *data, GError **error)
@@ -27,8 +35,10 @@ static gboolean confirm(const struct restore_preview *p, void *data, GError **er
     console_stop(c);
     printf("Type the database's name (%s) to go on: ", p->database);
     fflush(stdout);
-    g_autofree char *answer = read_line();
-    if (answer && g_str_equal(answer, p->database))
+    g_autofree char *answer = NULL;
+    if (!read_line(&answer, error))
+        return FALSE;
+    if (g_str_equal(answer, p->database))
         return TRUE;
     return ot_fail(error, OT_REFUSED, "not confirmed: nothing was changed");
 }
@@ -36,8 +46,7 @@ static gboolean confirm(const struct restore_preview *p, void *data, GError **er
 static json_t *result_json(const struct restore_result *r)
 {
     return json_pack("{ss* ss* sI sI sI}", "database", r->database, "replaced", r->replaced, "tables",
-                     (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds",
-                     (json_int_t)r->duration_s);
+                     (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds", (json_int_t)r->duration_s);
 }
 
 static gboolean check_options(const struct settings *s, GError **error)
@@ -49,7 +58,8 @@ static gboolean check_options(const struct settings *s, GError **error)
     if (s->tables && (s->drop_replaced || s->create_roles || !s->tablespaces))
         return ot_fail(error, OT_USAGE, "--drop-replaced, --create-roles and --no-tablespaces do not go with --table");
     if (!s->tables && !s->force && (s->json || s->quiet))
-        return ot_fail(error, OT_USAGE, "--json and --quiet need --force: without the preview there is nothing to confirm");
+        return ot_fail(error, OT_USAGE,
+                       "--json and --quiet need --force: without the preview there is nothing to confirm");
     return TRUE;
 }
 

@@ -237,8 +237,9 @@ gboolean compare_with_proof(const struct compare_request *request, const struct 
     for (guint i = 0; i < c.jobs; i++)
         session_free(c.sessions[i]);
     if (ok && c.differences > 0)
-        ok = ot_fail(error, OT_MISMATCH, "the restored database differs from the backup's proof in %u points, first: %s",
-                     c.differences, c.first);
+        ok =
+            ot_fail(error, OT_MISMATCH, "the restored database differs from the backup's proof in %u points, first: %s",
+                    c.differences, c.first);
     g_free(c.sessions);
     g_free(c.found);
     g_free(c.first);

@@ -25,7 +25,7 @@ struct dump {
     struct toc *toc;
 
     GArray *pieces;
-    gint *pieces_left; /* per table */
+    gint *pieces_left;     /* per table */
     guint64 large_objects; /* how many the server has */
     struct archive_contents *contents;
     struct archive_writer *writer;
@@ -146,9 +146,10 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
     if (!copy_out(d->sessions[worker], sql, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
         gboolean refused = g_str_equal(session_sqlstate(d->sessions[worker]), "42501");
         g_prefix_error(error, "table %s.%s: %s", t->def->schema, t->def->name,
-                       refused ? "the role may not read all of it (it needs pg_read_all_data, and BYPASSRLS where there "
-                                 "is row-level security): "
-                               : "");
+                       refused
+                           ? "the role may not read all of it (it needs pg_read_all_data, and BYPASSRLS where there "
+                             "is row-level security): "
+                           : "");
         return FALSE;
     }
     report_progress_add(d->report, run.unreported);
@@ -248,8 +249,7 @@ static gboolean write_all(struct dump *d, GError **error)
     g_autofree char *head = sections_head(pre->str);
     g_autofree char *tail = sections_tail(post->str, pre->str);
     guint n_tasks = d->pieces->len + (d->large_objects > 0 ? 1 : 0);
-    if (!put_text(d, MEMBER_HEAD, head, error) ||
-        !pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error))
+    if (!put_text(d, MEMBER_HEAD, head, error) || !pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error))
         return FALSE;
     /* All is read: nobody need wait for us any longer. */
     close_workers(d);

@@ -7,6 +7,8 @@
 #include "engine/plainload.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
+#include "pg/snapshot.h"
+#include "pg/swap.h"
 
 #define OLDEST_MAJOR 12
 
@@ -19,11 +21,64 @@ struct place {
     GPtrArray *roles; /* created by us on a server that is not ours */
 };
 
+/* What a test makes on a server that is not ours is marked, databases and roles alike, with the database's name; the
+ * test holds an advisory lock on that name as long as it lives. */
+#define MARK "opstower test restore "
+
+static gboolean hold_name(struct session *admin, const char *dbname, gboolean *ret_held, GError **error)
+{
+    const char *params[] = {dbname};
+    g_autofree char *held = NULL;
+    gboolean ok = session_get_text(
+        admin, error, "SELECT pg_catalog.pg_try_advisory_lock(hashtext('" MARK "'), hashtext($1))", 1, params, &held);
+    *ret_held = g_strcmp0(held, "t") == 0;
+    return ok;
+}
+
+/* Databases whose test was killed, then roles whose database is gone. */
+static gboolean drop_left_behind(struct session *admin, GError **error)
+{
+    g_autoptr(PGresult) databases = session_query(
+        admin, error,
+        "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.shobj_description(oid, 'pg_database') = '" MARK
+        "' || datname",
+        0, NULL);
+    for (int i = 0; databases && i < PQntuples(databases); i++) {
+        const char *name = PQgetvalue(databases, i, 0);
+        gboolean held = FALSE;
+        if (!hold_name(admin, name, &held, error) || (held && !swap_drop(admin, name, error)))
+            return FALSE;
+    }
+    g_autoptr(PGresult) roles =
+        !databases
+            ? NULL
+            : session_query(admin, error,
+                            "SELECT quote_ident(rolname) FROM pg_catalog.pg_roles r"
+                            " WHERE pg_catalog.shobj_description(oid, 'pg_authid') LIKE '" MARK
+                            "%' AND NOT EXISTS (SELECT FROM"
+                            " pg_catalog.pg_database WHERE pg_catalog.shobj_description(r.oid, 'pg_authid') = '" MARK
+                            "' || datname)",
+                            0, NULL);
+    for (int i = 0; roles && i < PQntuples(roles); i++)
+        if (!session_execf(admin, error, "DROP ROLE %s", PQgetvalue(roles, i, 0)))
+            return FALSE;
+    return roles != NULL;
+}
+
+static gboolean mark_roles(struct place *p, GError **error)
+{
+    for (guint i = 0; i < p->roles->len; i++) {
+        g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
+        if (!session_execf(p->admin, error, "COMMENT ON ROLE %s IS '" MARK "%s'", role, p->dbname))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static void place_clear(struct place *p)
 {
     if (p->admin && p->dbname && !p->scratch) {
-        g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
-        session_execf(p->admin, NULL, "DROP DATABASE IF EXISTS %s WITH (FORCE)", quoted);
+        swap_drop(p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
@@ -50,7 +105,12 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
     p->target = pg_target_copy(p->scratch ? scratch_target(p->scratch) : request->server);
     p->admin = session_open(&p->target, NULL, error);
     p->dbname = g_strdup_printf("opstower_test_%d_%" G_GINT64_FORMAT, (int)getpid(), g_get_real_time());
-    return p->admin != NULL;
+    gboolean held = FALSE;
+    if (!p->admin || !snapshot_setup_session(p->admin, 0, error))
+        return FALSE;
+    if (p->scratch)
+        return TRUE;
+    return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p->admin, error);
 }
 
 static int backup_major(const struct archive_contents *c)
@@ -62,13 +122,14 @@ static int backup_major(const struct archive_contents *c)
 
 static gboolean prepare(struct place *p, const json_t *facts, GError **error)
 {
-    return facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
-           facts_create_database(p->admin, facts, p->dbname, "opstower test restore", error);
+    g_autofree char *mark = g_strconcat(MARK, p->dbname, NULL);
+    return session_exec(p->admin, "BEGIN", error) && facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
+           mark_roles(p, error) && session_exec(p->admin, "COMMIT", error) &&
+           facts_create_database(p->admin, facts, p->dbname, mark, error);
 }
 
-static gboolean load_and_compare(struct place *p, const struct fulltest_request *request,
-                                 struct archive_reader *reader, const struct toc *t, struct report *report,
-                                 GError **error)
+static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
+                                 const struct toc *t, struct report *report, GError **error)
 {
     struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
     struct load_times times;
@@ -111,13 +172,16 @@ gboolean fulltest_backup(const struct fulltest_request *request, struct archive_
     " CASE c.relkind WHEN 'r' THEN 'ONLY' ELSE '' END, c.oid::regclass) END"                                           \
     " FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)"
 
-static gboolean check_counts(struct place *p, GHashTable *copied, GError **error)
+static gboolean check_counts(struct place *p, const struct plain_summary *sum, GError **error)
 {
     g_autoptr(session) s = session_open(&p->target, p->dbname, error);
+    g_autofree char *encoding = s ? session_quote_literal(s, sum->encoding ? sum->encoding : "UTF8") : NULL;
+    if (!s || !session_execf(s, error, "SET client_encoding = %s", encoding))
+        return FALSE;
     GHashTableIter iter;
     gpointer name, rows;
-    g_hash_table_iter_init(&iter, copied);
-    while (s && g_hash_table_iter_next(&iter, &name, &rows)) {
+    g_hash_table_iter_init(&iter, sum->copied);
+    while (g_hash_table_iter_next(&iter, &name, &rows)) {
         const char *params[] = {name};
         g_autofree char *sql = NULL;
         gint64 found = 0;
@@ -129,7 +193,7 @@ static gboolean check_counts(struct place *p, GHashTable *copied, GError **error
                            "%s holds %" G_GINT64_FORMAT " rows after the test restore, the file %" G_GUINT64_FORMAT,
                            (char *)name, found, *(guint64 *)rows);
     }
-    return s != NULL;
+    return TRUE;
 }
 
 /* The roles' names come as SQL from the dump itself: they are read as names, not run as they stand. */
@@ -158,13 +222,15 @@ static gboolean load_plain(struct place *p, const struct fulltest_request *reque
                            enum archive_kind kind, const GPtrArray *roles, struct report *report, GError **error)
 {
     g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
-    if (!create_plain_roles(p, roles, error) ||
-        !session_execf(p->admin, error, "CREATE DATABASE %s TEMPLATE = template0", quoted))
+    if (!session_exec(p->admin, "BEGIN", error) || !create_plain_roles(p, roles, error) || !mark_roles(p, error) ||
+        !session_exec(p->admin, "COMMIT", error) ||
+        !session_execf(p->admin, error, "CREATE DATABASE %s TEMPLATE = template0", quoted) ||
+        !session_execf(p->admin, error, "COMMENT ON DATABASE %s IS '" MARK "%s'", quoted, p->dbname))
         return FALSE;
     struct plain_summary sum = {0};
     if (!plainload_run(&p->target, p->dbname, request->bindir, file, kind, report, &sum, error))
         return FALSE;
-    gboolean ok = check_counts(p, sum.copied, error);
+    gboolean ok = check_counts(p, &sum, error);
     plain_summary_clear(&sum);
     return ok;
 }
@@ -175,6 +241,11 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     struct plain_summary sum = {0};
     if (!plain_scan(file, kind, NULL, NULL, &sum, error))
         return FALSE;
+    if (sum.beyond) {
+        ot_fail(error, OT_REFUSED, "the dump acts beyond its own database (%s): it is not loaded", sum.beyond);
+        plain_summary_clear(&sum);
+        return FALSE;
+    }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
     gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&

@@ -14,6 +14,7 @@ struct fulltest_request {
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
                          GError **error);
 
-/* A plain dump: it must load without an error, and each table must then hold as many rows as its COPY data in the file. */
+/* A plain dump: it must load without an error, and each table must then hold as many rows as its COPY data in the file.
+ */
 gboolean fulltest_plain(const struct fulltest_request *request, struct source *file, enum archive_kind kind,
                         struct report *report, GError **error);

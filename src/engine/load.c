@@ -20,7 +20,7 @@
 /* What one worker loads at a stretch: members of one table, or all large objects. */
 struct load_task {
     guint table;
-    gboolean alone;  /* all of the table's rows: they can be written as frozen, without WAL where the server may */
+    gboolean alone; /* all of the table's rows: they can be written as frozen, without WAL where the server may */
     gboolean large_objects;
     GArray *members; /* guint */
     guint64 bytes;

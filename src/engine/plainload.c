@@ -16,12 +16,12 @@ static gboolean feed(const char *text, gsize length, void *data, GError **error)
     if (files_write_all(subprocess_stdin(f->psql), text, length, "to psql", NULL))
         return TRUE;
     /* psql closed its end: it has ended, and says why. */
-    return subprocess_wait(f->psql, error) ? ot_fail(error, OT_RESTORE, "psql ended before the end of the dump") : FALSE;
+    return subprocess_wait(f->psql, error) ? ot_fail(error, OT_RESTORE, "psql ended before the end of the dump")
+                                           : FALSE;
 }
 
 gboolean plainload_run(const struct pg_target *target, const char *dbname, const char *bindir, struct source *file,
-                       enum archive_kind kind, struct report *report, struct plain_summary *ret_summary,
-                       GError **error)
+                       enum archive_kind kind, struct report *report, struct plain_summary *ret_summary, GError **error)
 {
     g_autoptr(session) s = session_open(target, dbname, error);
     g_autoptr(subprocess) psql = s ? psql_start(s, bindir, error) : NULL;

@@ -45,8 +45,9 @@ static guint64 server_free_bytes(struct session *admin)
     guint64 bytes = G_MAXUINT64;
     const char *host = PQhost(session_pg(admin));
     gboolean local = !host || host[0] == '/' || g_str_equal(host, "localhost") || g_str_equal(host, "127.0.0.1");
-    if (!local || !session_get_text(admin, NULL, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'",
-                                    0, NULL, &folder))
+    if (!local ||
+        !session_get_text(admin, NULL, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'", 0,
+                          NULL, &folder))
         return bytes;
     if (!folder || !files_free_space(folder, &bytes, NULL))
         return G_MAXUINT64;
@@ -123,6 +124,8 @@ void preview_report(const struct restore_preview *p, struct report *r)
     for (guint i = 0; p->missing && i < p->missing->len; i++)
         report_warn(r, "  Missing on the server: %s", (char *)p->missing->pdata[i]);
     if (p->in_place && p->exists)
-        report_warn(r, "  IN PLACE: %s is dropped before the new one is loaded. If the load fails, the database is "
-                       "gone until the pre-restore backup is restored", p->database);
+        report_warn(r,
+                    "  IN PLACE: %s is dropped before the new one is loaded. If the load fails, the database is "
+                    "gone until the pre-restore backup is restored",
+                    p->database);
 }

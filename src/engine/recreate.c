@@ -5,8 +5,8 @@
 
 #include "pg/pgdump.h"
 
-static const char *const before_rows[] = {"SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "TABLE ATTACH", "ACL", "COMMENT",
-                                          NULL};
+static const char *const before_rows[] = {"SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "TABLE ATTACH",
+                                          "ACL",      "COMMENT",           NULL};
 static const char *const after_rows[] = {"CONSTRAINT", "INDEX",  "INDEX ATTACH", "CHECK CONSTRAINT",  "STATISTICS",
                                          "TRIGGER",    "POLICY", "ROW SECURITY", "PUBLICATION TABLE", NULL};
 static const char *const links[] = {"FK CONSTRAINT", NULL};
@@ -78,8 +78,8 @@ static gboolean is_owned(const struct toc *t, const struct toc_entry *sequence, 
     return FALSE;
 }
 
-static gboolean run_sequences(struct session *s, const struct toc *t, const char *bindir, int table_id,
-                              gboolean values, GError **error)
+static gboolean run_sequences(struct session *s, const struct toc *t, const char *bindir, int table_id, gboolean values,
+                              GError **error)
 {
     static const char *const before[] = {"ACL", "COMMENT", NULL};
     static const char *const value[] = {"SEQUENCE SET", NULL};

@@ -26,7 +26,8 @@ static void log_line(struct report *r, enum report_level level, const char *text
 
 static void say(struct report *r, enum report_level level, const char *raw)
 {
-    g_autofree char *text = r->redact ? r->redact(raw, r->data) : g_strdup(raw);
+    g_autofree char *valid = g_utf8_make_valid(raw, -1);
+    g_autofree char *text = r->redact ? r->redact(valid, r->data) : g_strdup(valid);
     g_strdelimit(text, "\n\r", ' ');
     log_line(r, level, text);
     if (r->line)
@@ -46,7 +47,11 @@ void report_error(struct report *r, const GError *error)
 {
     const char *hint = error->domain == OT_ERROR ? ot_error_hint(error->code) : NULL;
     gboolean ended = *error->message && strchr(".?!", error->message[strlen(error->message) - 1]);
-    g_autofree char *text = g_strdup_printf("%s%s%s", error->message, !hint ? "" : ended ? " " : ". ", hint ? hint : "");
+    g_autofree char *text = g_strdup_printf("%s%s%s", error->message,
+                                            !hint   ? ""
+                                            : ended ? " "
+                                                    : ". ",
+                                            hint ? hint : "");
     say(r, REPORT_ERROR, text);
 }
 

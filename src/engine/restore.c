@@ -32,9 +32,10 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
-    json_t *facts;  /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
-    char *live;     /* the name that the result will have */
-    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    json_t
+        *facts; /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
+    char *live; /* the name that the result will have */
+    char *side; /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
 };
@@ -79,7 +80,12 @@ static gboolean open_backup(struct restore *r, GError **error)
         return FALSE;
     if (r->kind != ARCHIVE_OURS) {
         r->plain = g_steal_pointer(&file);
-        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error);
+        if (!plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error))
+            return FALSE;
+        return !r->plain_sum.beyond ||
+               ot_fail(error, OT_REFUSED,
+                       "the dump acts beyond its own database (%s): make one without --create, or load it yourself",
+                       r->plain_sum.beyond);
     }
     r->reader = archive_reader_open(file, error);
     if (!r->reader)
@@ -137,8 +143,10 @@ static gboolean is_unmarked_side(struct restore *r, const char *name)
     if (!g_str_equal(name, expected))
         return FALSE;
     g_autoptr(session) s = session_open(r->request->target, name, NULL);
-    return s && session_get_number(s, NULL, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384", 0, NULL,
-                                   &objects) && objects == 0;
+    return s &&
+           session_get_number(s, NULL, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384", 0, NULL,
+                              &objects) &&
+           objects == 0;
 }
 
 /* Side databases that a killed restore left. We hold the lock, so nobody is loading them. */
@@ -164,9 +172,10 @@ static gboolean drop_left_behind(struct restore *r, GError **error)
 static gboolean check_rights(struct restore *r, GError **error)
 {
     gint64 may = 0;
-    if (!session_get_number(r->admin, error,
-                            "SELECT (rolsuper OR rolcreatedb)::int FROM pg_catalog.pg_roles WHERE rolname = current_user",
-                            0, NULL, &may))
+    if (!session_get_number(
+            r->admin, error,
+            "SELECT (rolsuper OR rolcreatedb)::int FROM pg_catalog.pg_roles WHERE rolname = current_user", 0, NULL,
+            &may))
         return FALSE;
     return may || ot_fail(error, OT_PREREQUISITE, "user %s may not create databases: ALTER ROLE %s CREATEDB",
                           PQuser(session_pg(r->admin)), PQuser(session_pg(r->admin)));
@@ -211,8 +220,10 @@ static gboolean check_space(const struct restore_preview *p, GError **error)
         return TRUE;
     g_autofree char *need = text_size(needed, "B");
     g_autofree char *have = text_size(p->free_bytes, "B");
-    return ot_fail(error, OT_SPACE, "Insufficient disk space. Required: %s, Available: %s (on the server; --in-place needs "
-                                    "less, and says what it risks)", need, have);
+    return ot_fail(error, OT_SPACE,
+                   "Insufficient disk space. Required: %s, Available: %s (on the server; --in-place needs "
+                   "less, and says what it risks)",
+                   need, have);
 }
 
 static gboolean preview_and_confirm(struct restore *r, GError **error)
@@ -313,7 +324,8 @@ static gboolean load_ours(struct restore *r, GError **error)
     struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
     if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
         return FALSE;
-    report_info(r->report, "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
+    report_info(r->report,
+                "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
                 seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
                 archive_contents_rows(r->reader->contents));
     return TRUE;
@@ -435,8 +447,7 @@ static gboolean replace_database(struct restore *r, GError **error)
 static gboolean restore_database(struct restore *r, GError **error)
 {
     report_info(r->report, "Checking prerequisites...");
-    if (!verify_first(r, error) || !open_backup(r, error) || !open_server(r, error) ||
-        !preview_and_confirm(r, error))
+    if (!verify_first(r, error) || !open_backup(r, error) || !open_server(r, error) || !preview_and_confirm(r, error))
         return FALSE;
     return replace_database(r, error) && deal_with_replaced(r, error);
 }

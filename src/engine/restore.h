@@ -9,25 +9,25 @@
 
 /* What a restore would do, shown before it is done. */
 struct restore_preview {
-    char *database;          /* that will be replaced, or made */
-    gboolean exists;         /* it is there now */
+    char *database;  /* that will be replaced, or made */
+    gboolean exists; /* it is there now */
     gboolean in_place;
-    char *backup_database;   /* of which the backup is; NULL if the file does not say */
-    char *snapshot_time;     /* NULL if not known */
-    gint64 age_s;            /* of the backup: what was written since then will not be in the result; -1: not known */
+    char *backup_database; /* of which the backup is; NULL if the file does not say */
+    char *snapshot_time;   /* NULL if not known */
+    gint64 age_s;          /* of the backup: what was written since then will not be in the result; -1: not known */
     guint64 live_bytes, backup_bytes; /* size of the live database; of the backed-up one (0: not known) */
-    gint64 connections;      /* on the live database now */
-    GPtrArray *missing;      /* char *: roles, extensions, tablespaces that the server lacks */
-    guint64 free_bytes;      /* on the server's disk; G_MAXUINT64: cannot be seen from here */
-    gint64 estimated_s;      /* of loading; -1: not known */
+    gint64 connections;               /* on the live database now */
+    GPtrArray *missing;               /* char *: roles, extensions, tablespaces that the server lacks */
+    guint64 free_bytes;               /* on the server's disk; G_MAXUINT64: cannot be seen from here */
+    gint64 estimated_s;               /* of loading; -1: not known */
 };
 
 struct restore_request {
     const struct pg_target *target;
     const char *path;
-    const char *dir;                  /* where logs and the pre-restore backup go */
+    const char *dir;                         /* where logs and the pre-restore backup go */
     const struct backup_request *pre_backup; /* how to take it; NULL: none */
-    const char *target_db;            /* restore beside, under this name; NULL: over the target's database */
+    const char *target_db;                   /* restore beside, under this name; NULL: over the target's database */
     gboolean in_place, drop_replaced, tablespaces, create_roles;
     const char *bindir, *tmp_dir;
     guint jobs;

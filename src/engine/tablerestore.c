@@ -13,10 +13,10 @@
 
 struct recovered {
     const struct archive_table *table;
-    guint index;      /* in the contents */
-    char *name;       /* quoted and qualified, in the recovery schema */
-    char *live;       /* quoted and qualified */
-    gboolean exists;  /* the live table is there */
+    guint index;     /* in the contents */
+    char *name;      /* quoted and qualified, in the recovery schema */
+    char *live;      /* quoted and qualified */
+    gboolean exists; /* the live table is there */
 };
 
 struct tablerestore {
@@ -25,7 +25,7 @@ struct tablerestore {
     const struct toc *toc;
     struct report *report;
     struct session *session;
-    char *schema; /* recovered_TIMESTAMP */
+    char *schema;      /* recovered_TIMESTAMP */
     GPtrArray *tables; /* struct recovered * */
     guint64 bytes_read;
 };
@@ -51,11 +51,19 @@ static void add_table(struct tablerestore *r, guint index)
     g_ptr_array_add(r->tables, t);
 }
 
-static const struct toc_entry *find_entry(const struct toc *t, const char *schema, const char *name)
+/* Names in the backup are in its database's encoding, what a person writes is UTF-8. */
+static gboolean is_name(struct tablerestore *r, const char *in_backup, const char *asked)
 {
-    for (guint i = 0; i < t->entries->len; i++) {
-        const struct toc_entry *e = t->entries->pdata[i];
-        if (g_str_equal(e->desc, "TABLE") && g_strcmp0(e->schema, schema) == 0 && g_str_equal(e->tag, name))
+    const char *encoding = facts_text(r->reader->contents->facts, "encoding");
+    g_autofree char *name = text_to_utf8(in_backup ? in_backup : "", encoding);
+    return g_str_equal(name, asked);
+}
+
+static const struct toc_entry *find_entry(struct tablerestore *r, const char *schema, const char *name)
+{
+    for (guint i = 0; i < r->toc->entries->len; i++) {
+        const struct toc_entry *e = r->toc->entries->pdata[i];
+        if (g_str_equal(e->desc, "TABLE") && is_name(r, e->schema, schema) && is_name(r, e->tag, name))
             return e;
     }
     return NULL;
@@ -75,12 +83,16 @@ static guint add_named(struct tablerestore *r, const char *schema, const char *n
  * depend on both. */
 static guint add_partitions(struct tablerestore *r, const struct toc_entry *parent)
 {
+    const char *encoding = facts_text(r->reader->contents->facts, "encoding");
     guint found = 0;
     for (guint i = 0; i < r->toc->entries->len; i++) {
         const struct toc_entry *e = r->toc->entries->pdata[i];
         gboolean is_own = g_str_equal(e->tag, parent->tag) && g_strcmp0(e->schema, parent->schema) == 0;
-        if (g_str_equal(e->desc, "TABLE ATTACH") && depends_on(e, parent->dump_id) && !is_own)
-            found += add_named(r, e->schema, e->tag);
+        if (!g_str_equal(e->desc, "TABLE ATTACH") || !depends_on(e, parent->dump_id) || is_own)
+            continue;
+        g_autofree char *schema = text_to_utf8(e->schema ? e->schema : "", encoding);
+        g_autofree char *name = text_to_utf8(e->tag, encoding);
+        found += add_named(r, schema, name);
     }
     return found;
 }
@@ -90,12 +102,12 @@ static guint add_named(struct tablerestore *r, const char *schema, const char *n
     const GPtrArray *tables = r->reader->contents->tables;
     for (guint i = 0; i < tables->len; i++) {
         const struct archive_table *t = tables->pdata[i];
-        if (g_strcmp0(t->def->schema, schema) == 0 && g_str_equal(t->def->name, name)) {
+        if (is_name(r, t->def->schema, schema) && is_name(r, t->def->name, name)) {
             add_table(r, i);
             return 1;
         }
     }
-    const struct toc_entry *parent = find_entry(r->toc, schema, name);
+    const struct toc_entry *parent = find_entry(r, schema, name);
     return parent ? add_partitions(r, parent) : 0;
 }
 
@@ -103,18 +115,17 @@ static guint add_named(struct tablerestore *r, const char *schema, const char *n
 static gboolean add_asked(struct tablerestore *r, const char *asked, GError **error)
 {
     const char *params[] = {asked};
-    g_autoptr(PGresult) parts =
-        session_query(r->session, error, "SELECT unnest(parse_ident($1, true))", 1, params);
-    if (!parts)
-        return FALSE;
-    int n = PQntuples(parts);
+    g_autoptr(PGresult) parts = session_query(r->session, NULL, "SELECT unnest(parse_ident($1, true))", 1, params);
+    int n = parts ? PQntuples(parts) : 0;
     if (n < 1 || n > 2)
         return ot_fail(error, OT_USAGE, "--table takes SCHEMA.TABLE, not %s", asked);
     const char *schema = n == 2 ? PQgetvalue(parts, 0, 0) : "public";
     if (add_named(r, schema, PQgetvalue(parts, n - 1, 0)) > 0)
         return TRUE;
-    return ot_fail(error, OT_NOT_FOUND, "the backup holds no data of a table %s (names are given as in SQL: "
-                                        "schema.table, \"Quoted\".\"Name\")", asked);
+    return ot_fail(error, OT_NOT_FOUND,
+                   "the backup holds no data of a table %s (names are given as in SQL: "
+                   "schema.table, \"Quoted\".\"Name\")",
+                   asked);
 }
 
 static gboolean name_tables(struct tablerestore *r, GError **error)
@@ -171,7 +182,8 @@ static gboolean fill_table(struct tablerestore *r, const struct recovered *t, GE
 {
     g_autofree char *columns = column_list(r->session, t->table->def, "");
     gboolean some = t->table->def->columns->len > 0;
-    g_autofree char *sql = g_strdup_printf("COPY %s %s%s%s FROM stdin", t->name, some ? "(" : "", columns, some ? ")" : "");
+    g_autofree char *sql =
+        g_strdup_printf("COPY %s %s%s%s FROM stdin", t->name, some ? "(" : "", columns, some ? ")" : "");
     g_autoptr(member_reader) members = member_reader_new(r->reader);
     const GArray *all = r->reader->contents->members;
     guint64 rows = 0;
@@ -217,8 +229,7 @@ static gboolean check_table(struct tablerestore *r, const struct recovered *t, G
 static gboolean recover_all(struct tablerestore *r, GError **error)
 {
     g_autofree char *schema = session_quote_name(r->session, r->schema);
-    if (!session_exec(r->session, "BEGIN", error) ||
-        !session_execf(r->session, error, "CREATE SCHEMA %s", schema))
+    if (!session_exec(r->session, "BEGIN", error) || !session_execf(r->session, error, "CREATE SCHEMA %s", schema))
         return FALSE;
     for (guint i = 0; i < r->tables->len; i++) {
         const struct recovered *t = r->tables->pdata[i];
@@ -226,8 +237,8 @@ static gboolean recover_all(struct tablerestore *r, GError **error)
             g_prefix_error(error, "table %s: ", t->live);
             return FALSE;
         }
-        report_info(r->report, "Recovered %s: %" G_GUINT64_FORMAT " rows, equal to the backup's proof, into %s", t->live,
-                    t->table->proof.rows, t->name);
+        report_info(r->report, "Recovered %s: %" G_GUINT64_FORMAT " rows, equal to the backup's proof, into %s",
+                    t->live, t->table->proof.rows, t->name);
     }
     return interrupt_check(error) && session_exec(r->session, "COMMIT", error);
 }
@@ -247,12 +258,11 @@ static char *put_back_sql(struct session *s, const struct recovered *t)
         return g_strdup_printf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING",
                                t->live, columns, columns, t->name);
     g_autofree char *prefixed = column_list(s, def, "r.");
-    return g_strdup_printf(
-        "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM"
-        " (SELECT *, row_number() OVER (PARTITION BY ROW(%s)::text) AS opstower_copy FROM %s) AS r"
-        " WHERE (ROW(%s)::text, r.opstower_copy) NOT IN (SELECT ROW(%s)::text,"
-        " row_number() OVER (PARTITION BY ROW(%s)::text) FROM %s)",
-        t->live, columns, prefixed, columns, t->name, prefixed, columns, columns, t->live);
+    return g_strdup_printf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM"
+                           " (SELECT *, row_number() OVER (PARTITION BY ROW(%s)::text) AS opstower_copy FROM %s) AS r"
+                           " WHERE (ROW(%s)::text, r.opstower_copy) NOT IN (SELECT ROW(%s)::text,"
+                           " row_number() OVER (PARTITION BY ROW(%s)::text) FROM %s)",
+                           t->live, columns, prefixed, columns, t->name, prefixed, columns, columns, t->live);
 }
 
 static gboolean is_foreign_key_violation(const PGresult *result)
@@ -351,11 +361,13 @@ static gboolean run(struct tablerestore *r, GError **error)
     if (!r->session || !snapshot_setup_session(r->session, 0, error))
         return FALSE;
     g_autofree char *literal = session_quote_literal(r->session, encoding ? encoding : "UTF8");
-    if (!session_execf(r->session, error, "SET client_encoding = %s", literal))
+    if (session_can_utf8(r->session) && !session_exec(r->session, "SET client_encoding = 'UTF8'", error))
         return FALSE;
     for (char **asked = r->request->tables; *asked; asked++)
         if (!add_asked(r, *asked, error))
             return FALSE;
+    if (!session_execf(r->session, error, "SET client_encoding = %s", literal))
+        return FALSE;
     report_progress_start(r->report, "recovering", 0, 0);
     gboolean ok = name_tables(r, error) && recover_all(r, error);
     report_progress_end(r->report);

@@ -8,6 +8,7 @@
 
 #include "archive/check.h"
 #include "archive/plain.h"
+#include "base/lock.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "engine/slot.h"
@@ -166,8 +167,9 @@ static gboolean check_ours(struct verify *v, GError **error)
     const struct archive_contents *c = v->reader->contents;
     v->result->rows = archive_contents_rows(c);
     v->result->tables = c->tables->len;
-    g_autofree char *detail = g_strdup_printf("%u tables, %" G_GUINT64_FORMAT " rows, every count and fingerprint as in the proof",
-                                              c->tables->len, v->result->rows);
+    g_autofree char *detail =
+        g_strdup_printf("%u tables, %" G_GUINT64_FORMAT " rows, every count and fingerprint as in the proof",
+                        c->tables->len, v->result->rows);
     note(v, DUMP_TEST, CHECK_PASS, detail);
     return TRUE;
 }
@@ -190,10 +192,10 @@ static gboolean check_plain(struct verify *v, GError **error)
     v->result->rows = sum.rows;
     v->result->tables = sum.tables;
     v->sha256 = g_strdup(sum.sha256);
-    g_autofree char *detail = g_strdup_printf(
-        "a plain dump of others, whole as far as it can show: %" G_GUINT64_FORMAT " tables, %" G_GUINT64_FORMAT
-        " rows; it carries no proof to hold them against",
-        sum.tables, sum.rows);
+    g_autofree char *detail =
+        g_strdup_printf("a plain dump of others, whole as far as it can show: %" G_GUINT64_FORMAT
+                        " tables, %" G_GUINT64_FORMAT " rows; it carries no proof to hold them against",
+                        sum.tables, sum.rows);
     plain_summary_clear(&sum);
     note(v, DUMP_TEST, CHECK_PASS, detail);
     return TRUE;
@@ -244,6 +246,7 @@ static gboolean check_meta(struct verify *v, GError **error)
 /* ---- full test ---- */
 
 #define FULL_TEST "Full restoration test"
+#define META_LOCK_TRIES 200 /* of 50 ms */
 
 static gboolean check_full(struct verify *v, GError **error)
 {
@@ -258,20 +261,38 @@ static gboolean check_full(struct verify *v, GError **error)
     if (!ok)
         return fail(v, FULL_TEST, "test restore failed", problem, error);
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
-    g_autofree char *detail = g_strdup_printf("%s, in %s",
-                                              v->reader ? "restored; every row, sequence and object as in the backup"
-                                                        : "restored without an error; each table has the rows of its COPY data",
-                                              took);
+    g_autofree char *detail =
+        g_strdup_printf("%s, in %s",
+                        v->reader ? "restored; every row, sequence and object as in the backup"
+                                  : "restored without an error; each table has the rows of its COPY data",
+                        took);
     note(v, FULL_TEST, CHECK_PASS, detail);
     return TRUE;
 }
 
 /* ---- what is remembered ---- */
 
+/* Several may verify one backup at once: they write its metadata one after the other. */
+static struct lock *wait_for_lock(const char *folder, const char *id, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/.%s.meta.lock", folder, id);
+    for (int tries = 0;; tries++) {
+        GError *problem = NULL;
+        struct lock *held = lock_take(path, "verification", &problem);
+        if (held || tries == META_LOCK_TRIES || !g_error_matches(problem, OT_ERROR, OT_BUSY)) {
+            if (problem)
+                g_propagate_error(error, problem);
+            return held;
+        }
+        g_error_free(problem);
+        g_usleep(50000);
+    }
+}
+
 static gboolean remember(struct verify *v, gboolean ok, const GError *problem, GError **error)
 {
-    gboolean damaged = problem && problem->domain == OT_ERROR &&
-                       (problem->code == OT_CORRUPT || problem->code == OT_MISMATCH);
+    gboolean damaged =
+        problem && problem->domain == OT_ERROR && (problem->code == OT_CORRUPT || problem->code == OT_MISMATCH);
     if (!v->meta && damaged)
         v->meta = catalog_meta_of(v->request->path, NULL);
     g_autofree char *file = g_path_get_basename(v->request->path);
@@ -294,7 +315,8 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         report_warn(v->report, "The outcome is not kept: %s cannot be written", folder);
         return TRUE;
     }
-    return meta_save(m, folder, TRUE, error);
+    g_autoptr(lock) held = wait_for_lock(folder, m->id, error);
+    return held && meta_save(m, folder, TRUE, error);
 }
 
 static void open_log(struct verify *v)
@@ -322,9 +344,8 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
     open_log(&v);
     report_info(report, "OpsTower Backup Verification - Started");
     report_info(report, "Verifying backup: %s", request->path);
-    gboolean ok = check_file(&v, &problem) &&
-                  (v.kind == ARCHIVE_OURS ? check_ours : check_plain)(&v, &problem) && check_meta(&v, &problem) &&
-                  check_full(&v, &problem);
+    gboolean ok = check_file(&v, &problem) && (v.kind == ARCHIVE_OURS ? check_ours : check_plain)(&v, &problem) &&
+                  check_meta(&v, &problem) && check_full(&v, &problem);
     ok = remember(&v, ok, problem, ok ? &problem : NULL) && ok;
     report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
     if (problem)

@@ -95,7 +95,8 @@ static gboolean add_missing(struct session *s, const json_t *list, const char *n
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(list, i, entry) {
+    json_array_foreach(list, i, entry)
+    {
         const char *name = name_key ? facts_text(entry, name_key) : json_string_value(entry);
         if (!name)
             continue;
@@ -170,8 +171,7 @@ gboolean facts_create_database(struct session *s, const json_t *facts, const cha
     append_owner(sql, s, facts);
     append_option(sql, s, "ENCODING", facts_text(facts, "encoding"));
     append_locale(sql, s, facts);
-    return session_exec(s, sql->str, error) &&
-           session_execf(s, error, "COMMENT ON DATABASE %s IS %s", quoted, mark);
+    return session_exec(s, sql->str, error) && session_execf(s, error, "COMMENT ON DATABASE %s IS %s", quoted, mark);
 }
 
 static gboolean apply_acl(struct session *s, const json_t *acl, const char *quoted, GError **error)
@@ -182,7 +182,8 @@ static gboolean apply_acl(struct session *s, const json_t *acl, const char *quot
         return FALSE;
     size_t i;
     json_t *entry;
-    json_array_foreach(acl, i, entry) {
+    json_array_foreach(acl, i, entry)
+    {
         const char *grantee = facts_text(entry, "grantee"), *privilege = facts_text(entry, "privilege");
         if (!privilege || strspn(privilege, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ") != strlen(privilege))
             return ot_fail(error, OT_CORRUPT, "the backup names a privilege that is none");
@@ -195,16 +196,39 @@ static gboolean apply_acl(struct session *s, const json_t *acl, const char *quot
     return TRUE;
 }
 
-/* Settings that are lists of names must be given as separate literals, or they would become one name with commas. */
+/* A list of names as the server stores it ("", "A b", public), as literals: given as it stands it would be read as SQL,
+ * and given as one literal it would become one name with commas (as pg_dump's makeAlterConfigCommand has it). */
+static char *list_value(struct session *s, const char *value)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GString) name = g_string_new(NULL);
+    gboolean quoted = FALSE;
+    for (const char *c = value;; c++) {
+        if (*c == '"' && quoted && c[1] == '"') {
+            g_string_append_c(name, *c++);
+        } else if (*c == '"') {
+            quoted = !quoted;
+        } else if (*c == '\0' || (*c == ',' && !quoted)) {
+            g_autofree char *literal = session_quote_literal(s, name->str);
+            g_string_append_printf(out, "%s%s", out->len ? ", " : "", literal);
+            g_string_truncate(name, 0);
+            if (*c == '\0')
+                return g_string_free(g_steal_pointer(&out), FALSE);
+        } else if (*c != ' ' || quoted) {
+            g_string_append_c(name, *c);
+        }
+    }
+}
+
+/* The server's settings that are lists of names (GUC_LIST_QUOTE in its guc_tables.c). */
 static char *setting_value(struct session *s, const char *name, const char *value)
 {
-    static const char *const lists[] = {"search_path",  "DateStyle", "local_preload_libraries",
-                                        "session_preload_libraries", "temp_tablespaces"};
-    gboolean is_list = FALSE;
+    static const char *const lists[] = {"local_preload_libraries",  "search_path",      "session_preload_libraries",
+                                        "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"};
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
-        is_list = is_list || g_ascii_strcasecmp(name, lists[i]) == 0;
-    /* Stored values of lists are already quoted as SQL names. */
-    return is_list ? g_strdup(*value ? value : "''") : session_quote_literal(s, value);
+        if (g_ascii_strcasecmp(name, lists[i]) == 0)
+            return list_value(s, value);
+    return session_quote_literal(s, value);
 }
 
 static gboolean apply_setting(struct session *s, const char *role, const char *config, const char *quoted,
@@ -234,9 +258,9 @@ static gboolean apply_settings(struct session *s, const json_t *settings, const 
     size_t i, j;
     json_t *entry, *config;
     json_array_foreach(settings, i, entry)
-        json_array_foreach(json_object_get(entry, "config"), j, config)
-            if (!apply_setting(s, facts_text(entry, "role"), json_string_value(config), quoted, error))
-                return FALSE;
+        json_array_foreach(json_object_get(entry, "config"), j,
+                           config) if (!apply_setting(s, facts_text(entry, "role"), json_string_value(config), quoted,
+                                                      error)) return FALSE;
     return TRUE;
 }
 
@@ -268,8 +292,7 @@ char *facts_comment_sql(struct session *s, const json_t *facts, const char *name
     return g_strdup_printf("COMMENT ON DATABASE %s IS %s", quoted, literal);
 }
 
-static gboolean create_role(struct session *s, const char *name, gboolean superuser, GPtrArray *created,
-                            GError **error)
+static gboolean create_role(struct session *s, const char *name, gboolean superuser, GPtrArray *created, GError **error)
 {
     const char *params[] = {name};
     gint64 found = 0;
@@ -290,7 +313,8 @@ gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean wit
 {
     size_t i;
     json_t *role;
-    json_array_foreach(json_object_get(facts, "roles"), i, role) {
+    json_array_foreach(json_object_get(facts, "roles"), i, role)
+    {
         const char *name = facts_text(role, "name");
         gboolean superuser = with_attributes && json_is_true(json_object_get(role, "superuser"));
         if (!name || !create_role(s, name, superuser, created, error))

@@ -207,8 +207,7 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
 }
 
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GError **error)
+                                guint n_jobs, const char *server_options, const char *const *extra, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_restore", server_major(s), error);
     if (!program)

@@ -29,5 +29,4 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error);
  * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
  * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GError **error);
+                                guint n_jobs, const char *server_options, const char *const *extra, GError **error);

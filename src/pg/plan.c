@@ -70,9 +70,8 @@ static gboolean add_keys(struct session *s, GHashTable *by_oid, GError **error)
  * contents does not show that condition. */
 static gboolean add_filters(struct session *s, GHashTable *by_oid, GError **error)
 {
-    g_autoptr(PGresult) rows =
-        session_query(s, error,
-                      "SELECT unnest(extconfig)::oid, unnest(extcondition) FROM pg_catalog.pg_extension", 0, NULL);
+    g_autoptr(PGresult) rows = session_query(
+        s, error, "SELECT unnest(extconfig)::oid, unnest(extcondition) FROM pg_catalog.pg_extension", 0, NULL);
     for (int i = 0; rows && i < PQntuples(rows); i++) {
         struct table_def *t = row_table(by_oid, rows, i);
         if (t) {
@@ -148,8 +147,8 @@ char *plan_copy_out_sql(struct session *s, const struct table_def *t, const stru
     g_autofree char *list = *columns ? g_strndup(columns + 1, strlen(columns) - 2) : g_strdup("");
     if (piece->whole)
         return g_strdup_printf("COPY (SELECT %s FROM ONLY %s %s) TO stdout", list, name, t->filter);
-    g_autofree char *to = piece->end_page ? g_strdup_printf(" AND ctid < '(%" G_GUINT64_FORMAT ",0)'", piece->end_page)
-                                          : g_strdup("");
+    g_autofree char *to =
+        piece->end_page ? g_strdup_printf(" AND ctid < '(%" G_GUINT64_FORMAT ",0)'", piece->end_page) : g_strdup("");
     return g_strdup_printf("COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%" G_GUINT64_FORMAT ",0)'%s) TO stdout", list,
                            name, piece->first_page, to);
 }

@@ -10,10 +10,10 @@
 #include "pg/toc.h"
 
 struct plan_piece {
-    guint table;         /* index into the tables */
-    gboolean whole;      /* the table is not cut */
+    guint table;    /* index into the tables */
+    gboolean whole; /* the table is not cut */
     guint64 first_page;
-    guint64 end_page;    /* the page behind the last; 0: to the end of the table */
+    guint64 end_page;     /* the page behind the last; 0: to the end of the table */
     guint64 weight_bytes; /* its share of the table's size on disk */
 };
 

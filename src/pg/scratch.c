@@ -84,8 +84,8 @@ static gboolean init_cluster(struct scratch *s, const char *bindir, int major, G
     if (!program)
         return FALSE;
     g_autofree char *data = g_build_filename(s->folder, "data", NULL);
-    const char *argv[] = {program, "-D",         data,         "-U",          s->target.user, "--auth=trust",
-                          "-E",    "UTF8",       "--locale=C", "--no-sync",   NULL};
+    const char *argv[] = {program, "-D",         data,        "-U", s->target.user, "--auth=trust", "-E",
+                          "UTF8",  "--locale=C", "--no-sync", NULL};
     struct subprocess_options options = {.user = server_user(), .directory = s->folder};
     return subprocess_run(argv, &options, 1 << 20, NULL, error);
 }
@@ -93,10 +93,21 @@ static gboolean init_cluster(struct scratch *s, const char *bindir, int major, G
 static gboolean start_server(struct scratch *s, const char *bindir, int major, GError **error)
 {
     static const char *const settings[] = {
-        "listen_addresses=",       "fsync=off",           "synchronous_commit=off", "full_page_writes=off",
-        "wal_level=minimal",       "max_wal_senders=0",   "autovacuum=off",         "max_wal_size=8GB",
-        "shared_buffers=256MB",    "max_connections=64",  "max_locks_per_transaction=1024",
-        "logging_collector=off",   "jit=off",             "checkpoint_timeout=1h",
+        "listen_addresses=",
+        "port=5432",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "wal_level=minimal",
+        "max_wal_senders=0",
+        "autovacuum=off",
+        "max_wal_size=8GB",
+        "shared_buffers=256MB",
+        "max_connections=64",
+        "max_locks_per_transaction=1024",
+        "logging_collector=off",
+        "jit=off",
+        "checkpoint_timeout=1h",
     };
     g_autofree char *program = tools_find_for(bindir, "postgres", major, error);
     if (!program)
@@ -141,8 +152,7 @@ static gboolean wait_until_ready(struct scratch *s, GError **error)
     return ot_fail(error, OT_PREREQUISITE, "the scratch server did not answer within %d s", START_TIMEOUT_MS / 1000);
 }
 
-struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser,
-                              GError **error)
+struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser, GError **error)
 {
     const char *where = tmp_dir ? tmp_dir : g_get_tmp_dir();
     remove_left_behind(where);

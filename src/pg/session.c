@@ -66,7 +66,8 @@ static gboolean params_fill(struct params *p, const struct pg_target *t, const c
         char *message = NULL;
         PQconninfoOption *options = PQconninfoParse(t->url, &message);
         if (!options) {
-            ot_fail(error, OT_USAGE, "DATABASE_URL cannot be read: %s", message ? g_strchomp(message) : "out of memory");
+            ot_fail(error, OT_USAGE, "DATABASE_URL cannot be read: %s",
+                    message ? g_strchomp(message) : "out of memory");
             PQfreemem(message);
             return FALSE;
         }
@@ -320,8 +321,8 @@ PGresult *session_query(struct session *s, GError **error, const char *sql, int 
     return NULL;
 }
 
-gboolean session_get_text(struct session *s, GError **error, const char *sql, int n_params,
-                          const char *const *params, char **ret_text)
+gboolean session_get_text(struct session *s, GError **error, const char *sql, int n_params, const char *const *params,
+                          char **ret_text)
 {
     g_autoptr(PGresult) result = session_query(s, error, sql, n_params, params);
     if (!result)
@@ -331,8 +332,8 @@ gboolean session_get_text(struct session *s, GError **error, const char *sql, in
     return TRUE;
 }
 
-gboolean session_get_number(struct session *s, GError **error, const char *sql, int n_params,
-                            const char *const *params, gint64 *ret_number)
+gboolean session_get_number(struct session *s, GError **error, const char *sql, int n_params, const char *const *params,
+                            gint64 *ret_number)
 {
     g_autofree char *text = NULL;
     if (!session_get_text(s, error, sql, n_params, params, &text))
@@ -395,7 +396,8 @@ char **session_child_environment(struct session *s, const char *more_options)
     }
     environment = g_environ_setenv(environment, "PGAPPNAME", session_run_name(), TRUE);
     environment = g_environ_unsetenv(environment, "PGDATABASE");
-    environment = g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */
+    environment =
+        g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */
     return g_environ_setenv(environment, "LC_MESSAGES", "C", TRUE);
 }
 

@@ -43,10 +43,10 @@ gboolean session_execf(struct session *s, GError **error, const char *format, ..
 PGresult *session_query(struct session *s, GError **error, const char *sql, int n_params, const char *const *params);
 
 /* The first column of the first row; NULL (no error) if there is none or it is null. */
-gboolean session_get_text(struct session *s, GError **error, const char *sql, int n_params,
-                          const char *const *params, char **ret_text);
-gboolean session_get_number(struct session *s, GError **error, const char *sql, int n_params,
-                            const char *const *params, gint64 *ret_number);
+gboolean session_get_text(struct session *s, GError **error, const char *sql, int n_params, const char *const *params,
+                          char **ret_text);
+gboolean session_get_number(struct session *s, GError **error, const char *sql, int n_params, const char *const *params,
+                            gint64 *ret_number);
 
 /* Quoted by libpq; the caller frees it. */
 char *session_quote_name(struct session *s, const char *name);
@@ -67,7 +67,8 @@ const char *session_sqlstate(const struct session *s);
 /* *error from the connection's last failure; CODE unless the SQLSTATE says more. Returns FALSE. result may be NULL. */
 gboolean session_fail(struct session *s, const PGresult *result, enum ot_code code, const char *what, GError **error);
 
-/* The name under which children of ours appear in pg_stat_activity, and sessions that ask for it: unique to this run. */
+/* The name under which children of ours appear in pg_stat_activity, and sessions that ask for it: unique to this run.
+ */
 const char *session_run_name(void);
 
 /* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set.

@@ -30,18 +30,19 @@ struct snapshot {
 
 gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError **error)
 {
-    return session_execf(s, error,
-                         "SELECT pg_catalog.set_config('search_path', '', false);"
-                         "SELECT pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding(), false);"
-                         "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;"
-                         "SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; SET xmloption = content;"
-                         "SET synchronize_seqscans = off; SET row_security = off; SET quote_all_identifiers = off;"
-                         "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed';"
-                         "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN"
-                         " ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',"
-                         " 'transaction_timeout');"
-                         "SET lock_timeout = %u",
-                         lock_timeout_ms);
+    return session_execf(
+        s, error,
+        "SELECT pg_catalog.set_config('search_path', '', false);"
+        "SELECT pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding(), false);"
+        "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;"
+        "SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; SET xmloption = content;"
+        "SET synchronize_seqscans = off; SET row_security = off; SET quote_all_identifiers = off;"
+        "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed';"
+        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN"
+        " ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',"
+        " 'transaction_timeout');"
+        "SET lock_timeout = %u",
+        lock_timeout_ms);
 }
 
 /* ---- the watch ---- */
@@ -225,8 +226,8 @@ static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **erro
     /* The statement's time is just before its snapshot is taken; the transaction began before the locks were had. */
     g_autoptr(PGresult) taken = session_query(
         c, error,
-        "SELECT pg_catalog.pg_export_snapshot(), floor(extract(epoch FROM pg_catalog.statement_timestamp()))::bigint", 0,
-        NULL);
+        "SELECT pg_catalog.pg_export_snapshot(), floor(extract(epoch FROM pg_catalog.statement_timestamp()))::bigint",
+        0, NULL);
     if (!taken)
         return FALSE;
     g_free(s->id);

@@ -81,7 +81,8 @@ static gboolean try_swap(struct session *admin, struct session *killer, const ch
     if (!session_exec(admin, "BEGIN", error))
         return FALSE;
     gboolean unused;
-    if (session_exec(admin, also, error) && (!replaced || rename_busy(admin, killer, live, replaced, ret_again, error)) &&
+    if (session_exec(admin, also, error) &&
+        (!replaced || rename_busy(admin, killer, live, replaced, ret_again, error)) &&
         rename_busy(admin, killer, side, live, replaced ? &unused : ret_again, error) && interrupt_check(error))
         return session_exec(admin, "COMMIT", error);
     session_exec(admin, "ROLLBACK", NULL);

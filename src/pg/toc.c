@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION(major, minor) ((major) * 1000 + (minor))
+#define VERSION(major, minor) ((major)*1000 + (minor))
 #define OLDEST VERSION(1, 14)
 #define NEWEST VERSION(1, 16)
 #define FORMAT_CUSTOM 1
@@ -130,12 +130,12 @@ static void read_head(struct reader *r, struct toc *t)
     if (r->version >= VERSION(1, 15))
         read_byte(r); /* compression algorithm */
     else
-        read_int(r);  /* compression level */
+        read_int(r); /* compression level */
     for (int i = 0; i < 7; i++)
-        read_int(r);  /* creation time, a struct tm */
-    skip_string(r);   /* database name */
+        read_int(r); /* creation time, a struct tm */
+    skip_string(r);  /* database name */
     t->server_version = read_string(r);
-    skip_string(r);   /* pg_dump's version */
+    skip_string(r); /* pg_dump's version */
 }
 
 static void read_dependencies(struct reader *r, struct toc_entry *e)

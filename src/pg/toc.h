@@ -12,9 +12,9 @@ enum toc_section { TOC_NONE = 1, TOC_PRE_DATA, TOC_DATA, TOC_POST_DATA };
 struct toc_entry {
     int dump_id;
     enum toc_section section;
-    char *desc;      /* "TABLE", "TABLE DATA", "INDEX", ... */
-    char *tag;       /* the object's name */
-    char *schema;    /* NULL: not in a schema */
+    char *desc;   /* "TABLE", "TABLE DATA", "INDEX", ... */
+    char *tag;    /* the object's name */
+    char *schema; /* NULL: not in a schema */
     char *owner;
     char *tablespace;
     char *access_method;

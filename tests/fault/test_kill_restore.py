@@ -85,8 +85,8 @@ class Setting:
             time.sleep(0.02)
 
     def remove(self):
-        drop_databases(self.server, self.live.name)
         subprocess.run(["rm", "-rf", self.folder], check=True)
+        drop_databases(self.server, self.live.name)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def check_moment(setting, number, seconds):
     if code == 0:
         assert now != old, "exit 0 without the restored content"
     if number != signal.SIGKILL:
-        assert code in (0, 128 + number), code
+        assert code in (0, 128 + number, -number), code  # -number: before the program had begun to listen
         assert side == [], "an orderly end leaves no side database"
         assert code == 0 or now == old, f"exit {code} says that production is as it was"
     setting.drop_replaced()
@@ -174,7 +174,7 @@ PHASES = ["^CREATE DATABASE", "^COMMENT ON DATABASE|^ALTER DATABASE .* SET", "^C
           "^COPY .*TO STDOUT|^COPY .*TO stdout", "^ANALYZE", "RENAME TO|^COMMIT"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_restore_ended_in_each_phase(setting, phase, number):
     for _ in range(5):
