@@ -110,11 +110,8 @@ static gboolean open_workers(struct compare *c, GError **error)
 {
     const char *encoding = facts_text(c->contents->facts, "encoding");
     for (guint i = 0; i < c->jobs; i++) {
-        struct session *s = c->sessions[i] = session_open(c->request->target, c->request->dbname, error);
-        if (!s || !snapshot_setup_session(s, 0, error))
-            return FALSE;
-        g_autofree char *literal = session_quote_literal(s, encoding ? encoding : "UTF8");
-        if (!session_execf(s, error, "SET client_encoding = %s", literal))
+        c->sessions[i] = snapshot_open_for_rows(c->request->target, c->request->dbname, encoding, error);
+        if (!c->sessions[i])
             return FALSE;
     }
     return TRUE;

@@ -200,12 +200,8 @@ static gboolean open_workers(struct load *l, GError **error)
     const char *encoding = facts_text(l->reader->contents->facts, "encoding");
     for (guint i = 0; i < l->jobs; i++) {
         l->readers[i] = member_reader_new(l->reader);
-        l->sessions[i] = session_open(l->request->target, l->request->dbname, error);
-        if (!l->sessions[i] || !snapshot_setup_session(l->sessions[i], 0, error) ||
-            !session_exec(l->sessions[i], "SET synchronous_commit = off", error))
-            return FALSE;
-        g_autofree char *literal = session_quote_literal(l->sessions[i], encoding ? encoding : "UTF8");
-        if (!session_execf(l->sessions[i], error, "SET client_encoding = %s", literal))
+        l->sessions[i] = snapshot_open_for_rows(l->request->target, l->request->dbname, encoding, error);
+        if (!l->sessions[i] || !session_exec(l->sessions[i], "SET synchronous_commit = off", error))
             return FALSE;
     }
     return TRUE;

@@ -11,14 +11,6 @@ static const char *const after_rows[] = {"CONSTRAINT", "INDEX",  "INDEX ATTACH",
                                          "TRIGGER",    "POLICY", "ROW SECURITY", "PUBLICATION TABLE", NULL};
 static const char *const links[] = {"FK CONSTRAINT", NULL};
 
-static gboolean depends_on(const struct toc_entry *e, int dump_id)
-{
-    for (guint i = 0; i < e->depends->len; i++)
-        if (g_array_index(e->depends, int, i) == dump_id)
-            return TRUE;
-    return FALSE;
-}
-
 static const struct toc_entry *find_table(const struct toc *t, const char *schema, const char *name, GError **error)
 {
     for (guint i = 0; i < t->entries->len; i++) {
@@ -59,7 +51,7 @@ static gboolean run_dependents(struct session *s, const struct toc *t, const cha
 {
     for (guint i = 0; i < t->entries->len; i++) {
         const struct toc_entry *e = t->entries->pdata[i];
-        if (g_strv_contains(kinds, e->desc) && depends_on(e, dump_id) && !run_entry(s, t, bindir, e, error))
+        if (g_strv_contains(kinds, e->desc) && toc_entry_depends_on(e, dump_id) && !run_entry(s, t, bindir, e, error))
             return FALSE;
     }
     return TRUE;
@@ -68,11 +60,12 @@ static gboolean run_dependents(struct session *s, const struct toc *t, const cha
 /* A sequence is owned by the table if a SEQUENCE OWNED BY entry depends on both. */
 static gboolean is_owned(const struct toc *t, const struct toc_entry *sequence, int table_id)
 {
-    if (depends_on(sequence, table_id))
+    if (toc_entry_depends_on(sequence, table_id))
         return TRUE; /* of an identity column */
     for (guint i = 0; i < t->entries->len; i++) {
         const struct toc_entry *e = t->entries->pdata[i];
-        if (g_str_equal(e->desc, "SEQUENCE OWNED BY") && depends_on(e, table_id) && depends_on(e, sequence->dump_id))
+        if (g_str_equal(e->desc, "SEQUENCE OWNED BY") && toc_entry_depends_on(e, table_id) &&
+            toc_entry_depends_on(e, sequence->dump_id))
             return TRUE;
     }
     return FALSE;
@@ -87,7 +80,7 @@ static gboolean run_sequences(struct session *s, const struct toc *t, const char
         const struct toc_entry *e = t->entries->pdata[i];
         if (!g_str_equal(e->desc, "SEQUENCE") || !is_owned(t, e, table_id))
             continue;
-        gboolean own = !values && !depends_on(e, table_id);
+        gboolean own = !values && !toc_entry_depends_on(e, table_id);
         if ((own && !run_entry(s, t, bindir, e, error)) ||
             !run_dependents(s, t, bindir, e->dump_id, values ? value : before, error))
             return FALSE;
@@ -125,7 +118,7 @@ gboolean recreate_links(struct session *s, const struct toc *t, const char *bind
         return FALSE;
     for (guint i = 0; i < t->entries->len; i++) {
         const struct toc_entry *e = t->entries->pdata[i];
-        if (!depends_on(e, table->dump_id) || g_strv_contains(before_rows, e->desc) ||
+        if (!toc_entry_depends_on(e, table->dump_id) || g_strv_contains(before_rows, e->desc) ||
             g_strv_contains(after_rows, e->desc) || g_strv_contains(links, e->desc) || g_strv_contains(data, e->desc))
             continue;
         g_autofree char *label = toc_entry_label(e);

@@ -69,14 +69,6 @@ static const struct toc_entry *find_entry(struct tablerestore *r, const char *sc
     return NULL;
 }
 
-static gboolean depends_on(const struct toc_entry *e, int dump_id)
-{
-    for (guint i = 0; i < e->depends->len; i++)
-        if (g_array_index(e->depends, int, i) == dump_id)
-            return TRUE;
-    return FALSE;
-}
-
 static guint add_named(struct tablerestore *r, const char *schema, const char *name);
 
 /* A partitioned table has no rows of its own: its partitions are meant. TABLE ATTACH entries name the child and
@@ -88,7 +80,7 @@ static guint add_partitions(struct tablerestore *r, const struct toc_entry *pare
     for (guint i = 0; i < r->toc->entries->len; i++) {
         const struct toc_entry *e = r->toc->entries->pdata[i];
         gboolean is_own = g_str_equal(e->tag, parent->tag) && g_strcmp0(e->schema, parent->schema) == 0;
-        if (!g_str_equal(e->desc, "TABLE ATTACH") || !depends_on(e, parent->dump_id) || is_own)
+        if (!g_str_equal(e->desc, "TABLE ATTACH") || !toc_entry_depends_on(e, parent->dump_id) || is_own)
             continue;
         g_autofree char *schema = text_to_utf8(e->schema ? e->schema : "", encoding);
         g_autofree char *name = text_to_utf8(e->tag, encoding);

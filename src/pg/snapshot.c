@@ -45,6 +45,18 @@ gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError
         lock_timeout_ms);
 }
 
+struct session *snapshot_open_for_rows(const struct pg_target *t, const char *dbname, const char *encoding,
+                                       GError **error)
+{
+    g_autoptr(session) s = session_open(t, dbname, error);
+    if (!s || !snapshot_setup_session(s, 0, error))
+        return NULL;
+    g_autofree char *literal = session_quote_literal(s, encoding ? encoding : "UTF8");
+    if (!session_execf(s, error, "SET client_encoding = %s", literal))
+        return NULL;
+    return g_steal_pointer(&s);
+}
+
 /* ---- the watch ---- */
 
 /* Who waits for an exclusive lock on a table that the first session has locked; pg_locks shows this to every role. All

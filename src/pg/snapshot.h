@@ -12,6 +12,10 @@
 
 #include "pg/session.h"
 
+/* Opens a session and sets it up like that, for rows in another encoding than the database's own (NULL: UTF8). */
+struct session *snapshot_open_for_rows(const struct pg_target *t, const char *dbname, const char *encoding,
+                                       GError **error);
+
 struct snapshot;
 typedef struct snapshot snapshot;
 

@@ -241,3 +241,11 @@ char *toc_entry_label(const struct toc_entry *e)
     gboolean qualified = e->schema && *e->schema;
     return g_strdup_printf("%s %s%s%s", e->desc, qualified ? e->schema : "", qualified ? "." : "", e->tag);
 }
+
+gboolean toc_entry_depends_on(const struct toc_entry *e, int dump_id)
+{
+    for (guint i = 0; i < e->depends->len; i++)
+        if (g_array_index(e->depends, int, i) == dump_id)
+            return TRUE;
+    return FALSE;
+}

@@ -39,5 +39,8 @@ struct toc *toc_parse(GBytes *bytes, GError **error);
 void toc_free(struct toc *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(toc, toc_free)
 
+/* Whether the entry depends on the one with that id. */
+gboolean toc_entry_depends_on(const struct toc_entry *e, int dump_id);
+
 /* "INDEX public.bookings_pkey", for messages; the caller frees it. */
 char *toc_entry_label(const struct toc_entry *e);
