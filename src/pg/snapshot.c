@@ -7,12 +7,13 @@
 #define TRIES 20
 #define WATCH_PERIOD_MS 500
 
-/* What pg_dump locks: ordinary and partitioned tables outside the system's schemas. */
+/* What pg_dump locks: ordinary and partitioned tables outside the system's schemas. The third column, whether we may
+ * read (and so lock) it, looks at the present and not at the snapshot: it is null for a table dropped since. */
 #define TABLES_SQL                                                                                                     \
-    "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname)"                                            \
+    "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname),"                                           \
+    " pg_catalog.has_table_privilege(c.oid, 'SELECT')"                                                                 \
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"                             \
-    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                     \
-    " AND pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY 1"
+    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1"
 
 struct snapshot {
     struct session *session;
@@ -176,18 +177,29 @@ gboolean snapshot_end(struct snapshot *s, GError **error)
 
 /* ---- the snapshot ---- */
 
+static gboolean lock_some(struct session *s, const GString *names, GError **error)
+{
+    g_autofree char *sql = g_strdup_printf("LOCK TABLE %s IN ACCESS SHARE MODE", names->str);
+    g_autoptr(PGresult) result = PQexec(session_pg(s), sql);
+    return PQresultStatus(result) == PGRES_COMMAND_OK ||
+           session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
+}
+
 static gboolean lock_tables(struct session *s, const PGresult *tables, GError **error)
 {
-    for (int i = 0; i < PQntuples(tables);) {
-        g_autoptr(GString) sql = g_string_new("LOCK TABLE ");
-        for (int n = 0; n < LOCKS_PER_STATEMENT && i < PQntuples(tables); n++, i++)
-            g_string_append_printf(sql, "%sONLY %s", n ? ", " : "", PQgetvalue(tables, i, 1));
-        g_string_append(sql, " IN ACCESS SHARE MODE");
-        g_autoptr(PGresult) result = PQexec(session_pg(s), sql->str);
-        if (PQresultStatus(result) != PGRES_COMMAND_OK)
-            return session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
+    g_autoptr(GString) names = g_string_new(NULL);
+    int n = 0;
+    for (int i = 0; i < PQntuples(tables); i++) {
+        if (PQgetvalue(tables, i, 2)[0] != 't')
+            continue;
+        g_string_append_printf(names, "%sONLY %s", names->len ? ", " : "", PQgetvalue(tables, i, 1));
+        if (++n % LOCKS_PER_STATEMENT != 0)
+            continue;
+        if (!lock_some(s, names, error))
+            return FALSE;
+        g_string_truncate(names, 0);
     }
-    return TRUE;
+    return names->len == 0 || lock_some(s, names, error);
 }
 
 static gboolean same_tables(const PGresult *a, const PGresult *b)
@@ -195,7 +207,7 @@ static gboolean same_tables(const PGresult *a, const PGresult *b)
     if (PQntuples(a) != PQntuples(b))
         return FALSE;
     for (int i = 0; i < PQntuples(a); i++)
-        if (strcmp(PQgetvalue(a, i, 0), PQgetvalue(b, i, 0)) != 0 ||
+        if (PQgetisnull(b, i, 2) || strcmp(PQgetvalue(a, i, 0), PQgetvalue(b, i, 0)) != 0 ||
             strcmp(PQgetvalue(a, i, 1), PQgetvalue(b, i, 1)) != 0)
             return FALSE;
     return TRUE;
