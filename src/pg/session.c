@@ -274,7 +274,8 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
             code = sqlstates[i].code;
     const char *text = result ? PQresultErrorMessage(result) : "";
     g_autofree char *message = g_utf8_make_valid(*text ? text : PQerrorMessage(s->pg), -1);
-    if (PQstatus(s->pg) != CONNECTION_OK)
+    /* An error without a SQLSTATE is libpq's own: the connection is lost, whether its status says so yet or not. */
+    if (PQstatus(s->pg) != CONNECTION_OK || (!state && PQresultStatus(result) == PGRES_FATAL_ERROR && result))
         code = OT_CONNECT;
     return ot_fail(error, code, "%s: %s", what, *message ? g_strstrip(message) : "no answer from the server");
 }
