@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "archive/digest.h"
+#include "base/digest.h"
 #include "archive/writer.h"
 #include "base/interrupt.h"
 #include "base/pool.h"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "archive/digest.h"
+#include "base/digest.h"
 #include "archive/gunzip.h"
 #include "archive/sqllex.h"
 #include "base/interrupt.h"

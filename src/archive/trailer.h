@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-#include "archive/digest.h"
+#include "base/digest.h"
 
 struct archive_trailer {
     guint64 contents_offset;

@@ -25,6 +25,8 @@ enum ot_code {
     OT_REFUSED = 12,      /* not confirmed, or refused because it would not be safe */
     OT_LOCK_TIMEOUT = 13, /* table locks could not be had without standing in others' way */
     OT_IO = 14,           /* a local file could not be read or written */
+    OT_UPLOAD = 15,       /* the backup is complete on this machine, but not in S3 */
+    OT_S3 = 16,           /* S3 cannot be reached, or refused what was asked */
     OT_INTERRUPTED = 130, /* SIGINT; the exit code is 128 + the signal's number */
 };
 

@@ -1,5 +1,5 @@
 /* SHA-256. OpenSSL's own failures here (out of memory, no such algorithm) leave no way on: they abort. */
-#include "archive/digest.h"
+#include "base/digest.h"
 
 #include <openssl/evp.h>
 
