@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "archive/check.h"
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "base/text.h"
@@ -124,7 +125,7 @@ static struct file_sink *dump_once(struct backup *b, GError **error)
     struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
     g_autoptr(file_sink) sink = file_sink_new(q->dir, file, error);
-    if (!sink || !dump_take(&request, q->globals, sink, b->report, &b->dump, error))
+    if (!sink || !dump_take(&request, q->globals, file_sink_stream(sink), b->report, &b->dump, error))
         return NULL;
     return g_steal_pointer(&sink);
 }

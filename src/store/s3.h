@@ -57,7 +57,7 @@ struct s3_request {
     gboolean checksum;      /* also send x-amz-checksum-sha256 of the body */
     gsize max_answer_bytes; /* as in http_request */
     gboolean despite_interrupt;
-    gboolean once; /* no retries, for requests whose repetition would not mean the same */
+    const gint *cancelled; /* another thread sets it to end the tries; NULL: none */
 };
 
 /* What the server said when it refused. */

@@ -35,5 +35,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(upload, upload_free)
 /* Bytes of buffers at most in use. */
 gsize upload_memory_bytes(const struct upload_options *options);
 
-/* The size of part number n (from 1): it grows as parts run out, so that objects of 5 TiB fit in any case. */
+/* The size of part number n (from 1): it doubles again and again as parts run out, to 2 GiB at most. */
 guint64 upload_part_bytes(guint64 first_bytes, guint max_parts, guint n);
