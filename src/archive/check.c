@@ -19,7 +19,7 @@ struct check {
     guint turn;      /* the member that is digested next */
     gboolean failed; /* nobody need wait for a turn any longer */
     GCond turned;
-    char *sealed_sha256, *sha256;   /* of the bytes before the trailer; of the whole file */
+    char *sealed_sha256, *sha256; /* of the bytes before the trailer; of the whole file */
     guint64 done_bytes;
     GMutex mutex;
 };

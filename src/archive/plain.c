@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/digest.h"
 #include "archive/gunzip.h"
 #include "archive/sqllex.h"
+#include "base/digest.h"
 #include "base/interrupt.h"
 
 #define STEP_BYTES (256u << 10)

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/digest.h"
 #include "archive/gzip.h"
 #include "archive/trailer.h"
+#include "base/digest.h"
 
 struct archive_writer {
     struct sink *sink;

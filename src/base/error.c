@@ -19,7 +19,8 @@ static const struct {
     {OT_NOT_FOUND, "`opstower list` shows the backups in BACKUP_DIR."},
     {OT_RESTORE, "The live database was not changed."},
     {OT_LOCK_TIMEOUT, "A migration or maintenance job holds or waits for a table lock; run again when it is done."},
-    {OT_UPLOAD, "The next backup or `opstower sync` uploads what is missing; `opstower bucket check` finds what is wrong."},
+    {OT_UPLOAD,
+     "The next backup or `opstower sync` uploads what is missing; `opstower bucket check` finds what is wrong."},
     {OT_S3, "Check BACKUP_S3_BUCKET, AWS_REGION and the credentials; `opstower bucket check` tries every call."},
     {OT_BUSY, "Wait until it ends, or stop it, then run again."},
 };

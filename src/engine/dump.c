@@ -328,8 +328,8 @@ static gboolean take(struct dump *d, gboolean want_globals, struct sink *sink, s
     return archive_writer_finish(d->writer, &result->sha256, error);
 }
 
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink,
-                   struct report *report, struct dump_result *ret_result, GError **error)
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+                   struct dump_result *ret_result, GError **error)
 {
     struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
     struct dump_result result = {.contents = archive_contents_new()};

@@ -28,5 +28,5 @@ struct dump_result {
 void dump_result_clear(struct dump_result *r);
 
 /* Writes into sink and flushes it. */
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink,
-                   struct report *report, struct dump_result *ret_result, GError **error);
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+                   struct dump_result *ret_result, GError **error);

@@ -389,7 +389,8 @@ static gboolean fail_refused(struct sending *q, const struct judgement *j, GErro
 
 static gboolean out_of_time(const struct sending *q)
 {
-    guint limit_s = q->s->config.retry_s ? q->s->config.retry_s : DEFAULT_RETRY_S;
+    guint usual_s = q->s->config.retry_s ? q->s->config.retry_s : DEFAULT_RETRY_S;
+    guint limit_s = q->request->retry_s ? q->request->retry_s : usual_s;
     return g_get_monotonic_time() - q->started_us > (gint64)limit_s * G_USEC_PER_SEC;
 }
 

@@ -57,6 +57,7 @@ struct s3_request {
     gboolean checksum;      /* also send x-amz-checksum-sha256 of the body */
     gsize max_answer_bytes; /* as in http_request */
     gboolean despite_interrupt;
+    guint retry_s;         /* other than the client's; 0: the client's */
     const gint *cancelled; /* another thread sets it to end the tries; NULL: none */
 };
 

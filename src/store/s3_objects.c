@@ -8,6 +8,7 @@
 #include "store/s3_xml.h"
 
 #define MAX_LIST_BYTES (16u << 20)
+#define ABORT_RETRY_S 10 /* what cannot be ended now, the next run ends */
 
 /* ---- how an object is stored ---- */
 
@@ -105,8 +106,12 @@ struct s3_object *s3_head(struct s3 *s, const char *key, GError **error)
 {
     struct http_response r = {0};
     struct s3_request request = {.method = "HEAD", .key = key};
-    if (!s3_send(s, &request, &r, NULL, error))
+    struct s3_failure failure;
+    if (!s3_send(s, &request, &r, &failure, error)) {
+        if (failure.status == 404)
+            g_prefix_error(error, "there is no such object: ");
         return NULL;
+    }
     struct s3_object *o = object_from_headers(key, &r);
     gboolean complete = http_header(&r, "content-length") != NULL;
     http_response_clear(&r);
@@ -333,6 +338,7 @@ gboolean s3_abort(struct s3 *s, const char *key, const char *upload_id, GError *
         .key = key,
         .query = (char *[]){(char *)"uploadId", (char *)upload_id, NULL},
         .despite_interrupt = TRUE,
+        .retry_s = ABORT_RETRY_S,
     };
     GError *problem = NULL;
     gboolean ok = s3_send(s, &request, &r, NULL, &problem);
@@ -343,6 +349,16 @@ gboolean s3_abort(struct s3 *s, const char *key, const char *upload_id, GError *
     }
     g_propagate_error(error, problem);
     return FALSE;
+}
+
+gboolean s3_get_versioning(struct s3 *s, gboolean *ret_on, GError **error)
+{
+    char *query[] = {(char *)"versioning", (char *)"", NULL};
+    xmlDoc *doc = get_document(s, query, "VersioningConfiguration", error);
+    g_autofree char *status = doc ? s3_xml_text(xmlDocGetRootElement(doc), "Status") : NULL;
+    *ret_on = g_strcmp0(status, "Enabled") == 0;
+    xmlFreeDoc(doc);
+    return doc != NULL;
 }
 
 /* ---- ranged reads ---- */

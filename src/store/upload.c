@@ -39,9 +39,9 @@ struct upload {
     guint in_flight; /* waiting or being sent */
     gboolean ended;  /* no more parts will come */
     gint cancelled;
-    GError *error;   /* the first part that failed */
-    GPtrArray *sent; /* struct sent_part *, by number - 1; NULL where not sent yet */
-    gboolean finished;
+    GError *error;            /* the first part that failed */
+    GPtrArray *sent;          /* struct sent_part *, by number - 1; NULL where not sent yet */
+    gboolean begun, finished; /* a multipart upload was asked for; the object is made */
 };
 
 /* ---- sizes ---- */
@@ -182,6 +182,7 @@ static gboolean begin_multipart(struct upload *u, GError **error)
         .query = (char *[]){(char *)"uploads", (char *)"", NULL},
         .headers = (const char *const *)headers->pdata,
     };
+    u->begun = TRUE;
     if (!s3_send(u->s, &request, &r, NULL, error))
         return FALSE;
     xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "InitiateMultipartUploadResult", error);
@@ -398,17 +399,17 @@ struct sink *upload_sink(struct upload *u)
     return &u->sink;
 }
 
-void upload_free(struct upload *u)
+gboolean upload_free(struct upload *u)
 {
     if (!u)
-        return;
+        return TRUE;
     g_atomic_int_set(&u->cancelled, 1);
     g_mutex_lock(&u->mutex);
     g_queue_clear_full(&u->waiting, (GDestroyNotify)part_free);
     g_mutex_unlock(&u->mutex);
     join_threads(u);
-    if (u->upload_id && !u->finished)
-        s3_abort(u->s, u->key, u->upload_id, NULL); /* what stays is removed by the next run, by its key */
+    /* An answer to the very first request may have been lost: then there is an upload whose id we do not know. */
+    gboolean clean = u->finished || (u->upload_id ? s3_abort(u->s, u->key, u->upload_id, NULL) : !u->begun);
     if (u->filling)
         g_byte_array_unref(u->filling);
     g_ptr_array_unref(u->threads);
@@ -419,4 +420,5 @@ void upload_free(struct upload *u)
     g_strfreev(u->headers);
     g_free(u->upload_id);
     g_free(u);
+    return clean;
 }
