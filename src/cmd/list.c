@@ -18,6 +18,8 @@ static gint64 age_of(const struct catalog_entry *e)
     return g_get_real_time() / G_USEC_PER_SEC - e->taken_at;
 }
 
+#define LIST_RETRY_S 15 /* somebody is waiting for the list */
+
 /* ---- copies ---- */
 
 /* What is known of the copy in S3, in a word: of the object if it was looked at, else of the metadata. */
@@ -127,6 +129,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     /* If S3 does not answer, what lies here is listed all the same, and the error makes the exit code. */
     GError *problem = NULL;
     gboolean ask = s->s3_bucket && !s->local_only;
+    c->settings.s3_retry_s = MIN(s->s3_retry_s, LIST_RETRY_S);
     gboolean looked = ask && request_s3(c, &problem) && remote_join(list, c->s3, s->s3_prefix, name, &problem);
     gboolean ok = print_all(list, s->json, looked, error);
     if (ok && !s->json && list->len == 0)

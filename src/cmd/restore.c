@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
@@ -95,7 +96,12 @@ static gboolean run(struct console *c, char **words, GError **error)
         .confirm_data = c,
     };
     struct restore_result result = {0};
-    if (!restore_run(&request, &c->report, &result, error))
+    gboolean done = restore_run(&request, &c->report, &result, error);
+    if (c->s3 && s->from_s3) {
+        g_autofree char *fetched = text_size(s3_bytes_received(c->s3), "B");
+        report_info(&c->report, "Fetched from S3: %s", fetched);
+    }
+    if (!done)
         return FALSE;
     gboolean ok = !s->json || console_print_json(result_json(&result), error);
     restore_result_clear(&result);

@@ -151,7 +151,7 @@ static gboolean begin_upload(struct backup *b, GError **error)
         b->upload_problem = problem;
         return TRUE;
     }
-    return offsite_fail(problem, error);
+    return offsite_fail(problem, OT_S3, error);
 }
 
 static gboolean dump_once(struct backup *b, GError **error)
@@ -369,14 +369,14 @@ static gboolean keep_in_s3(struct backup *b, GError **error)
     GError *problem = NULL;
     report_info(b->report, "Uploading backup to S3... (done while dumping)");
     if (!offsite_finish(b->run, 0, &problem))
-        return offsite_fail(problem, error);
+        return offsite_fail(problem, OT_S3, error);
     if (!read_back(b, error))
         return g_error_matches(error ? *error : NULL, OT_ERROR, OT_CORRUPT) ? discard_object(b, error) : FALSE;
     say_proof(b);
     g_autoptr(meta) m = make_meta(b);
     offsite_record(b->run, m);
     if (!offsite_put_sidecars(b->request->offsite, m, b->dump.globals_sql, &problem))
-        return offsite_fail(problem, error);
+        return offsite_fail(problem, OT_S3, error);
     say_uploaded(b);
     return TRUE;
 }
@@ -402,7 +402,7 @@ static gboolean upload_earlier(struct backup *b, GError **error)
     GError *problem = NULL;
     if (b->upload_problem) {
         problem = g_steal_pointer(&b->upload_problem);
-        return offsite_fail(problem, error);
+        return offsite_fail(problem, OT_UPLOAD, error);
     }
     return q->places != BACKUP_BOTH || sync_pending(q->offsite, q->dir, b->name, FALSE, b->report, NULL, error);
 }

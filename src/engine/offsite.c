@@ -21,7 +21,8 @@
 struct offsite_run {
     const struct offsite *offsite;
     char *key, *note; /* note: the file that says that key is being uploaded */
-    char *tags[7];
+    gboolean replace; /* an object of that name may be there */
+    char **tags;
     struct upload *upload;
     struct s3_object *object; /* once finished */
     /* with a file */
@@ -45,17 +46,18 @@ static char *tag_value(const char *text)
     return g_string_free(out, FALSE);
 }
 
-static void set_tags(struct offsite_run *r, const struct offsite_labels *labels)
+/* Name, value, ..., NULL. g_strfreev. */
+static char **tags_of(const struct offsite_labels *labels)
 {
-    int n = 0;
-    r->tags[n++] = g_strdup("database");
-    r->tags[n++] = tag_value(labels->database);
-    r->tags[n++] = g_strdup("type");
-    r->tags[n++] = tag_value(labels->type ? labels->type : "unknown");
-    if (labels->tag && *labels->tag) {
-        r->tags[n++] = g_strdup("tag");
-        r->tags[n++] = tag_value(labels->tag);
-    }
+    gboolean tagged = labels->tag && *labels->tag;
+    char **tags = g_new0(char *, 7);
+    tags[0] = g_strdup("database");
+    tags[1] = tag_value(labels->database);
+    tags[2] = g_strdup("type");
+    tags[3] = tag_value(labels->type ? labels->type : "unknown");
+    tags[4] = tagged ? g_strdup("tag") : NULL;
+    tags[5] = tagged ? tag_value(labels->tag) : NULL;
+    return tags;
 }
 
 static gint64 lock_until(const struct offsite *o)
@@ -72,6 +74,22 @@ struct s3_props offsite_sidecar_props(const struct offsite *o)
 }
 
 /* ---- a file that grows ---- */
+
+static gboolean check_absent(struct s3 *client, const char *key, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(s3_object) there = s3_head(client, key, &problem);
+    if (there) {
+        g_autofree char *place = s3_url(client, key);
+        return ot_fail(error, OT_S3, "%s exists already, and is not overwritten", place);
+    }
+    gboolean absent = g_error_matches(problem, OT_ERROR, OT_NOT_FOUND);
+    if (absent)
+        g_error_free(problem);
+    else
+        g_propagate_error(error, problem);
+    return absent;
+}
 
 static gboolean read_some(struct offsite_run *r, guint64 offset, guint8 *buffer, gsize *ret_length, GError **error)
 {
@@ -104,6 +122,8 @@ static gboolean is_abandoned(struct offsite_run *r)
 
 static gboolean follow_file(struct offsite_run *r, GError **error)
 {
+    if (!r->replace && !check_absent(r->offsite->client, r->key, error))
+        return FALSE;
     g_autofree guint8 *buffer = g_malloc(READ_BYTES);
     struct sink *to = upload_sink(r->upload);
     guint64 offset = 0;
@@ -121,7 +141,8 @@ static gboolean follow_file(struct offsite_run *r, GError **error)
     }
 }
 
-/* The dump does not wait for a slow network: this thread reads behind it what it wrote, from the page cache. */
+/* The dump does not wait for a slow network, or one that is down: this thread reads behind it what it wrote, from the
+ * page cache. */
 static void *follow(void *data)
 {
     struct offsite_run *r = data;
@@ -153,22 +174,6 @@ static gboolean start_follower(struct offsite_run *r, const char *path, GError *
 
 /* ---- one upload ---- */
 
-static gboolean check_absent(struct s3 *client, const char *key, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(s3_object) there = s3_head(client, key, &problem);
-    if (there) {
-        g_autofree char *place = s3_url(client, key);
-        return ot_fail(error, OT_S3, "%s exists already, and is not overwritten", place);
-    }
-    gboolean absent = g_error_matches(problem, OT_ERROR, OT_NOT_FOUND);
-    if (absent)
-        g_error_free(problem);
-    else
-        g_propagate_error(error, problem);
-    return absent;
-}
-
 static gboolean write_note(struct offsite_run *r, const char *dir, const char *id, GError **error)
 {
     g_autofree char *name = g_strdup_printf(".%s" NOTE_ENDING, id);
@@ -188,13 +193,14 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     g_mutex_init(&r->mutex);
     g_cond_init(&r->changed);
     r->key = names_key(o->prefix, id);
-    set_tags(r, labels);
+    r->tags = tags_of(labels);
     struct upload_options options = o->upload;
     options.props.tags = r->tags;
     options.props.lock_until = lock_until(o);
     options.props.content_type = "application/gzip";
     options.expected_bytes = expected_bytes;
-    if ((!replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
+    r->replace = replace;
+    if ((!path && !replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
         return NULL;
     r->upload = upload_new(o->client, r->key, &options);
     if (path && !start_follower(r, path, error))
@@ -262,8 +268,7 @@ void offsite_free(struct offsite_run *r)
         files_remove(r->note, NULL); /* one too many only costs the next run a look */
     if (r->fd >= 0)
         close(r->fd);
-    for (gsize i = 0; i < G_N_ELEMENTS(r->tags); i++)
-        g_free(r->tags[i]);
+    g_strfreev(r->tags);
     s3_object_free(r->object);
     g_clear_error(&r->error);
     g_mutex_clear(&r->mutex);
@@ -276,12 +281,15 @@ void offsite_free(struct offsite_run *r)
 
 /* ---- what lies beside it ---- */
 
-static gboolean put_beside(const struct offsite *o, const char *id, const char *ending, const char *text,
+static gboolean put_beside(const struct offsite *o, const struct meta *m, const char *ending, const char *text,
                            GError **error)
 {
-    g_autofree char *dump = names_key(o->prefix, id);
+    struct offsite_labels labels = {m->type, m->tag, m->database};
+    g_auto(GStrv) tags = tags_of(&labels);
+    g_autofree char *dump = names_key(o->prefix, m->id);
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
     struct s3_props props = offsite_sidecar_props(o);
+    props.tags = tags;
     props.content_type = g_str_equal(ending, NAMES_META) ? "application/json" : "application/sql";
     return s3_put(o->client, key, text, strlen(text), &props, NULL, error);
 }
@@ -289,8 +297,8 @@ static gboolean put_beside(const struct offsite *o, const char *id, const char *
 gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error)
 {
     g_autofree char *text = meta_print(m, error);
-    return text && (!globals_sql || put_beside(o, m->id, NAMES_GLOBALS, globals_sql, error)) &&
-           put_beside(o, m->id, NAMES_META, text, error);
+    return text && (!globals_sql || put_beside(o, m, NAMES_GLOBALS, globals_sql, error)) &&
+           put_beside(o, m, NAMES_META, text, error);
 }
 
 /* ---- a backup that lies in the folder ---- */
@@ -368,10 +376,10 @@ void offsite_clean(const struct offsite *o, const char *dir, const char *name, s
 
 /* ---- failure ---- */
 
-gboolean offsite_fail(GError *problem, GError **error)
+gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
 {
     if (!g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
-        problem->code = problem->domain == OT_ERROR ? OT_UPLOAD : problem->code;
+        problem->code = problem->domain == OT_ERROR ? (int)code : problem->code;
         g_prefix_error(&problem, "Failed to upload backup to S3: ");
     }
     g_propagate_error(error, problem);

@@ -61,8 +61,9 @@ gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, 
  * S3 does not let us do now stays noted, with a warning. */
 void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report);
 
-/* "Failed to upload backup to S3", with what went wrong: OT_UPLOAD (interrupts stay what they are). Takes problem. */
-gboolean offsite_fail(GError *problem, GError **error);
+/* "Failed to upload backup to S3", with what went wrong (takes problem): OT_UPLOAD if the backup is safe in the folder,
+ * else OT_S3. Interrupts stay what they are. */
+gboolean offsite_fail(GError *problem, enum ot_code code, GError **error);
 
 /* Marks m's copy in S3 as not there yet. */
 void offsite_mark_pending(const struct offsite *o, struct meta *m, const char *why);

@@ -26,7 +26,7 @@ gboolean sync_pending(const struct offsite *o, const char *dir, const char *name
         if (!is_wanted(e, all))
             continue;
         if (!interrupt_check(&problem) || !offsite_send(o, dir, e->meta, report, &problem))
-            return offsite_fail(problem, error);
+            return offsite_fail(problem, OT_UPLOAD, error);
         if (ret_count)
             (*ret_count)++;
     }
