@@ -337,17 +337,6 @@ gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, 
 
 /* ---- what was left unfinished ---- */
 
-static gboolean abort_all(const struct offsite *o, const char *key, GError **error)
-{
-    g_autoptr(GPtrArray) list = s3_list_unfinished(o->client, key, error);
-    for (guint i = 0; list && i < list->len; i++) {
-        const struct s3_unfinished *u = list->pdata[i];
-        if (g_str_equal(u->key, key) && !s3_abort(o->client, u->key, u->upload_id, error))
-            return FALSE;
-    }
-    return list != NULL;
-}
-
 static gboolean clean_one(const struct offsite *o, const char *path, const char *id, GError **error)
 {
     g_autofree char *key = NULL;
@@ -355,7 +344,7 @@ static gboolean clean_one(const struct offsite *o, const char *path, const char 
         return FALSE;
     /* Only what could be a backup's own key: the note might be anything. */
     gboolean ours = g_str_has_suffix(key, NAMES_DUMP) && strstr(key, id) != NULL;
-    return (!ours || abort_all(o, key, error)) && files_remove(path, error);
+    return (!ours || s3_abort_all(o->client, key, error)) && files_remove(path, error);
 }
 
 void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report)

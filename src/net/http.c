@@ -1,6 +1,6 @@
 /*
- * HTTP by libcurl's easy interface. Each call has a handle, and so connections, of its own; handles wait in the client
- * for the next call. What a curl result means stands in net/http_failure.c.
+ * HTTP by libcurl's easy interface. Each call has a handle, and so connections, of its own; between calls handles wait
+ * in the client. What a curl result means stands in net/http_failure.c.
  */
 #include "net/http.h"
 
@@ -85,9 +85,13 @@ static CURL *take_handle(struct http_client *c)
     return curl;
 }
 
-/* Options go, connections stay. */
-static void give_back(struct http_client *c, CURL *curl)
+/* Options go, connections stay. Where a call failed, nothing of it is trusted any more. */
+static void give_back(struct http_client *c, CURL *curl, gboolean failed)
 {
+    if (failed) {
+        curl_easy_cleanup(curl);
+        return;
+    }
     curl_easy_reset(curl);
     g_mutex_lock(&c->mutex);
     g_ptr_array_add(c->idle, curl);
@@ -122,12 +126,15 @@ static int on_seek(void *data, curl_off_t offset, int origin)
 
 static size_t on_header(char *line, size_t size, size_t count, void *data)
 {
-    (void)line;
     struct http_call *call = data;
-    call->header_bytes += size * count;
+    gsize n = size * count;
+    call->header_bytes += n;
+    /* An interim answer's head is followed by another one. */
+    gboolean first = n >= 5 && memcmp(line, "HTTP/", 5) == 0;
+    call->head_ended = *line == '\r' || *line == '\n' || (call->head_ended && !first);
     if (call->header_bytes > MAX_HEADER_BYTES || ++call->header_lines > MAX_HEADER_LINES)
         return stop(call, HTTP_STOP_HEADERS);
-    return size * count;
+    return n;
 }
 
 static size_t on_write(char *bytes, size_t size, size_t count, void *data)
@@ -193,7 +200,7 @@ static gboolean check_url(const char *url, char **ret_place, gboolean *ret_loopb
 {
     g_autoptr(CURLU) parts = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL;
-    gboolean ok = parts && !curl_url_set(parts, CURLUPART_URL, url, CURLU_PATH_AS_IS) &&
+    gboolean ok = parts && !curl_url_set(parts, CURLUPART_URL, url, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER) &&
                   !curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) &&
                   (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
                   !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
@@ -206,7 +213,7 @@ static gboolean check_url(const char *url, char **ret_place, gboolean *ret_loopb
     curl_free(scheme);
     curl_free(host);
     curl_free(port);
-    return ok || ot_fail(error, OT_S3, "the address of the server cannot be used: it is no URL of http or https");
+    return ok || ot_fail(error, OT_S3, "the address of the server cannot be used: it is no plain URL of http or https");
 }
 
 static void set_limits(CURL *curl, const struct http_options *o)
@@ -216,8 +223,9 @@ static void set_limits(CURL *curl, const struct http_options *o)
     must(curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L));
     /* Else a time limit or an interrupt would wait until the resolver gives up by itself. */
     must(curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L));
-    must(curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER));
-    must(curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER));
+    /* Wishes: curl refuses them while it has a buffer. */
+    curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
 }
 
 static void set_tls(CURL *curl, const struct http_options *o)
@@ -272,14 +280,13 @@ static void set_request(CURL *curl, const struct http_call *call, struct curl_sl
     must(curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L));
     must(curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https"));
     must(curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L));
-    must(curl_easy_setopt(curl, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L));
     /* A connection has one request at a time: HTTP/2 would bring nothing. */
     must(curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
     must(curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L));
     must(curl_easy_setopt(curl, CURLOPT_USERAGENT, "opstower"));
     must(curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, call->request->exactly_once ? 1L : 0L));
     /* A proxy's localhost would be another machine. */
-    if (call->loopback || call->options->no_proxy)
+    if (call->loopback)
         must(curl_easy_setopt(curl, CURLOPT_PROXY, ""));
 }
 
@@ -301,6 +308,7 @@ static gboolean run(struct http_call *call, struct http_response *r, enum http_f
     set_request(call->curl, call, headers);
     call->moved_at = g_get_monotonic_time();
     CURLcode code = curl_easy_perform(call->curl);
+    g_strchomp(call->said);
     if (!http_call_judge(call, code, ret_failure, error))
         return FALSE;
     must(curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &r->status));
@@ -325,7 +333,7 @@ gboolean http_perform(struct http_client *c, const struct http_request *request,
     call.body = g_byte_array_new();
     call.curl = take_handle(c);
     gboolean ok = run(&call, r, ret_failure, error);
-    give_back(c, call.curl);
+    give_back(c, call.curl, !ok);
     g_clear_pointer(&call.body, g_byte_array_unref);
     return ok;
 }

@@ -25,6 +25,7 @@ struct http_call {
     gsize body_sent; /* of the request, as far as curl has taken it */
     gsize header_bytes;
     guint header_lines;
+    gboolean head_ended;    /* the empty line came that ends the last answer's headers */
     gint64 moved, moved_at; /* bytes both ways, and since when they are so many */
     enum http_stop stop;
     char said[CURL_ERROR_SIZE]; /* curl's own words */

@@ -7,7 +7,6 @@
 /* Those that another try would meet again. */
 static const CURLcode final_codes[] = {
     CURLE_URL_MALFORMAT,
-    CURLE_LOGIN_DENIED,
     CURLE_NOT_BUILT_IN,
     CURLE_BAD_FUNCTION_ARGUMENT,
     CURLE_PEER_FAILED_VERIFICATION,
@@ -50,7 +49,7 @@ static gboolean fail_stopped(const struct http_call *call, GError **error)
     case HTTP_STOP_INTERRUPTED:
         return interrupt_check(error);
     case HTTP_STOP_STALLED:
-        return ot_fail(error, OT_S3, "%s: nothing moved for %u seconds", call->place, call->options->stall_timeout_s);
+        return ot_fail(error, OT_S3, "%s: nothing moved for %u s", call->place, call->options->stall_timeout_s);
     case HTTP_STOP_LARGE:
         return ot_fail(error, OT_S3, "the answer of %s is larger than %" G_GSIZE_FORMAT " bytes", call->place,
                        call->max_answer_bytes);
@@ -116,7 +115,8 @@ static gboolean check_whole(const struct http_call *call, GError **error)
     curl_off_t sent = 0;
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
-    if (status < 200)
+    /* curl is content with half a head. */
+    if (status < 200 || !call->head_ended)
         return ot_fail(error, OT_S3, "%s closed the connection without a final answer", call->place);
     if (status < 300 && (guint64)sent < call->request->body_length)
         return ot_fail(error, OT_S3, "%s answered before it had the whole request", call->place);

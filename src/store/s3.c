@@ -259,6 +259,7 @@ static gboolean try_once(struct sending *q, struct http_response *r, enum http_f
         .body_length = q->request->body_length,
         .max_answer_bytes = MAX(q->request->max_answer_bytes, q->request->max_answer_bytes ? MAX_ERROR_BYTES : 0),
         .despite_interrupt = q->request->despite_interrupt,
+        .exactly_once = q->request->exactly_once,
     };
     gboolean ok = http_perform(s->http, &request, r, ret_failure, error);
     if (ok)
@@ -449,6 +450,7 @@ static gboolean send_until_done(struct sending *q, struct http_response *r, stru
     for (;;) {
         GError *problem = NULL;
         enum verdict verdict = attempt(q, r, f, &problem);
+        f->tries = q->tries;
         if (verdict == DONE)
             return check_echo(q, r, error);
         if (verdict == REFUSED || out_of_time(q) || is_cancelled(q)) {

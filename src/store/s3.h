@@ -58,6 +58,7 @@ struct s3_request {
     gsize max_answer_bytes; /* as in http_request */
     gboolean despite_interrupt;
     guint retry_s;         /* other than the client's; 0: the client's */
+    gboolean exactly_once; /* see http_request: a try is not sent twice */
     const gint *cancelled; /* another thread sets it to end the tries; NULL: none */
 };
 
@@ -65,6 +66,7 @@ struct s3_request {
 struct s3_failure {
     long status;   /* 0: no answer at all */
     char code[64]; /* S3's own, as NoSuchKey; "" if there is none */
+    guint tries;   /* also after success */
 };
 
 /* TRUE on a 2xx answer without an <Error> in its body; r is then filled (clear it). Tries again, with full jitter,

@@ -205,10 +205,17 @@ static char *decode_key(const char *text)
     return key ? key : g_strdup(text);
 }
 
-static xmlDoc *get_document(struct s3 *s, char **query, const char *root, GError **error)
+/* cleaning: what is asked serves to clean up, perhaps after an interrupt; what cannot be had now is left. */
+static xmlDoc *get_document(struct s3 *s, char **query, const char *root, gboolean cleaning, GError **error)
 {
     struct http_response r = {0};
-    struct s3_request request = {.method = "GET", .query = query, .max_answer_bytes = MAX_LIST_BYTES};
+    struct s3_request request = {
+        .method = "GET",
+        .query = query,
+        .max_answer_bytes = MAX_LIST_BYTES,
+        .despite_interrupt = cleaning,
+        .retry_s = cleaning ? ABORT_RETRY_S : 0,
+    };
     if (!s3_send(s, &request, &r, NULL, error))
         return NULL;
     xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, root, error);
@@ -265,7 +272,7 @@ GPtrArray *s3_list(struct s3 *s, const char *prefix, GError **error)
                          token ? (char *)"continuation-token" : NULL,
                          token,
                          NULL};
-        xmlDoc *doc = get_document(s, query, "ListBucketResult", error);
+        xmlDoc *doc = get_document(s, query, "ListBucketResult", FALSE, error);
         if (!doc)
             return NULL;
         const xmlNode *root = xmlDocGetRootElement(doc);
@@ -312,7 +319,7 @@ GPtrArray *s3_list_unfinished(struct s3 *s, const char *prefix, GError **error)
                          (char *)"upload-id-marker",
                          id ? id : (char *)"",
                          NULL};
-        xmlDoc *doc = get_document(s, query, "ListMultipartUploadsResult", error);
+        xmlDoc *doc = get_document(s, query, "ListMultipartUploadsResult", TRUE, error);
         if (!doc)
             return NULL;
         const xmlNode *root = xmlDocGetRootElement(doc);
@@ -351,10 +358,21 @@ gboolean s3_abort(struct s3 *s, const char *key, const char *upload_id, GError *
     return FALSE;
 }
 
+gboolean s3_abort_all(struct s3 *s, const char *key, GError **error)
+{
+    g_autoptr(GPtrArray) list = s3_list_unfinished(s, key, error);
+    for (guint i = 0; list && i < list->len; i++) {
+        const struct s3_unfinished *u = list->pdata[i];
+        if (g_str_equal(u->key, key) && !s3_abort(s, u->key, u->upload_id, error))
+            return FALSE;
+    }
+    return list != NULL;
+}
+
 gboolean s3_get_versioning(struct s3 *s, gboolean *ret_on, GError **error)
 {
     char *query[] = {(char *)"versioning", (char *)"", NULL};
-    xmlDoc *doc = get_document(s, query, "VersioningConfiguration", error);
+    xmlDoc *doc = get_document(s, query, "VersioningConfiguration", FALSE, error);
     g_autofree char *status = doc ? s3_xml_text(xmlDocGetRootElement(doc), "Status") : NULL;
     *ret_on = g_strcmp0(status, "Enabled") == 0;
     xmlFreeDoc(doc);

@@ -39,9 +39,11 @@ struct upload {
     guint in_flight; /* waiting or being sent */
     gboolean ended;  /* no more parts will come */
     gint cancelled;
-    GError *error;            /* the first part that failed */
-    GPtrArray *sent;          /* struct sent_part *, by number - 1; NULL where not sent yet */
-    gboolean begun, finished; /* a multipart upload was asked for; the object is made */
+    GError *error;     /* the first part that failed */
+    GPtrArray *sent;   /* struct sent_part *, by number - 1; NULL where not sent yet */
+    gboolean finished; /* the object is made */
+    gboolean
+        doubtful; /* an answer to the first request may have been lost: there may be an upload that we know not of */
 };
 
 /* ---- sizes ---- */
@@ -181,10 +183,13 @@ static gboolean begin_multipart(struct upload *u, GError **error)
         .key = u->key,
         .query = (char *[]){(char *)"uploads", (char *)"", NULL},
         .headers = (const char *const *)headers->pdata,
+        .exactly_once = TRUE,
     };
-    u->begun = TRUE;
-    if (!s3_send(u->s, &request, &r, NULL, error))
+    struct s3_failure sending;
+    u->doubtful = TRUE;
+    if (!s3_send(u->s, &request, &r, &sending, error))
         return FALSE;
+    u->doubtful = sending.tries > 1;
     xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "InitiateMultipartUploadResult", error);
     u->upload_id = doc ? s3_xml_text(xmlDocGetRootElement(doc), "UploadId") : NULL;
     xmlFreeDoc(doc);
@@ -408,8 +413,9 @@ gboolean upload_free(struct upload *u)
     g_queue_clear_full(&u->waiting, (GDestroyNotify)part_free);
     g_mutex_unlock(&u->mutex);
     join_threads(u);
-    /* An answer to the very first request may have been lost: then there is an upload whose id we do not know. */
-    gboolean clean = u->finished || (u->upload_id ? s3_abort(u->s, u->key, u->upload_id, NULL) : !u->begun);
+    gboolean clean = u->finished || !u->upload_id || s3_abort(u->s, u->key, u->upload_id, NULL);
+    if (u->doubtful)
+        clean = s3_abort_all(u->s, u->key, NULL) && clean;
     if (u->filling)
         g_byte_array_unref(u->filling);
     g_ptr_array_unref(u->threads);
