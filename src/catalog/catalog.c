@@ -237,8 +237,7 @@ static gboolean delete_backup(const char *folder, const struct catalog_entry *e,
     g_autofree char *log_name = g_strdup_printf("backup_%s.log", e->timestamp);
     gboolean has_log = e->meta && g_strcmp0(e->meta->log, log_name) == 0;
     g_autofree char *log = has_log ? g_build_filename(folder, log_name, NULL) : NULL;
-    g_autofree char *lock = g_strdup_printf("%s/.%s.meta.lock", folder, e->id);
-    return files_remove(e->path, error) && files_remove(lock, error) && files_remove(globals, error) &&
+    return files_remove(e->path, error) && files_remove(globals, error) &&
            (!log || files_remove(log, error)) && files_remove(meta_path, error);
 }
 

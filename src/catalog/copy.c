@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/lock.h"
 #include "catalog/names.h"
+
+#define LOCK_TRIES 200 /* of 50 ms */
 
 void copy_free(struct copy *c)
 {
@@ -69,9 +72,45 @@ struct meta *copy_meta(const struct copy *c, GError **error)
     return meta_parse(text, length, place, error);
 }
 
-gboolean copy_save_meta(const struct copy *c, const struct meta *m, GError **error)
+static gboolean save(const struct copy *c, const struct meta *m, GError **error)
 {
     g_autofree char *key = copy_beside(c, NAMES_META);
-    g_autofree char *text = key ? meta_print(m, error) : NULL;
+    g_autofree char *text = meta_print(m, error);
     return text && c->place->write(c->place, key, text, strlen(text), error);
+}
+
+static struct lock *wait_for_lock(const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, ".metadata.lock", NULL);
+    for (int tries = 0;; tries++) {
+        GError *problem = NULL;
+        struct lock *held = lock_take(path, "metadata", &problem);
+        if (held || tries == LOCK_TRIES || !g_error_matches(problem, OT_ERROR, OT_BUSY)) {
+            if (problem)
+                g_propagate_error(error, problem);
+            return held;
+        }
+        g_error_free(problem);
+        g_usleep(50000);
+    }
+}
+
+gboolean copy_update_meta(const struct copy *c, copy_change change, void *data, GError **error)
+{
+    g_autofree char *id = names_id_of_file(c->file, NAMES_DUMP);
+    GError *problem = NULL;
+    if (!id)
+        return TRUE; /* not named as a backup: it has no metadata */
+    g_autoptr(lock) held = c->path ? wait_for_lock(c->place->name, error) : NULL;
+    if (c->path && !held)
+        return FALSE;
+    g_autoptr(meta) m = copy_meta(c, &problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (!m)
+        return TRUE;
+    change(m, data);
+    return save(c, m, error);
 }

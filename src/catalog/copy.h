@@ -32,5 +32,7 @@ char *copy_beside(const struct copy *c, const char *ending);
 /* The metadata beside it: NULL without error if there is none. */
 struct meta *copy_meta(const struct copy *c, GError **error);
 
-/* Writes it again. */
-gboolean copy_save_meta(const struct copy *c, const struct meta *m, GError **error);
+/* Reads the metadata, has it changed, and writes it again; for a file under its lock, so that of two who change it at
+ * once neither loses what the other found out. TRUE too if there is none. */
+typedef void (*copy_change)(struct meta *m, void *data);
+gboolean copy_update_meta(const struct copy *c, copy_change change, void *data, GError **error);

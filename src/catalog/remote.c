@@ -189,9 +189,10 @@ static char *key_of_id(const char *prefix, const char *database, const char *wha
     if (!key)
         key = names_key(prefix, dated);
     if (!key)
-        ot_fail(error, OT_NOT_FOUND,
-                "Backup not found in S3: %s is neither a key, an id (NAME_YYYYMMDD_HHMMSS), a timestamp, nor \"latest\"",
-                what);
+        ot_fail(
+            error, OT_NOT_FOUND,
+            "Backup not found in S3: %s is neither a key, an id (NAME_YYYYMMDD_HHMMSS), a timestamp, nor \"latest\"",
+            what);
     return key;
 }
 

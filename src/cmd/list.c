@@ -58,7 +58,7 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
         return copies;
     const struct catalog_object *o = e->object;
     const char *key = o ? o->key : m ? meta_s3_text(m, "key") : NULL;
-    json_t *there = json_pack("{ss ss* ss}", "place", "s3", "location", key, "state", state);
+    json_t *there = json_pack("{ss ss* ss}", "place", "s3", "key", key, "state", state);
     if (o)
         json_object_update_new(
             there, json_pack("{sI ss*}", "size", (json_int_t)o->size_bytes, "storage_class", o->storage_class));

@@ -311,10 +311,10 @@ static gboolean upload_rest(struct backup *b, struct meta *m, GError **error)
         g_propagate_error(error, g_steal_pointer(&b->upload_problem));
         return FALSE;
     }
-    if (!offsite_finish(b->run, b->dump.size_bytes, error))
+    if (!offsite_finish(b->run, b->dump.sha256, error))
         return FALSE;
     offsite_record(b->run, m);
-    return offsite_put_sidecars(o, m, b->dump.globals_sql, error) && meta_save(m, b->request->dir, TRUE, error);
+    return offsite_put_sidecars(o, m, b->dump.globals_sql, error) && offsite_save_record(b->request->dir, m, error);
 }
 
 static void say_uploaded(struct backup *b)
@@ -333,7 +333,7 @@ static void upload_too(struct backup *b, struct meta *m)
         return;
     }
     offsite_mark_pending(b->request->offsite, m, problem->message);
-    meta_save(m, b->request->dir, TRUE, NULL); /* it is marked as pending already; this adds why */
+    offsite_save_record(b->request->dir, m, NULL); /* it is marked as pending already; this adds why */
     b->upload_problem = problem;
 }
 
@@ -368,7 +368,7 @@ static gboolean keep_in_s3(struct backup *b, GError **error)
 {
     GError *problem = NULL;
     report_info(b->report, "Uploading backup to S3... (done while dumping)");
-    if (!offsite_finish(b->run, 0, &problem))
+    if (!offsite_finish(b->run, NULL, &problem))
         return offsite_fail(problem, OT_S3, error);
     if (!read_back(b, error))
         return g_error_matches(error ? *error : NULL, OT_ERROR, OT_CORRUPT) ? discard_object(b, error) : FALSE;
@@ -404,7 +404,10 @@ static gboolean upload_earlier(struct backup *b, GError **error)
         problem = g_steal_pointer(&b->upload_problem);
         return offsite_fail(problem, OT_UPLOAD, error);
     }
-    return q->places != BACKUP_BOTH || sync_pending(q->offsite, q->dir, b->name, FALSE, b->report, NULL, error);
+    if (q->places != BACKUP_BOTH || sync_pending(q->offsite, q->dir, b->name, FALSE, b->report, NULL, error))
+        return TRUE;
+    g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
+    return FALSE;
 }
 
 static void clean_s3(struct backup *b)
@@ -426,6 +429,8 @@ static gboolean run_locked(struct backup *b, GError **error)
     discard(b);
     if (ok)
         return upload_earlier(b, error);
+    if (b->upload_problem)
+        report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */
     return FALSE;
 }
@@ -453,7 +458,7 @@ gboolean backup_run(const struct backup_request *request, struct report *report,
     if (ok || here) {
         gint64 seconds = (g_get_real_time() - b.started_us) / G_USEC_PER_SEC;
         report_info(report, "OpsTower Database Backup - %s",
-                    ok ? "Completed Successfully" : "Completed, BUT NOT IN S3");
+                    ok ? "Completed Successfully" : "Completed, BUT NOT ALL IS IN S3");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", seconds);
         *ret_result = (struct backup_result){
             .id = g_strdup(b.id),

@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "catalog/copy.h"
 #include "catalog/names.h"
 
 #define READ_BYTES (1u << 20)
@@ -33,6 +35,7 @@ struct offsite_run {
     GCond changed;
     gboolean complete, abandoned; /* no more bytes will come; nobody wants them any more */
     GError *error;                /* the follower's */
+    struct digest *digest;        /* of what it read */
 };
 
 /* ---- how it is stored ---- */
@@ -134,6 +137,7 @@ static gboolean follow_file(struct offsite_run *r, GError **error)
             if (is_abandoned(r) || !read_some(r, offset, buffer, &length, error) ||
                 (length > 0 && !to->write(to, buffer, length, error)))
                 return FALSE;
+            digest_add(r->digest, buffer, length);
             offset += length;
         } while (length > 0);
         if (!more)
@@ -190,6 +194,7 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     g_autoptr(offsite_run) r = g_new0(struct offsite_run, 1);
     r->offsite = o;
     r->fd = -1;
+    r->digest = digest_new();
     g_mutex_init(&r->mutex);
     g_cond_init(&r->changed);
     r->key = names_key(o->prefix, id);
@@ -244,18 +249,21 @@ const char *offsite_key(const struct offsite_run *r)
     return r->key;
 }
 
-gboolean offsite_finish(struct offsite_run *r, guint64 total_bytes, GError **error)
+static gboolean check_digest(const struct offsite_run *r, const char *sha256, GError **error)
+{
+    g_autofree char *sent = sha256 ? digest_text(r->digest) : NULL;
+    return !sha256 || g_str_equal(sent, sha256) ||
+           ot_fail(error, OT_CORRUPT, "%s is not what it was when it was checked: its SHA-256 is another", r->path);
+}
+
+gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **error)
 {
     end_follower(r, TRUE);
     if (r->error) {
         g_propagate_error(error, g_steal_pointer(&r->error));
         return FALSE;
     }
-    if (!interrupt_check(error) || !upload_finish(r->upload, &r->object, error))
-        return FALSE;
-    return r->fd < 0 || r->object->size_bytes == total_bytes ||
-           ot_fail(error, OT_S3, "%s has %" G_GUINT64_FORMAT " bytes in S3, the backup has %" G_GUINT64_FORMAT, r->key,
-                   r->object->size_bytes, total_bytes);
+    return interrupt_check(error) && check_digest(r, sha256, error) && upload_finish(r->upload, &r->object, error);
 }
 
 void offsite_free(struct offsite_run *r)
@@ -270,6 +278,7 @@ void offsite_free(struct offsite_run *r)
         close(r->fd);
     g_strfreev(r->tags);
     s3_object_free(r->object);
+    digest_free(r->digest);
     g_clear_error(&r->error);
     g_mutex_clear(&r->mutex);
     g_cond_clear(&r->changed);
@@ -303,6 +312,19 @@ gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, con
 
 /* ---- a backup that lies in the folder ---- */
 
+static void change_record(struct meta *m, void *data)
+{
+    json_decref(m->s3);
+    m->s3 = json_incref(data);
+}
+
+gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
+    g_autoptr(copy) here = copy_local(path);
+    return copy_update_meta(here, change_record, m->s3, error);
+}
+
 static gboolean read_globals(const char *dir, const char *id, char **ret_sql, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/%s" NAMES_GLOBALS, dir, id);
@@ -325,10 +347,10 @@ gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, 
     report_info(report, "Uploading backup %s to S3...", m->id);
     /* An earlier try may have made the object and been cut off before the metadata: it is made again. */
     g_autoptr(offsite_run) run = offsite_begin(o, dir, m->id, &labels, path, m->size_bytes, TRUE, error);
-    if (!run || !read_globals(dir, m->id, &globals, error) || !offsite_finish(run, m->size_bytes, error))
+    if (!run || !read_globals(dir, m->id, &globals, error) || !offsite_finish(run, m->sha256, error))
         return FALSE;
     offsite_record(run, m);
-    if (!offsite_put_sidecars(o, m, globals, error) || !meta_save(m, dir, TRUE, error))
+    if (!offsite_put_sidecars(o, m, globals, error) || !offsite_save_record(dir, m, error))
         return FALSE;
     g_autofree char *place = s3_url(o->client, meta_s3_text(m, "key"));
     report_info(report, "Backup uploaded to S3: %s", place);

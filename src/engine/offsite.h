@@ -37,8 +37,9 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
                                   gboolean replace, GError **error);
 struct sink *offsite_sink(struct offsite_run *r);
 
-/* The file is complete with so many bytes (ignored without a file): waits until they are up, and makes the object. */
-gboolean offsite_finish(struct offsite_run *r, guint64 total_bytes, GError **error);
+/* The file is complete: waits until its bytes are up, and makes the object. sha256: that the bytes which went up must
+ * have, so that a file that was damaged since it was checked makes no object; NULL: not compared. */
+gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **error);
 
 /* Enters the finished object into m as uploaded. */
 void offsite_record(const struct offsite_run *r, struct meta *m);
@@ -52,6 +53,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
 
 /* Puts the sidecars beside the object: globals (NULL: none), then m. */
 gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error);
+
+/* Writes m's record of the copy in S3 into the metadata in dir. */
+gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error);
 
 /* Uploads a backup that lies in dir: object, sidecars, and the record of it in its metadata there. The caller holds the
  * database's lock. */

@@ -6,7 +6,6 @@
 
 #include "archive/check.h"
 #include "archive/plain.h"
-#include "base/lock.h"
 #include "base/text.h"
 #include "engine/s3check.h"
 #include "engine/slot.h"
@@ -265,7 +264,6 @@ static gboolean check_s3(struct verify *v, GError **error)
 /* ---- full test ---- */
 
 #define FULL_TEST "Full restoration test"
-#define META_LOCK_TRIES 200 /* of 50 ms */
 
 static gboolean check_full(struct verify *v, GError **error)
 {
@@ -291,60 +289,75 @@ static gboolean check_full(struct verify *v, GError **error)
 
 /* ---- what is remembered ---- */
 
-/* Several may verify one backup at once: they write its metadata one after the other. */
-static struct lock *wait_for_lock(const char *folder, const char *id, GError **error)
+/* What a verification found out, for the metadata. */
+struct outcome {
+    gboolean ok, proven;
+    char *now, *sha256;
+};
+
+static void set_state(struct meta *m, const struct outcome *o)
 {
-    g_autofree char *path = g_strdup_printf("%s/.%s.meta.lock", folder, id);
-    for (int tries = 0;; tries++) {
-        GError *problem = NULL;
-        struct lock *held = lock_take(path, "verification", &problem);
-        if (held || tries == META_LOCK_TRIES || !g_error_matches(problem, OT_ERROR, OT_BUSY)) {
-            if (problem)
-                g_propagate_error(error, problem);
-            return held;
-        }
-        g_error_free(problem);
-        g_usleep(50000);
+    if (o->ok) {
+        g_free(m->verified_at);
+        m->verified_at = g_strdup(o->now);
     }
+    if (o->ok && o->proven) {
+        g_free(m->proven_at);
+        m->proven_at = g_strdup(o->now);
+    }
+    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
 }
 
-static gboolean remember_here(struct verify *v, GError **error)
+static void set_s3_state(struct meta *m, const struct outcome *o)
 {
-    g_autofree char *folder = g_path_get_dirname(v->request->copy->path);
-    if (access(folder, W_OK) != 0) {
-        report_warn(v->report, "The outcome is not kept: %s cannot be written", folder);
-        return TRUE;
-    }
-    g_autoptr(lock) held = wait_for_lock(folder, v->meta->id, error);
-    return held && meta_save(v->meta, folder, TRUE, error);
+    meta_set_s3_text(m, "state", o->ok ? "uploaded" : "failed");
+    if (o->ok)
+        meta_set_s3_text(m, "verified_at", o->now);
 }
 
-static void set_s3_outcome(struct meta *m, gboolean ok, const char *now)
+static void change_here(struct meta *m, void *data)
 {
-    meta_set_s3_text(m, "state", ok ? "uploaded" : "failed");
-    if (ok)
-        meta_set_s3_text(m, "verified_at", now);
+    set_state(m, data);
+}
+
+static void change_in_s3(struct meta *m, void *data)
+{
+    set_state(m, data);
+    set_s3_state(m, data);
+}
+
+/* Of the file in the folder, only how its copy in S3 is; and only if it is the same backup. */
+static void change_record(struct meta *m, void *data)
+{
+    const struct outcome *o = data;
+    if (g_strcmp0(m->sha256, o->sha256) == 0)
+        set_s3_state(m, o);
+}
+
+static gboolean remember_here(struct verify *v, struct outcome *o, GError **error)
+{
+    const char *folder = v->request->copy->place->name;
+    if (access(folder, W_OK) == 0)
+        return copy_update_meta(v->request->copy, change_here, o, error);
+    report_warn(v->report, "The outcome is not kept: %s cannot be written", folder);
+    return TRUE;
 }
 
 /* If this machine knows the backup too, it learns how its copy in S3 is. */
-static gboolean tell_folder(struct verify *v, gboolean ok, const char *now, GError **error)
+static gboolean tell_folder(struct verify *v, struct outcome *o, GError **error)
 {
     g_autofree char *path = v->request->dir ? g_build_filename(v->request->dir, v->request->copy->file, NULL) : NULL;
-    g_autoptr(copy) here = path ? copy_local(path) : NULL;
-    g_autoptr(meta) m = here ? copy_meta(here, error) : NULL;
-    if (!m || g_strcmp0(m->sha256, v->meta->sha256) != 0)
-        return !error || !*error;
-    g_autoptr(lock) held = wait_for_lock(v->request->dir, m->id, error);
-    set_s3_outcome(m, ok, now);
-    return held && meta_save(m, v->request->dir, TRUE, error);
+    if (!path || !g_file_test(path, G_FILE_TEST_IS_REGULAR))
+        return TRUE;
+    g_autoptr(copy) here = copy_local(path);
+    return copy_update_meta(here, change_record, o, error);
 }
 
 /* Who may only read the bucket can verify all the same. */
-static gboolean remember_in_s3(struct verify *v, gboolean ok, const char *now)
+static gboolean remember_in_s3(struct verify *v, struct outcome *o)
 {
     g_autoptr(GError) problem = NULL;
-    set_s3_outcome(v->meta, ok, now);
-    if (!copy_save_meta(v->request->copy, v->meta, &problem) || !tell_folder(v, ok, now, &problem))
+    if (!copy_update_meta(v->request->copy, change_in_s3, o, &problem) || !tell_folder(v, o, &problem))
         report_warn(v->report, "The outcome is not kept: %s", problem->message);
     return TRUE;
 }
@@ -359,17 +372,8 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    struct meta *m = v->meta;
-    if (ok) {
-        g_free(m->verified_at);
-        m->verified_at = g_strdup(now);
-    }
-    if (ok && v->request->full_test) {
-        g_free(m->proven_at);
-        m->proven_at = g_strdup(now);
-    }
-    m->state = !ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
-    return v->request->copy->path ? remember_here(v, error) : remember_in_s3(v, ok, now);
+    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256};
+    return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
 static void open_log(struct verify *v)
