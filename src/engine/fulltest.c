@@ -5,6 +5,7 @@
 
 #include "engine/compare.h"
 #include "engine/plainload.h"
+#include "engine/statements.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -113,11 +114,6 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
     return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p->admin, error);
 }
 
-static int backup_major(const struct archive_contents *c)
-{
-    return (int)(json_integer_value(json_object_get(c->facts, "server_version_num")) / 10000);
-}
-
 /* ---- ours ---- */
 
 static gboolean prepare(struct place *p, const json_t *facts, GError **error)
@@ -139,22 +135,22 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
                 (double)times.rows_ms / 1000, (double)times.indexes_ms / 1000);
     int major = session_version(p->admin) / 10000;
-    gboolean same_major = major == backup_major(reader->contents);
+    gboolean same_major = major == facts_major(reader->contents->facts);
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
-                    major, backup_major(reader->contents));
+                    major, facts_major(reader->contents->facts));
     struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
     return compare_with_proof(&compare, reader->contents, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         GError **error)
+                         char **ret_doubt, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
-    if (!t)
+    if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
         return FALSE;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(backup_major(reader->contents), OLDEST_MAJOR),
+    gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
                              facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
                   prepare(&p, reader->contents->facts, error) &&
                   load_and_compare(&p, request, reader, t, report, error);
