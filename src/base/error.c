@@ -13,7 +13,7 @@ static const struct {
     {OT_USAGE, "See `opstower --help` or `opstower COMMAND --help`."},
     {OT_CONNECT, "Check DATABASE_URL or DATABASE_HOST, _PORT, _NAME, _USER, _PASSWORD (and .env), and the server's "
                  "pg_hba.conf."},
-    {OT_SPACE, "Free space in that folder or choose another (BACKUP_DIR), then run again."},
+    {OT_SPACE, "Free space on that disk (or, for backups, choose another BACKUP_DIR), then run again."},
     {OT_CORRUPT, "Use another backup: `opstower list` shows what there is."},
     {OT_MISMATCH, "Do not rely on this backup; take a new one and look into the difference."},
     {OT_NOT_FOUND, "`opstower list` shows the backups in BACKUP_DIR."},

@@ -66,6 +66,20 @@ static guint toc_count(const struct toc *t, const char *desc)
     return n;
 }
 
+static gboolean take_facts(struct dump *d, struct session *s, GError **error)
+{
+    g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));
+    g_autofree char *version = pgdump_restore_version(d->request->bindir, session_version(s) / 10000, error);
+    json_t *facts = version ? facts_read(s, d->toc, error) : NULL;
+    if (!facts)
+        return FALSE;
+    json_object_set_new(facts, "pg_restore_version", json_string(version));
+    json_object_set_new(facts, "snapshot_time", json_string(when));
+    json_decref(d->contents->facts);
+    d->contents->facts = facts;
+    return TRUE;
+}
+
 static gboolean make_plan(struct dump *d, GError **error)
 {
     const struct dump_request *q = d->request;
@@ -76,13 +90,8 @@ static gboolean make_plan(struct dump *d, GError **error)
     g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, error);
     if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
         return FALSE;
-    json_t *facts = facts_read(s, d->toc, error);
-    if (!facts)
+    if (!take_facts(d, s, error))
         return FALSE;
-    g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));
-    json_object_set_new(facts, "snapshot_time", json_string(when));
-    json_decref(d->contents->facts);
-    d->contents->facts = facts;
     d->contents->toc = g_bytes_ref(d->toc->bytes);
     d->pieces_left = g_new0(gint, tables->len + 1);
     for (guint i = 0; i < d->pieces->len; i++)
@@ -226,17 +235,8 @@ static gboolean put_text(struct dump *d, enum member_kind kind, const char *text
 
 static gboolean put_sequences(struct dump *d, GError **error)
 {
-    g_autoptr(GString) sql = g_string_new(NULL);
-    for (guint i = 0; i < d->toc->entries->len; i++) {
-        const struct toc_entry *e = d->toc->entries->pdata[i];
-        if (g_str_equal(e->desc, "SEQUENCE SET") && e->definition)
-            g_string_append(sql, e->definition);
-    }
-    if (sql->len == 0)
-        return TRUE;
-    if (sql->str[sql->len - 1] != '\n')
-        g_string_append_c(sql, '\n');
-    return put_text(d, MEMBER_SEQUENCES, sql->str, error);
+    g_autofree char *sql = sections_sequences(d->toc);
+    return !*sql || put_text(d, MEMBER_SEQUENCES, sql, error);
 }
 
 static gboolean write_all(struct dump *d, GError **error)

@@ -5,6 +5,7 @@
 
 #include "engine/compare.h"
 #include "engine/plainload.h"
+#include "engine/statements.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -36,8 +37,9 @@ static gboolean hold_name(struct session *admin, const char *dbname, gboolean *r
 }
 
 /* Databases whose test was killed, then roles whose database is gone. */
-static gboolean drop_left_behind(struct session *admin, GError **error)
+static gboolean drop_left_behind(struct place *p, GError **error)
 {
+    struct session *admin = p->admin;
     g_autoptr(PGresult) databases = session_query(
         admin, error,
         "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.shobj_description(oid, 'pg_database') = '" MARK
@@ -46,7 +48,7 @@ static gboolean drop_left_behind(struct session *admin, GError **error)
     for (int i = 0; databases && i < PQntuples(databases); i++) {
         const char *name = PQgetvalue(databases, i, 0);
         gboolean held = FALSE;
-        if (!hold_name(admin, name, &held, error) || (held && !swap_drop(admin, name, error)))
+        if (!hold_name(admin, name, &held, error) || (held && !swap_discard(&p->target, admin, name, error)))
             return FALSE;
     }
     g_autoptr(PGresult) roles =
@@ -78,7 +80,7 @@ static gboolean mark_roles(struct place *p, GError **error)
 static void place_clear(struct place *p)
 {
     if (p->admin && p->dbname && !p->scratch) {
-        swap_drop(p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
+        swap_discard(&p->target, p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
@@ -110,12 +112,7 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
         return FALSE;
     if (p->scratch)
         return TRUE;
-    return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p->admin, error);
-}
-
-static int backup_major(const struct archive_contents *c)
-{
-    return (int)(json_integer_value(json_object_get(c->facts, "server_version_num")) / 10000);
+    return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p, error);
 }
 
 /* ---- ours ---- */
@@ -139,22 +136,22 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
                 (double)times.rows_ms / 1000, (double)times.indexes_ms / 1000);
     int major = session_version(p->admin) / 10000;
-    gboolean same_major = major == backup_major(reader->contents);
+    gboolean same_major = major == facts_major(reader->contents->facts);
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
-                    major, backup_major(reader->contents));
+                    major, facts_major(reader->contents->facts));
     struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
     return compare_with_proof(&compare, reader->contents, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         GError **error)
+                         char **ret_doubt, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
-    if (!t)
+    if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
         return FALSE;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(backup_major(reader->contents), OLDEST_MAJOR),
+    gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
                              facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
                   prepare(&p, reader->contents->facts, error) &&
                   load_and_compare(&p, request, reader, t, report, error);

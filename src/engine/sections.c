@@ -54,3 +54,28 @@ char *sections_tail(const char *post_data, const char *pre_data)
         g_string_append_printf(tail, "\\unrestrict %s\n\n", key);
     return g_string_free(tail, FALSE);
 }
+
+char *sections_sequences(const struct toc *t)
+{
+    GString *sql = g_string_new(NULL);
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_str_equal(e->desc, "SEQUENCE SET") && e->definition)
+            g_string_append(sql, e->definition);
+    }
+    if (sql->len > 0 && sql->str[sql->len - 1] != '\n')
+        g_string_append_c(sql, '\n');
+    return g_string_free(sql, FALSE);
+}
+
+void sections_use_key(GString *pre_data, const char *head)
+{
+    g_autofree char *own = restrict_key(pre_data->str);
+    g_autofree char *key = restrict_key(head);
+    if (!own || !key || strspn(key, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS) != strlen(key))
+        return;
+    char *at = strstr(pre_data->str, "\n\\restrict ") + strlen("\n\\restrict ");
+    gsize position = (gsize)(at - pre_data->str);
+    g_string_erase(pre_data, (gssize)position, (gssize)strlen(own));
+    g_string_insert(pre_data, (gssize)position, key);
+}

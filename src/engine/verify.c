@@ -273,16 +273,16 @@ static gboolean check_full(struct verify *v, GError **error)
         return TRUE;
     }
     gint64 start = g_get_monotonic_time();
-    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &problem)
+    g_autofree char *doubt = NULL;
+    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &doubt, &problem)
                             : fulltest_plain(&v->request->test, v->file, v->kind, v->report, &problem);
     if (!ok)
         return fail(v, FULL_TEST, "test restore failed", problem, error);
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
-    g_autofree char *detail =
-        g_strdup_printf("%s, in %s",
-                        v->reader ? "restored; every row, sequence and object as in the backup"
-                                  : "restored without an error; each table has the rows of its COPY data",
-                        took);
+    const char *outcome = !v->reader ? "restored without an error; each table has the rows of its COPY data"
+                          : doubt    ? "restored; every row, sequence and object as in the backup"
+                                     : "restored; every row, sequence, object and statement as in the backup";
+    g_autofree char *detail = g_strdup_printf("%s, in %s%s%s", outcome, took, doubt ? "; " : "", doubt ? doubt : "");
     note(v, FULL_TEST, CHECK_PASS, detail);
     return TRUE;
 }

@@ -83,6 +83,11 @@ const char *facts_text(const json_t *facts, const char *key)
     return json_string_value(json_object_get(facts, key));
 }
 
+int facts_major(const json_t *facts)
+{
+    return (int)(json_integer_value(json_object_get(facts, "server_version_num")) / 10000);
+}
+
 static const char *property(const json_t *facts, const char *key)
 {
     return facts_text(json_object_get(facts, "properties"), key);

@@ -1,6 +1,7 @@
 /*
  * What must be known of a database to make one like it: encoding, locale, owner, ACL, settings, and which roles,
- * extensions and tablespaces it needs. Kept as JSON in every backup; the members are named in docs/FORMAT.md.
+ * extensions and tablespaces it needs. Kept as JSON in every backup; the members are named in docs/FORMAT.md. Who takes
+ * a backup adds what the server does not know: "snapshot_time" and "pg_restore_version".
  */
 #pragma once
 
@@ -15,6 +16,9 @@ json_t *facts_read(struct session *s, const struct toc *t, GError **error);
 
 /* Text members of the facts; NULL if not there. */
 const char *facts_text(const json_t *facts, const char *key);
+
+/* The major version of the server that was backed up; 0 if the facts do not say. */
+int facts_major(const json_t *facts);
 
 /* What this server lacks of what the facts need, as sentences ("role app", "extension postgis"): char *. */
 GPtrArray *facts_missing(struct session *s, const json_t *facts, GError **error);

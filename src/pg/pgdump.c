@@ -114,6 +114,14 @@ static int toc_file(const struct toc *t, GError **error)
     return fd;
 }
 
+char *pgdump_restore_version(const char *bindir, int major, GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
+    char *version = NULL;
+    int unused;
+    return program && tools_major(program, &unused, &version, error) ? version : NULL;
+}
+
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, const char *section, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);

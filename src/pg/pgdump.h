@@ -9,6 +9,9 @@
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GError **error);
 
+/* The version of the pg_restore that serves a server of that major version ("15.13"); the caller frees it. */
+char *pgdump_restore_version(const char *bindir, int server_major, GError **error);
+
 /* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. */
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             GError **error);

@@ -10,12 +10,17 @@
 
 /* ---- tables ---- */
 
+gboolean plan_has_rows(const struct toc_entry *e)
+{
+    return g_str_equal(e->desc, "TABLE DATA") && e->copy_sql && *e->copy_sql;
+}
+
 static GPtrArray *tables_of(const struct toc *t, GHashTable *by_oid)
 {
     GPtrArray *tables = g_ptr_array_new_with_free_func((GDestroyNotify)table_def_free);
     for (guint i = 0; i < t->entries->len; i++) {
         struct toc_entry *e = t->entries->pdata[i];
-        if (!g_str_equal(e->desc, "TABLE DATA") || !e->copy_sql || !*e->copy_sql)
+        if (!plan_has_rows(e))
             continue;
         struct table_def *def = table_def_new();
         def->schema = g_strdup(e->schema ? e->schema : "");

@@ -17,6 +17,9 @@ struct plan_piece {
     guint64 weight_bytes; /* its share of the table's size on disk */
 };
 
+/* Whether the entry is a table whose data belongs in a dump. */
+gboolean plan_has_rows(const struct toc_entry *e);
+
 /* The tables whose data belongs in a dump: struct table_def *, in pg_dump's order. */
 GPtrArray *plan_tables(struct session *s, const struct toc *t, GError **error);
 

@@ -1,4 +1,5 @@
 """`opstower verify`: its checks and what it says of them, the full test, plain dumps of others, and what it leaves."""
+import base64
 import gzip
 import json
 import os
@@ -19,7 +20,7 @@ from lib.backups import error_lines, programs_with, take
 TABLES = """
 CREATE TABLE users (id int PRIMARY KEY, name text);
 INSERT INTO users SELECT g, md5(g::text) FROM generate_series(1, 100) g;
-CREATE TABLE bookings (id int PRIMARY KEY, user_id int REFERENCES users, note text);
+CREATE TABLE bookings (id int PRIMARY KEY, user_id int REFERENCES users, note text DEFAULT 'none');
 INSERT INTO bookings SELECT g, 1 + g % 100, repeat('note ', g % 5) FROM generate_series(1, 200) g;
 CREATE INDEX bookings_user ON bookings (user_id);
 CREATE TABLE nothing (id int);
@@ -327,6 +328,7 @@ def test_a_full_test_proves(opstower, shelf, scratch, kind):
     backup = copy_to(shelf(kind).backup, opstower.backup_dir)
     result = opstower("verify", backup.path, "--full-test", "--tmp-dir", scratch, env={"DATABASE_URL": shelf(kind).url})
     assert checks(result)["Full restoration test"] == "PASS" and result.stderr == ""
+    assert "every row, sequence, object and statement as in the backup" in result.stdout
     assert backup.meta["state"] == "proven"
     assert_nothing_left(scratch)
 
@@ -416,24 +418,23 @@ def test_the_rewriter_makes_files_that_pass(opstower, small, scratch):
     assert small.meta["state"] == "proven"
 
 
-def in_the_database_only(sql):
+def edit_toc(archive, old, new):
     """Replaces a statement in the table of contents that is restored, by one of the same length."""
-    def change(archive):
-        import base64  # pylint: disable=import-outside-toplevel
-        at = next(i for i, line in enumerate(archive.lines) if line.startswith("-- toc "))
-        lines = [line for line in archive.lines if line.startswith("-- toc ")]
-        toc = b"".join(base64.b64decode(line[7:]) for line in lines)
-        old, new = sql
-        assert toc.count(old) == 1 and len(old) == len(new), toc.count(old)
-        toc = toc.replace(old, new)
-        archive.lines = [line for line in archive.lines if not line.startswith("-- toc ")]
-        archive.lines[at:at] = ["-- toc " + base64.b64encode(toc[i:i + 3072]).decode() for i in range(0, len(toc), 3072)]
-    return change
+    at = next(i for i, line in enumerate(archive.lines) if line.startswith("-- toc "))
+    lines = [line for line in archive.lines if line.startswith("-- toc ")]
+    toc = b"".join(base64.b64decode(line[7:]) for line in lines)
+    assert toc.count(old) == 1 and len(old) == len(new), toc.count(old)
+    toc = toc.replace(old, new)
+    archive.lines = [line for line in archive.lines if not line.startswith("-- toc ")]
+    archive.lines[at:at] = ["-- toc " + base64.b64encode(toc[i:i + 3072]).decode() for i in range(0, len(toc), 3072)]
 
 
 def a_rule_that_eats_rows(archive):
-    in_the_database_only((b"CREATE INDEX bookings_user ON public.bookings USING btree (user_id);",
-                          b"DELETE FROM public.bookings WHERE id = 7;".ljust(68)))(archive)
+    """In the table of contents and in the text alike: only the restored rows can show it."""
+    index = b"CREATE INDEX bookings_user ON public.bookings USING btree (user_id);"
+    eater = b"DELETE FROM public.bookings WHERE id = 7;".ljust(len(index))
+    edit_toc(archive, index, eater)
+    archive.edit("tail", index, eater)
 
 
 # The file agrees with its own proof, and yet what it restores to does not: only a test restore can tell.
@@ -462,6 +463,85 @@ def test_a_full_test_notices_that(opstower, small, scratch, kind):
     assert checks(result)["Full restoration test"] == "FAIL" and len(error_lines(result)) == 1
     assert small.meta["state"] != "proven"
     assert_nothing_left(scratch)
+
+
+# ---- the file's own text ---------------------------------------------------------------------------------------------
+
+INDEX = b"CREATE INDEX bookings_user ON public.bookings USING btree (user_id);\n"
+
+# The file agrees with its proof and restores to what the proof says, for a restore goes by the table of contents. But
+# what psql would make of the file's text is something else.
+OTHER_TEXT = {
+    "a default is another": (lambda a: a.edit("head", b"DEFAULT 'none'::text", b"DEFAULT 'nine'::text"),
+                             "of its head is \"    note text DEFAULT 'nine'::text\""),
+    "the head has a statement more": (lambda a: a.edit("head", b"SET lc_monetary", b"CREATE TABLE x ();\nSET lc_monetary"),
+                                      "of its head is \"CREATE TABLE x ();\", not \"SET lc_monetary"),
+    "the head is longer": (lambda a: a.edit("head", b"SET datestyle = 'ISO';\n\n", b"SET datestyle = 'ISO';\n\nVACUUM;\n"),
+                           "of its head is \"VACUUM;\", not \"\""),
+    "nothing is restricted": (lambda a: a.edit("head", re.search(rb"\\restrict .*\n", head_of(a))[0], b"\n"),
+                              "of its head is \"\", not \"\\restrict "),
+    "an index is gone": (lambda a: a.edit("tail", INDEX, b""), "of its tail is \"\", not \"CREATE INDEX bookings_user"),
+    "another key ends the restriction": (lambda a: a.edit("tail", b"\\unrestrict ", b"\\unrestrict x"),
+                                         "of its tail is \"\\unrestrict x"),
+    "a sequence is further": (lambda a: a.edit("sequences", b", 42, true", b", 43, true"), "43, true);\", not"),
+    "the sequences are gone": (lambda a: a.members.remove(next(m for m in a.members if m.kind == "sequences")),
+                               "of its sequences is \"\", not \"SELECT pg_catalog.setval"),
+    "a table's rows were never there": (lambda a: a.drop_rows("bookings"), "rows of 2 tables"),
+    "large objects were never there": (lambda a: a.drop_large_objects(), "large objects"),
+}
+
+
+def head_of(archive):
+    return archive.members[0].text
+
+
+@pytest.mark.parametrize("kind", OTHER_TEXT)
+def test_a_full_test_notices_that_psql_would_make_something_else(opstower, small, scratch, kind):
+    change, words = OTHER_TEXT[kind]
+    archive = Archive(small.path)
+    change(archive)
+    archive.save(small.path, meta_from=small)
+    opstower("verify", small.path)
+    result = opstower("verify", small.path, "--full-test", "--tmp-dir", scratch, check=9)
+    assert checks(result)["Full restoration test"] == "FAIL"
+    assert len(error_lines(result)) == 1 and words in error_lines(result)[0], result
+    assert small.meta["state"] == "failed"
+    assert_nothing_left(scratch)
+
+
+def test_a_full_test_notices_swapped_columns(opstower, db, scratch):
+    """Loaded and read again by the same words, the rows look right."""
+    database = db()
+    database.query("CREATE TABLE pairs (a int, b int); INSERT INTO pairs VALUES (1, 2)")
+    backup = take(opstower, database)
+    archive = Archive(backup.path)
+    table, member = archive.tables[0], archive.members_of("pairs")[0]
+    table["copy"] = table["copy"].replace("(a, b)", "(b, a)")
+    table["columns"].reverse()
+    member.text = member.text.replace(b"(a, b)", b"(b, a)")
+    archive.save(backup.path, meta_from=backup)
+    opstower("verify", backup.path)
+    result = opstower("verify", backup.path, "--full-test", "--tmp-dir", scratch, check=9)
+    assert "public.pairs" in error_lines(result)[0]
+
+
+@pytest.mark.parametrize("wrote", [None, "15.0"])
+def test_text_of_another_pg_restore_is_judged_only_if_it_is_the_same(opstower, small, scratch, wrote):
+    """What another version words in another way is no damage; what it words alike is as good as ours."""
+    archive = Archive(small.path)
+    archive.set_fact("pg_restore_version", wrote)
+    archive.save(small.path, meta_from=small)
+    result = opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
+    assert "every row, sequence, object and statement" in result.stdout
+    archive.edit("head", b"DEFAULT 'none'::text", b"DEFAULT 'nine'::text")
+    archive.save(small.path, meta_from=small)
+    result = opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
+    line = next(line for line in result.stdout.splitlines() if line.startswith("[INFO] Full restoration test: PASS"))
+    assert "every row, sequence and object" in line and "statements could not be compared" in line
+    assert (wrote or "does not say which pg_restore") in line and "of its head is \"    note text DEFAULT 'nine'::text\"" in line
+    archive.edit("sequences", b", 42, true", b", 43, true")
+    archive.save(small.path, meta_from=small)
+    opstower("verify", small.path, "--full-test", "--tmp-dir", scratch, check=9)
 
 
 def test_without_server_programs_the_full_test_says_what_is_missing(opstower, small, server, folder, scratch):
@@ -495,14 +575,14 @@ def test_a_full_test_that_cannot_be_done_is_a_failure_and_leaves_nothing(opstowe
 
 
 # Short sleeps: what is left of a killed script is gone at once.
-SLOW = {"pg_restore": 'case "$*" in *post-data*) for i in {1..300}; do sleep 0.1; done;; esac; exec "{real}" "$@"'}
+SLOW = {"pg_restore": 'case "$*" in *--exit-on-error*post-data*) for i in {1..300}; do sleep 0.1; done;; esac; exec "{real}" "$@"'}
 
 
 def slow_full_test(opstower, small, server, folder, scratch, *more):
     """A full test that has come to its slow part: the process."""
     bindir = programs_with(folder, server, **SLOW)
     process = opstower.popen("verify", small.path, "--full-test", "--tmp-dir", scratch, *more, env={"PG_BINDIR": bindir})
-    eventually(lambda: any("post-data" in line for line in processes_of([bindir])))
+    eventually(lambda: any("--exit-on-error --section=post-data" in line for line in processes_of([bindir])))
     return process
 
 
@@ -570,7 +650,7 @@ def test_a_failed_or_interrupted_test_on_a_named_server_leaves_nothing_either(op
     backup = copy_to(shelf("odd").backup, opstower.backup_dir)
     before = contents_of(other_server)
     url = ("--test-url", other_server.url())
-    failing = programs_with(folder, other_server, pg_restore="case \"$*\" in *post-data*) exit 1;; esac; exec {real} \"$@\"")
+    failing = programs_with(folder, other_server, pg_restore="case \"$*\" in *--exit-on-error*post-data*) exit 1;; esac; exec {real} \"$@\"")
     result = opstower("verify", backup.path, "--full-test", *url, env={"PG_BINDIR": failing}, check=False)
     assert result.returncode not in (0, 8, 9)
     assert contents_of(other_server) == before

@@ -78,6 +78,31 @@ class Archive:
     def members_of(self, name):
         return [member for member in self.members if member.kind == "data" and member.table == self.table(name)]
 
+    def edit(self, kind, old, new):
+        """Replaces what stands exactly once in the text of the member of that kind (head, sequences, tail)."""
+        member = next(member for member in self.members if member.kind == kind)
+        assert member.text.count(old) == 1, member.text.count(old)
+        member.text = member.text.replace(old, new)
+
+    def drop_rows(self, name):
+        """Takes a table's rows and its proof out of the file, as if they had never been part of it."""
+        gone = self.table(name)
+        self.members = [member for member in self.members if member.kind != "data" or member.table != gone]
+        for member in self.members:
+            member.table -= member.kind == "data" and member.table > gone
+        del self.tables[gone]
+
+    def drop_large_objects(self):
+        self.members = [member for member in self.members if member.kind != "large-objects"]
+        at = next(i for i, line in enumerate(self.lines) if line.startswith("-- large-objects "))
+        self.lines[at] = "-- large-objects " + json.dumps({"count": 0, "fingerprint": "0" * 32})
+
+    def set_fact(self, name, value):
+        """Gives a fact another value; None removes it."""
+        at = next(i for i, line in enumerate(self.lines) if line.startswith("-- facts "))
+        facts = {**json.loads(self.lines[at][len("-- facts "):]), name: value}
+        self.lines[at] = "-- facts " + json.dumps({key: fact for key, fact in facts.items() if key != name or fact})
+
     def prove(self, name):
         """Makes the proof of a table that of the rows that are in its members now."""
         rows = []

@@ -78,6 +78,25 @@ static void test_joined(void)
     g_assert_true(g_str_has_prefix(joined, ARCHIVE_FIRST_LINE));
 }
 
+/* pre_data takes over the head's key, wherever else the words stand, unless one has none or the head's is no key. */
+static void test_use_key(void)
+{
+    static const struct {
+        const char *pre, *head, *expected;
+    } keys[] = {
+        {TITLE RESTRICT("own") VERSIONS SETTINGS TRAP PRE, TITLE RESTRICT("Other1") SETTINGS,
+         TITLE RESTRICT("Other1") VERSIONS SETTINGS TRAP PRE},
+        {TITLE RESTRICT("own") SETTINGS PRE, TITLE SETTINGS TRAP, TITLE RESTRICT("own") SETTINGS PRE},
+        {TITLE SETTINGS TRAP PRE, TITLE RESTRICT("other") SETTINGS, TITLE SETTINGS TRAP PRE},
+        {TITLE RESTRICT("own") SETTINGS PRE, TITLE RESTRICT("`reboot`") SETTINGS, TITLE RESTRICT("own") SETTINGS PRE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autoptr(GString) pre = g_string_new(keys[i].pre);
+        sections_use_key(pre, keys[i].head);
+        g_assert_cmpstr(pre->str, ==, keys[i].expected);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -86,5 +105,6 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_case);
     }
     g_test_add_func("/sections/joined", test_joined);
+    g_test_add_func("/sections/use_key", test_use_key);
     return g_test_run();
 }
