@@ -468,13 +468,9 @@ static gboolean run(struct restore *r, GError **error)
     if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)))
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
-<<<<<<< HEAD
     report_info(r->report, "Restoring from: %s", q->copy->name);
-=======
-    report_info(r->report, "Restoring from: %s", q->path);
     if (!report_check_log(r->report, error))
         return FALSE;
->>>>>>> h-two
     if (q->tables)
         return open_backup(r, error) &&
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
