@@ -11,9 +11,8 @@ struct sigv4_request {
     const char *host; /* as in the Host header, with a port that is not the scheme's own */
     const char *path; /* plain, not escaped, begins with "/" */
     char **query;     /* plain "name", "value", "name", "value", ..., NULL at the end, in any order; or NULL */
-    const char *const
-        *headers; /* "Name: value", all to be signed; not host, nor one that sigv4_sign adds. NULL: none */
-    const char *payload_sha256;                          /* 64 hex digits, or UNSIGNED-PAYLOAD */
+    const char *const *headers; /* "Name: value", all to be signed; none of those that sigv4_sign adds, nor host */
+    const char *payload_sha256; /* 64 hex digits, or UNSIGNED-PAYLOAD */
     const char *access_key, *secret_key, *session_token; /* token: NULL or "" if there is none */
     const char *region, *service;                        /* "s3", "sts" */
     gint64 now;                                          /* seconds since 1970, by the server's clock */
