@@ -12,6 +12,7 @@ struct http_options {
     guint connect_timeout_ms; /* for name, TCP and TLS; 0: 10 seconds */
     guint stall_timeout_s;    /* give up when so long nothing moves, in either direction; 0: 30 seconds */
     guint total_timeout_ms;   /* for the whole request; 0: no limit */
+    gboolean no_proxy;        /* go there directly, whatever http_proxy and https_proxy say */
 };
 
 /* A set of connections that stay open between requests. Any thread may use it; each call has one of its own. Proxies
