@@ -286,7 +286,7 @@ static void set_request(CURL *curl, const struct http_call *call, struct curl_sl
     must(curl_easy_setopt(curl, CURLOPT_USERAGENT, "opstower"));
     must(curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, call->request->exactly_once ? 1L : 0L));
     /* A proxy's localhost would be another machine. */
-    if (call->loopback)
+    if (call->loopback || call->options->no_proxy)
         must(curl_easy_setopt(curl, CURLOPT_PROXY, ""));
 }
 

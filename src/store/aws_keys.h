@@ -40,6 +40,12 @@ typedef struct http_response aws_response;
 void aws_response_clear(struct http_response *r);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(aws_response, aws_response_clear)
 
+/* The body's bytes; "" where there are none, for which GByteArray has NULL. */
+static inline const char *aws_response_text(const struct http_response *r)
+{
+    return r->body->len ? (const char *)r->body->data : "";
+}
+
 /* TRUE if a header can carry it: printable ASCII without blanks, not empty, not endless. */
 gboolean aws_is_token(const char *text);
 

@@ -80,10 +80,9 @@ struct credentials *aws_process_credentials(const char *command, const char *ori
         ot_fail(error, OT_PREREQUISITE, "credential_process: its quotes do not match, or it is empty");
         return NULL;
     }
-    char *buffer = g_malloc(AWS_MAX_BYTES + 1);
+    char buffer[AWS_MAX_BYTES + 1];
     struct credentials *c = run((const char *const *)words, buffer, origin, error);
-    explicit_bzero(buffer, AWS_MAX_BYTES + 1);
-    g_free(buffer);
+    explicit_bzero(buffer, sizeof buffer);
     if (!c)
         g_prefix_error(error, "credential_process: ");
     return c;

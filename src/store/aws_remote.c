@@ -18,7 +18,7 @@
 static gboolean is_busy(const struct http_response *r)
 {
     if (r->status == 400)
-        return memmem(r->body->data, r->body->len, PROVIDER_SLOW, strlen(PROVIDER_SLOW)) != NULL;
+        return memmem(aws_response_text(r), r->body->len, PROVIDER_SLOW, strlen(PROVIDER_SLOW)) != NULL;
     return r->status == 429 || r->status >= 500;
 }
 
@@ -59,13 +59,13 @@ static gboolean ask_nearby(struct aws_context *ctx, const char *method, const ch
 
 static struct credentials *keys_of_answer(const struct http_response *r, const char *origin, GError **error)
 {
-    return aws_keys_from_json((const char *)r->body->data, r->body->len, "Token", origin, error);
+    return aws_keys_from_json(aws_response_text(r), r->body->len, "Token", origin, error);
 }
 
 /* The answer as text, if it is one word as tokens and names of roles are. To be freed; NULL if not. */
 static char *word_of_answer(const struct http_response *r)
 {
-    g_autoptr(aws_secret) text = g_strndup((const char *)r->body->data, r->body->len);
+    g_autoptr(aws_secret) text = g_strndup(aws_response_text(r), r->body->len);
     g_strstrip(text);
     return aws_is_token(text) ? g_steal_pointer(&text) : NULL;
 }

@@ -98,7 +98,7 @@ static struct credentials *send_form(struct aws_context *ctx, const struct sts_e
     g_auto(aws_response) r = {0};
     if (!aws_ask(ctx->remote, &request, TRIES, &r, error))
         return NULL;
-    const char *text = (const char *)r.body->data;
+    const char *text = aws_response_text(&r);
     if (r.status == 200)
         return aws_keys_from_xml(text, r.body->len, origin, error);
     g_autofree char *problem = aws_problem_from_xml(text, r.body->len);
