@@ -9,7 +9,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     const struct settings *s = &c->settings;
-    struct sync_request request = {.dir = s->backup_dir, .all = s->all};
+    struct sync_request request = {.dir = s->backup_dir, .reach = s->all ? SYNC_ALL : SYNC_MISSING};
     guint count = 0;
     if (!request_s3(c, error) || !request_offsite(c, &request.offsite, error))
         return FALSE;
@@ -31,7 +31,8 @@ const struct command cmd_sync = {
     .summary = "Upload to S3 the backups that should be there and are not.",
     .details =
         "A backup whose upload failed is kept on this machine, and the next backup uploads it too; this command\n"
-        "does so now. It also ends uploads that an interrupted run left unfinished in the bucket.\n"
+        "does so now, and also brings back copies that are damaged or gone. It ends uploads that an interrupted\n"
+        "run left unfinished in the bucket.\n"
         "--all takes every database's backups, and those that were taken with --local-only.",
     .min_words = 0,
     .max_words = 0,

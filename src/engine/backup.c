@@ -404,7 +404,7 @@ static gboolean upload_earlier(struct backup *b, GError **error)
         problem = g_steal_pointer(&b->upload_problem);
         return offsite_fail(problem, OT_UPLOAD, error);
     }
-    if (q->places != BACKUP_BOTH || sync_pending(q->offsite, q->dir, b->name, FALSE, b->report, NULL, error))
+    if (q->places != BACKUP_BOTH || sync_database(q->offsite, q->dir, b->name, SYNC_PENDING, b->report, NULL, error))
         return TRUE;
     g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
     return FALSE;

@@ -3,27 +3,29 @@
 
 #include "base/interrupt.h"
 #include "base/lock.h"
-#include "catalog/catalog.h"
+#include "catalog/remote.h"
 
 /* A file that failed its checks is no second copy worth having. */
-static gboolean is_wanted(const struct catalog_entry *e, gboolean all)
+static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
 {
-    if (!e->meta || e->meta->state == META_FAILED)
+    if (!e->path || !e->meta || e->meta->state == META_FAILED)
         return FALSE;
     const char *state = meta_s3_text(e->meta, "state");
-    return g_strcmp0(state, "pending") == 0 || (all && !state);
+    if (!state)
+        return reach == SYNC_ALL && !e->object;
+    return g_str_equal(state, "pending") || g_str_equal(state, "failed") || (reach != SYNC_PENDING && !e->object);
 }
 
-gboolean sync_pending(const struct offsite *o, const char *dir, const char *name, gboolean all, struct report *report,
-                      guint *ret_count, GError **error)
+gboolean sync_database(const struct offsite *o, const char *dir, const char *name, enum sync_reach reach,
+                       struct report *report, guint *ret_count, GError **error)
 {
     g_autoptr(GPtrArray) list = catalog_list(dir, name, error);
-    if (!list)
+    if (!list || (reach != SYNC_PENDING && !remote_join(list, o->client, o->prefix, name, error)))
         return FALSE;
     for (guint i = list->len; i-- > 0;) {
         struct catalog_entry *e = list->pdata[i];
         GError *problem = NULL;
-        if (!is_wanted(e, all))
+        if (!is_wanted(e, reach))
             continue;
         if (!interrupt_check(&problem) || !offsite_send(o, dir, e->meta, report, &problem))
             return offsite_fail(problem, OT_UPLOAD, error);
@@ -33,15 +35,15 @@ gboolean sync_pending(const struct offsite *o, const char *dir, const char *name
     return TRUE;
 }
 
-static gboolean sync_database(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
+static gboolean lock_and_sync(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
                               GError **error)
 {
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", q->dir, name);
-    g_autoptr(lock) held = lock_take(lock_path, "backup", error);
+    g_autoptr(lock) held = lock_take(lock_path, "sync", error);
     if (!held)
         return FALSE;
     offsite_clean(q->offsite, q->dir, name, report);
-    return sync_pending(q->offsite, q->dir, name, q->all, report, ret_count, error);
+    return sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error);
 }
 
 gboolean sync_run(const struct sync_request *request, struct report *report, guint *ret_count, GError **error)
@@ -55,7 +57,7 @@ gboolean sync_run(const struct sync_request *request, struct report *report, gui
     gpointer name;
     g_hash_table_iter_init(&iter, names);
     while (g_hash_table_iter_next(&iter, &name, NULL))
-        if (!sync_database(request, name, report, ret_count, error))
+        if (!lock_and_sync(request, name, report, ret_count, error))
             return FALSE;
     return list != NULL;
 }

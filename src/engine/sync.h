@@ -3,17 +3,22 @@
 
 #include "engine/offsite.h"
 
-/* Uploads every backup in dir that is marked as pending, oldest first; with all also those that were never meant to go
- * there. Of that database (encoded name) only; the caller holds its lock. ret_count: how many were uploaded; may be
- * NULL. The first failure ends it: OT_UPLOAD. */
-gboolean sync_pending(const struct offsite *o, const char *dir, const char *name, gboolean all, struct report *report,
-                      guint *ret_count, GError **error);
+enum sync_reach {
+    SYNC_PENDING, /* what is marked as not there yet, or as damaged there */
+    SYNC_MISSING, /* also what should be there, and is not when one looks */
+    SYNC_ALL,     /* also what was never meant to go there */
+};
+
+/* Uploads backups of that database (encoded name) in dir, oldest first; the caller holds its lock. ret_count: how many
+ * were uploaded; may be NULL. The first failure ends it: OT_UPLOAD. */
+gboolean sync_database(const struct offsite *o, const char *dir, const char *name, enum sync_reach reach,
+                       struct report *report, guint *ret_count, GError **error);
 
 struct sync_request {
     const struct offsite *offsite;
     const char *dir;
     const char *name; /* encoded; NULL: every database's backups */
-    gboolean all;     /* also those taken with --local-only, or before there was a bucket */
+    enum sync_reach reach;
 };
 
 /* Takes each database's lock in turn, ends unfinished uploads, uploads. */

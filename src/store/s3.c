@@ -29,6 +29,7 @@ struct s3 {
     char *credentials_source;
     gint64 clock_offset_s; /* the server's clock minus ours */
     guint64 bytes_received;
+    gint no_checksums; /* the server does not know x-amz-checksum-* */
 };
 
 /* ---- the address ---- */
@@ -190,9 +191,11 @@ static char *checksum_header(const char *sha256_hex)
 static char **unsigned_headers(const struct sending *q)
 {
     GPtrArray *list = g_ptr_array_new();
+    gboolean checksums = !g_atomic_int_get(&q->s->no_checksums);
     for (const char *const *h = q->request->headers; h && *h; h++)
-        g_ptr_array_add(list, g_strdup(*h));
-    if (q->checksum)
+        if (checksums || !g_str_has_prefix(*h, "x-amz-checksum-"))
+            g_ptr_array_add(list, g_strdup(*h));
+    if (q->checksum && checksums)
         g_ptr_array_add(list, g_strdup(q->checksum));
     g_ptr_array_add(list, NULL);
     return (char **)g_ptr_array_free(list, FALSE);
@@ -333,6 +336,13 @@ static gboolean renew_credentials(struct sending *q, const struct s3_failure *f)
     return TRUE;
 }
 
+/* "A header you provided implies functionality that is not implemented": some servers know no checksums. The bodies'
+ * SHA-256 in the signature stays. */
+static gboolean drop_checksums(struct sending *q, const struct s3_failure *f)
+{
+    return f->status == 501 && g_atomic_int_compare_and_exchange(&q->s->no_checksums, 0, 1);
+}
+
 static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)
 {
     gboolean is_2xx = r->status >= 200 && r->status < 300;
@@ -342,8 +352,10 @@ static enum verdict judge(struct sending *q, const struct http_response *r, stru
     read_error(r, j);
     if (is_2xx && !*j->failure.code)
         return DONE;
-    return is_transient(&j->failure) || correct_clock(q, r, &j->failure) || renew_credentials(q, &j->failure) ? AGAIN
-                                                                                                              : REFUSED;
+    return is_transient(&j->failure) || correct_clock(q, r, &j->failure) || renew_credentials(q, &j->failure) ||
+                   drop_checksums(q, &j->failure)
+               ? AGAIN
+               : REFUSED;
 }
 
 /* ---- errors ---- */
