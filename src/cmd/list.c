@@ -94,7 +94,7 @@ static void print_entry(const struct catalog_entry *e, gboolean looked)
     g_autofree char *size = text_size(e->size_bytes, "B");
     g_autofree char *tables = m ? g_strdup_printf("%u", m->table_count) : g_strdup("-");
     g_autofree char *copies = copies_text(e, looked);
-    printf("%-40s %-15s %-12s %-14s %8s %7s  %-11s %s\n", e->id, m && m->type ? m->type : "-",
+    printf("%-40s %-15s %-12s %-14s %8s %7s  %-19s  %s\n", e->id, m && m->type ? m->type : "-",
            m && m->tag ? m->tag : "-", age, size, tables, state_of(e), copies);
 }
 
@@ -107,7 +107,7 @@ static gboolean print_all(const GPtrArray *list, gboolean json, gboolean looked,
         return console_print_json(array, error);
     }
     if (list->len > 0)
-        printf("%-40s %-15s %-12s %-14s %8s %7s  %-11s %s\n", "ID", "TYPE", "TAG", "AGE", "SIZE", "TABLES", "STATE",
+        printf("%-40s %-15s %-12s %-14s %8s %7s  %-19s  %s\n", "ID", "TYPE", "TAG", "AGE", "SIZE", "TABLES", "STATE",
                "COPIES");
     for (guint i = 0; i < list->len; i++)
         print_entry(list->pdata[i], looked);

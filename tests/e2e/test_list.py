@@ -25,7 +25,7 @@ def database(db, opstower):
 def rows(result):
     """The lines of the table, in columns: two blanks or more part them."""
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["ID", "TYPE", "TAG", "AGE", "SIZE", "TABLES", "STATE"]
+    assert lines[0].split() == ["ID", "TYPE", "TAG", "AGE", "SIZE", "TABLES", "STATE", "COPIES"]
     return [re.split(r"\s{2,}", line.strip()) for line in lines[1:]]
 
 
@@ -52,8 +52,9 @@ def test_an_empty_or_missing_folder_is_said(opstower, database):
 def test_every_column_says_what_is_true(opstower, database):
     backup = take(opstower, database, "--type", "pre-deployment", "--tag", "v1.2")
     (row,) = rows(opstower("list"))
-    identity, kind, tag, age, size, tables, state = row
+    identity, kind, tag, age, size, tables, state, copies = row
     assert (identity, kind, tag, tables, state) == (backup.id, "pre-deployment", "v1.2", "1", "verified")
+    assert copies == "local"
     assert re.fullmatch(r"\d+ s", age) and int(age.split()[0]) < 30
     number, unit = re.fullmatch(r"([0-9.]+)([KM]?)B", size).groups()
     assert abs(float(number) * {"": 1, "K": 1024, "M": 1024 ** 2}[unit] / backup.path.stat().st_size - 1) < 0.1
@@ -73,6 +74,8 @@ def test_json_has_every_field(opstower, database):
     backup = take(opstower, database, "--type", "monthly", "--tag", 'a "tag"')
     (entry,) = json.loads(opstower("list", "--json").stdout)
     meta = backup.meta
+    assert entry.pop("copies") == [{"place": "local", "location": str(backup.path), "size": backup.path.stat().st_size,
+                                    "state": "present", "verified_at": meta["verified_at"]}]
     assert 0 <= entry.pop("age_seconds") < 60
     assert entry == {"id": backup.id, "file": str(backup.path), "timestamp": backup.timestamp, "size": backup.path.stat().st_size,
                      "state": "verified", "database": database.name, "type": "monthly", "tag": 'a "tag"', "tables": 1, "rows": 50,
@@ -94,7 +97,7 @@ def test_the_state_is_what_is_known(opstower, database, kind):
     change, state = STATES[kind]
     change(opstower, backup)
     (row,) = rows(opstower("list"))
-    assert (row[0], row[-1]) == (backup.id, state)
+    assert (row[0], row[-2:]) == (backup.id, [state, "local"])
     (entry,) = json.loads(opstower("list", "--json").stdout)
     assert (entry["id"], entry["state"]) == (backup.id, state)
     assert ("proven_at" in entry) == (kind == "proven")
