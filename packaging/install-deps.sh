@@ -1,13 +1,15 @@
 #!/bin/bash
 # Installs the Debian packages that one of the Makefile's targets needs and that are not there yet.
 # Usage: packaging/install-deps.sh build|demo|test|bench
-# Where everything is there, it asks dpkg only and is silent. It never makes or starts a system PostgreSQL cluster.
+# Where everything is there, it asks dpkg only and is silent. It never starts a daemon, and never makes a system
+# PostgreSQL cluster: the tests have servers of their own.
 set -euo pipefail
 
 build_set="gcc libc6-dev make meson ninja-build pkg-config libglib2.0-dev libpq-dev libisal-dev libdeflate-dev
     libxxhash-dev libssl-dev libjansson-dev libcurl4-openssl-dev libxml2-dev postgresql-client-15"
 demo_set="$build_set postgresql-15"
-test_set="$demo_set python3 python3-pytest python3-psycopg2 python3-xxhash groff-base"
+test_set="$demo_set python3 python3-pytest python3-psycopg2 python3-xxhash groff-base
+    ceph-mon ceph-osd radosgw ceph-common openssl curl python3-boto3 awscli s3cmd"
 
 case "${1:-}" in
     build) wanted=$build_set ;;
@@ -77,8 +79,9 @@ if [ "$(id -u)" -ne 0 ]; then
     exec sudo -- "$0" "$1"
 fi
 
-# The Debian package would create a cluster and start it. While we install, a drop-in says no to the first and
-# policy-rc.d to the second; both go away again, so that a later installation by hand behaves as usual.
+# Debian's packages start their daemons (Ceph's bring others' along), and PostgreSQL's also makes a cluster. While we
+# install, policy-rc.d says no to the first and a drop-in to the second; both go away again, so that a later
+# installation by hand behaves as usual.
 cluster_dir=/etc/postgresql-common/createcluster.d
 cluster_conf=$cluster_dir/opstower-no-cluster.conf
 policy=/usr/sbin/policy-rc.d
@@ -91,15 +94,15 @@ undo() {
 trap undo EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+if [ ! -e "$policy" ]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
 case "$missing" in
     *postgresql-15*)
         mkdir -p "$cluster_dir"
         echo "create_main_cluster = false" >"$cluster_conf"
-        if [ ! -e "$policy" ]; then
-            made_policy=yes
-            printf '#!/bin/sh\nexit 101\n' >"$policy"
-            chmod 755 "$policy"
-        fi
         ;;
 esac
 
