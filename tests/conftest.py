@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import oracle, pgserver, runner  # noqa: E402  pylint: disable=wrong-import-position
+from lib import oracle, pgserver, runner, s3server  # noqa: E402  pylint: disable=wrong-import-position
 
 E2E = pathlib.Path(__file__).resolve().parent / "e2e"
 DEMO = pathlib.Path(__file__).resolve().parents[1] / "demo"
@@ -132,6 +132,35 @@ def folder():
 def opstower(folder, server):
     """The program under test; see lib/runner.py. Its scratch servers have the tests' extension (PG_BINDIR)."""
     return runner.Opstower(folder, {"PG_BINDIR": server.bindir})
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An S3 server for the whole run; see lib/s3server.py."""
+    with s3server.S3Server() as started:
+        yield started
+
+
+@pytest.fixture
+def bucket(s3):
+    """The name of a fresh bucket; what the test put there is gone after it."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.make_bucket(name)
+    yield name
+    s3.empty(name)
+
+
+@pytest.fixture
+def make_s3():
+    """For tests that break or configure an S3 server of their own: make_s3({"setting": "value"})."""
+    made = []
+
+    def make(settings=None, **options):
+        made.append(s3server.S3Server(settings, **options))
+        return made[-1].__enter__()
+    yield make
+    for each in made:
+        each.remove()
 
 
 @pytest.fixture

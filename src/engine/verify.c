@@ -251,7 +251,7 @@ static gboolean check_s3(struct verify *v, GError **error)
         note(v, S3_TEST, CHECK_NOT_DONE, "this backup is kept on this machine only");
     if (!o || (v->request->copy->path && !state))
         return TRUE;
-    g_autofree char *detail = s3check_copy(o, v->request->copy, v->meta, v->reader != NULL, &problem);
+    g_autofree char *detail = s3check_copy(o, v->request->copy, v->meta, v->meta != NULL, &problem);
     if (!detail)
         return fail(v, S3_TEST, "S3 verification failed", problem, error);
     note(v, S3_TEST, CHECK_PASS, detail);
