@@ -103,19 +103,25 @@ static struct s3_object *object_from_headers(const char *key, const struct http_
 }
 
 /* An answer to HEAD has no body, so it does not say why it refuses: one byte of the object is asked for to learn that.
- * Takes problem. */
-static void fail_head(struct s3 *s, const char *key, const struct s3_failure *failure, GError *problem, GError **error)
+ * TRUE if that went well: what was wrong (clock, expired credentials) is mended. Takes problem. */
+static gboolean fail_head(struct s3 *s, const char *key, const struct s3_failure *failure, GError *problem,
+                          GError **error)
 {
+    gboolean mended = FALSE;
     struct http_response r = {0};
     struct s3_request request = {
         .method = "GET", .key = key, .headers = (const char *[]){"Range: bytes=0-0", NULL}, .max_answer_bytes = 1};
     GError *reason = NULL;
     if (failure->status == 404)
         g_prefix_error(&problem, "there is no such object: ");
-    else if ((failure->status == 403 || failure->status == 400) && !s3_send(s, &request, &r, NULL, &reason))
-        g_clear_error(&problem);
+    else if (failure->status == 403 || failure->status == 400)
+        mended = s3_send(s, &request, &r, NULL, &reason);
     http_response_clear(&r);
-    g_propagate_error(error, problem ? problem : reason);
+    if (reason || mended)
+        g_clear_error(&problem);
+    if (!mended)
+        g_propagate_error(error, problem ? problem : reason);
+    return mended;
 }
 
 struct s3_object *s3_head(struct s3 *s, const char *key, GError **error)
@@ -124,10 +130,9 @@ struct s3_object *s3_head(struct s3 *s, const char *key, GError **error)
     struct s3_request request = {.method = "HEAD", .key = key};
     struct s3_failure failure;
     GError *problem = NULL;
-    if (!s3_send(s, &request, &r, &failure, &problem)) {
-        fail_head(s, key, &failure, problem, error);
+    if (!s3_send(s, &request, &r, &failure, &problem) &&
+        (!fail_head(s, key, &failure, problem, error) || !s3_send(s, &request, &r, &failure, error)))
         return NULL;
-    }
     struct s3_object *o = object_from_headers(key, &r);
     gboolean complete = http_header(&r, "content-length") != NULL;
     http_response_clear(&r);
