@@ -13,13 +13,14 @@ static const struct {
     {OT_USAGE, "See `opstower --help` or `opstower COMMAND --help`."},
     {OT_CONNECT, "Check DATABASE_URL or DATABASE_HOST, _PORT, _NAME, _USER, _PASSWORD (and .env), and the server's "
                  "pg_hba.conf."},
-    {OT_SPACE, "Free space in that folder or choose another (BACKUP_DIR), then run again."},
+    {OT_SPACE, "Free space on that disk (or, for backups, choose another BACKUP_DIR), then run again."},
     {OT_CORRUPT, "Use another backup: `opstower list` shows what there is."},
     {OT_MISMATCH, "Do not rely on this backup; take a new one and look into the difference."},
     {OT_NOT_FOUND, "`opstower list` shows the backups in BACKUP_DIR."},
     {OT_RESTORE, "The live database was not changed."},
     {OT_LOCK_TIMEOUT, "A migration or maintenance job holds or waits for a table lock; run again when it is done."},
-    {OT_UPLOAD, "The next backup or `opstower sync` uploads what is missing; `opstower bucket check` finds what is wrong."},
+    {OT_UPLOAD,
+     "The next backup or `opstower sync` uploads what is missing; `opstower bucket check` finds what is wrong."},
     {OT_S3, "Check BACKUP_S3_BUCKET, AWS_REGION and the credentials; `opstower bucket check` tries every call."},
     {OT_BUSY, "Wait until it ends, or stop it, then run again."},
 };

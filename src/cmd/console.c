@@ -135,11 +135,13 @@ int console_finish(struct console *c, GError *error)
         report_error(&c->report, error);
     g_autoptr(GError) log_error = NULL;
     gboolean logged = report_close_log(&c->report, &log_error);
-    if (!logged) {
+    if (!logged && !error) {
+        g_prefix_error(&log_error, "all is done, but the log is not complete: ");
         c->report.line(REPORT_ERROR, log_error->message, c);
-        if (!error)
-            return exit_code(log_error);
+        return exit_code(log_error);
     }
+    if (!logged && !strstr(error->message, log_error->message))
+        c->report.line(REPORT_WARN, log_error->message, c);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         c->report.line(REPORT_ERROR, "cannot write to stdout", c);
         return error ? exit_code(error) : OT_IO;

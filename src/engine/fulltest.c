@@ -37,8 +37,9 @@ static gboolean hold_name(struct session *admin, const char *dbname, gboolean *r
 }
 
 /* Databases whose test was killed, then roles whose database is gone. */
-static gboolean drop_left_behind(struct session *admin, GError **error)
+static gboolean drop_left_behind(struct place *p, GError **error)
 {
+    struct session *admin = p->admin;
     g_autoptr(PGresult) databases = session_query(
         admin, error,
         "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.shobj_description(oid, 'pg_database') = '" MARK
@@ -47,7 +48,7 @@ static gboolean drop_left_behind(struct session *admin, GError **error)
     for (int i = 0; databases && i < PQntuples(databases); i++) {
         const char *name = PQgetvalue(databases, i, 0);
         gboolean held = FALSE;
-        if (!hold_name(admin, name, &held, error) || (held && !swap_drop(admin, name, error)))
+        if (!hold_name(admin, name, &held, error) || (held && !swap_discard(&p->target, admin, name, error)))
             return FALSE;
     }
     g_autoptr(PGresult) roles =
@@ -79,7 +80,7 @@ static gboolean mark_roles(struct place *p, GError **error)
 static void place_clear(struct place *p)
 {
     if (p->admin && p->dbname && !p->scratch) {
-        swap_drop(p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
+        swap_discard(&p->target, p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
@@ -111,7 +112,7 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
         return FALSE;
     if (p->scratch)
         return TRUE;
-    return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p->admin, error);
+    return hold_name(p->admin, p->dbname, &held, error) && drop_left_behind(p, error);
 }
 
 /* ---- ours ---- */

@@ -60,11 +60,23 @@ gboolean report_open_log(struct report *r, const char *path, GError **error)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
         return ot_fail_errno(error, OT_IO, "cannot create the log file %s", path);
+    if (r->before_log && !files_write_all(fd, r->before_log->str, r->before_log->len, path, error)) {
+        close(fd);
+        unlink(path);
+        return FALSE;
+    }
     r->log_fd = fd;
     r->log_path = g_strdup(path);
-    if (r->before_log)
-        files_write_all(fd, r->before_log->str, r->before_log->len, path, &r->log_error);
     return TRUE;
+}
+
+gboolean report_check_log(struct report *r, GError **error)
+{
+    if (r->log_fd > 0 && !r->log_error && fsync(r->log_fd) != 0)
+        ot_fail_errno(&r->log_error, OT_IO, "cannot bring %s to disk (fsync)", r->log_path);
+    if (r->log_error)
+        g_propagate_error(error, g_error_copy(r->log_error));
+    return r->log_error == NULL;
 }
 
 gboolean report_close_log(struct report *r, GError **error)

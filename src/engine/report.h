@@ -33,8 +33,11 @@ void report_say(struct report *r, enum report_level level, const char *format, .
 /* Says an error as one line: message and hint. */
 void report_error(struct report *r, const GError *error);
 
-/* Creates the log (0600; it must not exist) and writes what was said so far into it. */
+/* Creates the log (0600; it must not exist) and writes what was said so far into it. If that fails there is no log. */
 gboolean report_open_log(struct report *r, const char *path, GError **error);
+
+/* For before what cannot be undone: FALSE if the log lacks a line so far, or cannot be brought to disk. */
+gboolean report_check_log(struct report *r, GError **error);
 
 /* fsync and close. FALSE if any line could not be written. Fine if no log is open. */
 gboolean report_close_log(struct report *r, GError **error);

@@ -163,7 +163,7 @@ static gboolean drop_left_behind(struct restore *r, GError **error)
         if (!marked && !(PQgetisnull(rows, i, 1) && is_unmarked_side(r, name)))
             continue;
         report_info(r->report, "Removing %s, which an interrupted restore left behind", name);
-        if (!swap_drop(r->admin, name, error))
+        if (!swap_discard(r->request->target, r->admin, name, error))
             return FALSE;
     }
     return rows != NULL;
@@ -363,8 +363,9 @@ static void drop_side(struct restore *r)
         return;
     g_autoptr(session) s = swap_admin(r->request->target, r->live, NULL);
     g_autoptr(GError) problem = NULL;
-    if (!s || !swap_drop(s, r->side, &problem))
-        report_warn(r->report, "The side database %s could not be removed now; the next restore removes it", r->side);
+    if (!s || !swap_discard(r->request->target, s, r->side, &problem))
+        report_warn(r->report, "The side database %s could not be removed now (%s); the next restore removes it",
+                    r->side, problem ? problem->message : "the server cannot be reached");
 }
 
 /* ---- the swap ---- */
@@ -374,7 +375,7 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
     if (!r->request->in_place || !r->exists)
         return TRUE;
     report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!swap_drop(r->admin, r->live, error))
+    if (!report_check_log(r->report, error) || !swap_drop(r->admin, r->live, error))
         return FALSE;
     *ret_dropped = TRUE;
     r->exists = FALSE;
@@ -426,6 +427,8 @@ static void judge_failure(struct restore *r, gboolean dropped, GError **error)
     if (dropped) {
         g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
         (*error)->code = OT_FAILED;
+    } else if ((*error)->code == OT_SPACE) {
+        g_prefix_error(error, "the live database was not changed: ");
     } else if ((*error)->code == OT_FAILED || (*error)->code == OT_DUMP) {
         (*error)->code = OT_RESTORE;
     }
@@ -437,7 +440,7 @@ static gboolean replace_database(struct restore *r, GError **error)
         return FALSE;
     gboolean dropped = FALSE;
     if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
-        fill_side(r, error) && swap(r, error))
+        fill_side(r, error) && report_check_log(r->report, error) && swap(r, error))
         return TRUE;
     drop_side(r);
     judge_failure(r, dropped, error);
@@ -459,6 +462,8 @@ static gboolean run(struct restore *r, GError **error)
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->path);
+    if (!report_check_log(r->report, error))
+        return FALSE;
     if (q->tables)
         return open_backup(r, error) &&
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&

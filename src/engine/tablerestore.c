@@ -328,7 +328,7 @@ static gboolean put_back_all(struct tablerestore *r, GError **error)
 {
     return session_exec(r->session, "BEGIN", error) && recreate(r, recreate_table, error) &&
            put_back_passes(r, error) && recreate(r, recreate_indexes, error) && recreate(r, recreate_links, error) &&
-           interrupt_check(error) && session_exec(r->session, "COMMIT", error);
+           report_check_log(r->report, error) && interrupt_check(error) && session_exec(r->session, "COMMIT", error);
 }
 
 static void print_statements(struct tablerestore *r)

@@ -120,12 +120,69 @@ gboolean swap_names(const struct pg_target *t, struct session *admin, const char
     }
 }
 
+/* ---- dropping ---- */
+
+/* A megabyte in rows that are neither compressed nor stored elsewhere; beside the server's own files, as far as it is
+ * up to us. */
+#define PROBE_SQL                                                                                                      \
+    "BEGIN; SET LOCAL temp_tablespaces = ''; CREATE TEMPORARY TABLE opstower_probe ON COMMIT DROP AS"                  \
+    " SELECT pg_catalog.repeat('x', 1900) FROM pg_catalog.generate_series(1, 512); ROLLBACK"
+
+/* DROP DATABASE begins with a checkpoint, and a checkpoint that finds no space at all is a PANIC: the server ends, with
+ * everybody's sessions, and may not come up again. A table that does not fit is just an error. */
+static gboolean has_space(struct session *admin, const char *dbname, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (session_exec(admin, PROBE_SQL, &problem))
+        return TRUE;
+    session_exec(admin, "ROLLBACK", NULL);
+    return !g_error_matches(problem, OT_ERROR, OT_SPACE) ||
+           ot_fail(error, OT_SPACE, "%s is not dropped, for the server's disk is full and it would not survive that",
+                   dbname);
+}
+
 gboolean swap_drop(struct session *admin, const char *dbname, GError **error)
 {
+    gboolean exists;
+    if (!swap_exists(admin, dbname, &exists, error) || (exists && !has_space(admin, dbname, error)))
+        return FALSE;
     g_autofree char *quoted = session_quote_name(admin, dbname);
     if (session_version(admin) >= 130000)
         return session_execf(admin, error, "DROP DATABASE IF EXISTS %s WITH (FORCE)", quoted);
     return end_sessions(admin, dbname, error) && session_execf(admin, error, "DROP DATABASE IF EXISTS %s", quoted);
+}
+
+/* Dropping tables needs no checkpoint, and gives their space back at once. As far as it goes. */
+static void drop_tables(const struct pg_target *t, struct session *admin, const char *dbname)
+{
+    end_sessions(admin, dbname, NULL);
+    g_autoptr(session) s = session_open(t, dbname, NULL);
+    if (!s)
+        return;
+    g_autoptr(PGresult) drops =
+        session_query(s, NULL,
+                      "SELECT pg_catalog.format('DROP %s IF EXISTS %I.%I CASCADE',"
+                      " CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, nspname, relname)"
+                      " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
+                      " WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema'"
+                      " ORDER BY pg_catalog.pg_total_relation_size(c.oid) DESC",
+                      0, NULL);
+    for (int i = 0; drops && i < PQntuples(drops); i++)
+        session_exec(s, PQgetvalue(drops, i, 0), NULL);
+}
+
+gboolean swap_discard(const struct pg_target *t, struct session *admin, const char *dbname, GError **error)
+{
+    GError *problem = NULL;
+    if (swap_drop(admin, dbname, &problem))
+        return TRUE;
+    if (!g_error_matches(problem, OT_ERROR, OT_SPACE)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_error_free(problem);
+    drop_tables(t, admin, dbname);
+    return swap_drop(admin, dbname, error);
 }
 
 char *swap_name(const char *base, const char *suffix)

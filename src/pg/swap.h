@@ -15,8 +15,12 @@ gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_ex
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
                     const char *replaced, const char *also, GError **error);
 
-/* Drops a database, ending its sessions. That it is not there is fine. */
+/* Drops a database, ending its sessions. That it is not there is fine. OT_SPACE, and nothing is done, if the server's
+ * disk is full: DROP DATABASE would then end the whole server. */
 gboolean swap_drop(struct session *admin, const char *dbname, GError **error);
+
+/* Drops a database that nobody needs: where there is no space to drop it as it is, its tables go first. */
+gboolean swap_discard(const struct pg_target *t, struct session *admin, const char *dbname, GError **error);
 
 /* base + suffix, base cut so that the whole fits PostgreSQL's 63 bytes, at a character's boundary. */
 char *swap_name(const char *base, const char *suffix);

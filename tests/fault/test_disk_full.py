@@ -3,11 +3,10 @@ import os
 import re
 import resource
 import signal
-import subprocess
 
 import pytest
 
-from lib import backups
+from lib import backups, disks
 from lib.backups import error_lines, take
 
 MB = 1 << 20
@@ -15,28 +14,17 @@ MB = 1 << 20
 
 @pytest.fixture
 def disk(folder):
-    """disk(megabytes) makes a small file system (as root) and gives its path."""
+    """disk(megabytes) makes a small file system (as root) and gives it."""
     mounted = []
 
     def make(megabytes):
         path = os.path.join(folder, f"disk{len(mounted)}")
         os.mkdir(path)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "opstower-test", path], check=True)
-        mounted.append(path)
-        return path
+        mounted.append(disks.Disk(path, megabytes))
+        return mounted[-1]
     yield make
-    for path in mounted:
-        subprocess.run(["umount", "-l", path], check=True)
-
-
-def can_mount():
-    if os.geteuid() != 0:
-        return False
-    test = "d=$(mktemp -d) && mount -t tmpfs none $d && umount $d; r=$?; rmdir $d; exit $r"
-    return subprocess.run(["sh", "-c", test], check=False, capture_output=True).returncode == 0
-
-
-CAN_MOUNT = can_mount()
+    for each in mounted:
+        each.unmount()
 
 
 def incompressible(megabytes):
@@ -68,16 +56,16 @@ def assert_clean_failure(opstower, result, words):
     assert backups.all_of(opstower) == [] and backups.unfinished(opstower) == []
 
 
-if CAN_MOUNT:
+if disks.CAN_MOUNT:
     def test_too_little_space_is_said_before_anything_is_written(opstower, noisy, disk):
-        opstower.backup_dir = opstower.env["BACKUP_DIR"] = disk(8)
+        opstower.backup_dir = opstower.env["BACKUP_DIR"] = disk(8).path
         result = opstower("backup", env={"DATABASE_URL": noisy.url}, check=False)
         assert_clean_failure(opstower, result, "Insufficient disk space")
         assert re.match(r"\[ERROR\] Insufficient disk space\. Required: [0-9.]+[KMG]B, Available: [0-9.]+[KMG]?B\b",
                         error_lines(result)[0])
 
     def test_the_need_is_taken_from_the_last_backup(opstower, noisy, disk):
-        opstower.backup_dir = opstower.env["BACKUP_DIR"] = disk(64)
+        opstower.backup_dir = opstower.env["BACKUP_DIR"] = disk(64).path
         last = take(opstower, noisy)
         with open(last.path, "ab") as file:
             file.truncate(60 * MB)     # sparse: as large as it says, and takes no space
@@ -88,39 +76,20 @@ if CAN_MOUNT:
     @pytest.mark.parametrize("left_kb", [0, 4, 16, 64, 1000, 4000, 7000])
     def test_a_disk_that_fills_up_in_the_middle(opstower, noisy, disk, left_kb):
         """A database without a backup is estimated by its size; one of random text takes more than that."""
-        opstower.backup_dir = opstower.env["BACKUP_DIR"] = disk(18)
-        filler = os.path.join(opstower.backup_dir, "filler")
+        small = disk(18)
+        opstower.backup_dir = opstower.env["BACKUP_DIR"] = small.path
         # Enough is free when it looks; then somebody else takes it away.
-        process = opstower.popen("backup", env={"DATABASE_URL": noisy.url, "PG_BINDIR": slow_start(opstower, noisy, filler,
-                                                                                                left_kb)})
-        stdout, stderr = process.communicate(timeout=60)
-        result = backups_result(process, stdout, stderr)
-        if result.returncode != 4:
-            pytest.fail(f"{left_kb} KB left: {stdout}{stderr}")
-        assert result.returncode == 4 and len(error_lines(result)) == 1
+        script = ('case "$*" in *--version*) exec "{real}" --version;; esac\n' + small.fill_script(left_kb)
+                  + 'exec "{real}" "$@"')
+        bindir = backups.programs_with(opstower.folder, noisy.server, pg_restore=script)
+        result = opstower("backup", env={"DATABASE_URL": noisy.url, "PG_BINDIR": bindir}, timeout=60, check=4)
+        assert len(error_lines(result)) == 1
         assert "No space left on device" in error_lines(result)[0], result
         assert backups.all_of(opstower) == [] and backups.unfinished(opstower) == []
-        os.unlink(filler)
+        small.free()
         opstower("backup", env={"DATABASE_URL": noisy.url})
         backups.assert_only_whole(opstower)
         assert backups.unfinished(opstower) == []
-
-    def slow_start(opstower, database, filler, left_kb):
-        """Programs of which pg_restore first fills the disk but for so many KB."""
-        script = (f'if [ ! -e "{filler}" ]; then\n'
-                  f'  free=$(df -k --output=avail "{opstower.backup_dir}" | tail -1)\n'
-                  f'  head -c $(( (free - {left_kb}) * 1024 )) /dev/zero > "{filler}"\nfi\nexec "{{real}}" "$@"')
-        script = 'case "$*" in *--version*) exec "{real}" --version;; esac\n' + script
-        return backups.programs_with(opstower.folder, database.server, pg_restore=script)
-
-    class backups_result:  # pylint: disable=invalid-name,too-few-public-methods
-        """What error_lines needs of a finished process."""
-
-        def __init__(self, process, stdout, stderr):
-            self.returncode, self.output = process.returncode, (stdout + stderr).decode()
-
-        def __repr__(self):
-            return f"{self.returncode}\n{self.output}"
 
 
 @pytest.mark.parametrize("limit", [4096, 100_000, MB, 5 * MB])

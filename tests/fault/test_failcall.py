@@ -1,4 +1,4 @@
-"""Every write, fsync, close, rename, ... of a backup is made to fail in turn (failcall.c)."""
+"""Every write, fsync, close, rename, ... of a backup, and of a restore, is made to fail in turn (failcall.c)."""
 import errno
 import json
 import os
@@ -9,8 +9,10 @@ import subprocess
 
 import pytest
 
+from conftest import create_database, drop_databases
 from lib import backups, runner
 from lib.backups import error_lines, take
+from lib.swing import Swing
 
 SOURCE = pathlib.Path(__file__).with_name("failcall.c")
 SMALL = """
@@ -28,20 +30,20 @@ def library(tmp_path_factory):
 
 
 class Faulty:
-    """Runs a backup in which a call fails; says what the call was about and how many there were."""
+    """Runs a backup (or another command) in which a call fails; says what it was about and how many there were."""
 
     def __init__(self, library, opstower, database):
         self.library, self.opstower, self.database = library, opstower, database
         self.report = os.path.join(opstower.folder, "failcall.report")
 
-    def __call__(self, call, at, error, every=False):
+    def __call__(self, call, at, error, every=False, command=("backup", "--jobs", 1)):
         if os.path.exists(self.report):
             os.unlink(self.report)
         env = {"LD_PRELOAD": self.library, "FAIL_UNDER": self.opstower.folder, "FAIL_CALL": call, "FAIL_AT": at,
                "FAIL_ERRNO": error, "FAIL_REPORT": self.report, "DATABASE_URL": self.database.url}
         if every:
             env["FAIL_EVERY"] = 1
-        result = self.opstower("backup", "--jobs", 1, env=env, check=False, timeout=30)
+        result = self.opstower(*command, env=env, check=False, timeout=30)
         text = pathlib.Path(self.report).read_text(encoding="utf-8")
         result.struck = re.findall(r"^failed \w+ (.+)$", text, re.M)
         result.seen = int(re.search(r"^seen (\d+)$", text, re.M)[1])
@@ -110,7 +112,7 @@ def test_no_failing_call_goes_unnoticed(faulty, opstower, call):
 def test_no_failing_call_goes_unnoticed_whatever_the_error(faulty, opstower, call, error):
     for at in range(1, 1000):
         fresh_folder(opstower)
-        result = faulty(call, at, error)
+        result = faulty(call, at, error, every=call in PERSISTENT)
         if not result.struck:
             assert at > CALLS[call][1]
             return
@@ -142,6 +144,38 @@ def test_a_disk_that_stays_broken_is_no_different(faulty, opstower):
 
 
 FAILS = 'case "$*" in *--version*) exec "{real}" --version;; esac\nexit 1'
+
+
+# ---- restore -------------------------------------------------------------------------------------------------------
+# It writes its log only. What cannot be logged is not done; but if it is done already, that is said.
+
+@pytest.fixture(scope="module")
+def swing(server):
+    made = Swing(create_database(server, "failcall_restore"), SMALL, "DROP TABLE wide")
+    yield made
+    drop_databases(server, made.live.name)
+    made.remove()
+
+
+@pytest.mark.parametrize("call, error, step", [("write", errno.ENOSPC, 3), ("fsync", errno.EIO, 1), ("close", errno.EIO, 1),
+                                               ("open", errno.ENOSPC, 1)])
+def test_no_failing_call_of_a_restore_goes_unnoticed(library, swing, call, error, step):
+    faulty, outcomes = Faulty(library, swing.opstower, swing.live), []
+    for at in range(1, 1000, step):
+        old = swing.which()
+        result = faulty(call, at, error, command=swing.command(1 - old))
+        done = swing.which() != old
+        if not result.struck:
+            assert result.returncode == 0 and done, result
+            break
+        outcomes.append(done)
+        assert result.returncode > 0 and len(error_lines(result)) == 1, f"{call} number {at}: {result}"
+        assert done == ("all is done, but the log is not complete" in result.stderr), f"{call} number {at}: {result}"
+        swing.drop_replaced()
+        assert swing.family() == []
+    assert outcomes == sorted(outcomes) and len(outcomes) >= (10 if call == "write" else 1)
+    assert call == "open" or outcomes[-1], "the last ones come after the swap"
+    swing.drop_replaced()
 
 
 # ---- unlink --------------------------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ class Server:
         self.logfile = os.path.join(self.folder, "server.log")
         self.settings = {**SETTINGS, "unix_socket_directories": self.socket, **(settings or {})}
         self.initdb_options = [f"--encoding={encoding}", f"--locale={locale}"]
+        self.wrapper = []     # a command that runs the server: ["prlimit", ...]
         self.process = None
 
     def __enter__(self):
@@ -178,8 +179,8 @@ class Server:
     def start(self, timeout=60):
         with open(self.logfile, "ab") as log:
             # The child is the postmaster itself: setpriv and we know its process id without asking anybody.
-            self.process = subprocess.Popen(as_server_user([os.path.join(self.bindir, "postgres"), "-D", self.data]),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+            command = self.wrapper + as_server_user([os.path.join(self.bindir, "postgres"), "-D", self.data])
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                                             start_new_session=True)
         deadline = time.monotonic() + timeout
         while True:
