@@ -1,10 +1,10 @@
-/* The whole-file check: one task digests the bytes, the others unpack and count the members. */
+/* The whole-file check: members are unpacked and counted in parallel, and digested in their order. */
 #include "archive/check.h"
 
 #include <string.h>
 
-#include "base/digest.h"
 #include "archive/writer.h"
+#include "base/digest.h"
 #include "base/interrupt.h"
 #include "base/pool.h"
 
@@ -15,21 +15,54 @@ struct check {
     const struct archive_check_options *options;
     struct member_reader **readers; /* one per worker */
     struct fingerprint *sums;       /* one per table */
-    char *sealed_sha256, *sha256;   /* of the bytes before the trailer; of the whole file */
+    struct digest *digest;
+    guint turn;      /* the member that is digested next */
+    gboolean failed; /* nobody need wait for a turn any longer */
+    GCond turned;
+    char *sealed_sha256, *sha256; /* of the bytes before the trailer; of the whole file */
     guint64 done_bytes;
     GMutex mutex;
 };
 
-static gboolean check_digest(struct check *c, GError **error)
+/* Members come in any order, but each byte is read only once: from far away, that is what counts. Tasks are begun in
+ * order, so whoever has the turn is at work. */
+static void digest_in_turn(struct check *c, guint i, const GByteArray *packed)
+{
+    g_mutex_lock(&c->mutex);
+    while (c->turn != i && !c->failed)
+        g_cond_wait(&c->turned, &c->mutex);
+    gboolean mine = c->turn == i;
+    g_mutex_unlock(&c->mutex);
+    if (!mine)
+        return;
+    digest_add(c->digest, packed->data, packed->len);
+    g_mutex_lock(&c->mutex);
+    c->turn++;
+    g_cond_broadcast(&c->turned);
+    g_mutex_unlock(&c->mutex);
+}
+
+static void give_up_turns(void *data)
+{
+    struct check *c = data;
+    g_mutex_lock(&c->mutex);
+    c->failed = TRUE;
+    g_cond_broadcast(&c->turned);
+    g_mutex_unlock(&c->mutex);
+}
+
+/* Contents and trailer, which follow the members. */
+static gboolean digest_end(struct check *c, GError **error)
 {
     struct archive_reader *r = c->reader;
-    g_autoptr(digest) d = digest_new();
-    if (!digest_add_source(d, r->source, 0, r->sealed_bytes, error))
+    const GArray *members = r->contents->members;
+    const struct archive_member *last = &g_array_index(members, struct archive_member, members->len - 1);
+    if (!digest_add_source(c->digest, r->source, last->offset + last->size, r->sealed_bytes, error))
         return FALSE;
-    c->sealed_sha256 = digest_text(d);
-    if (!digest_add_source(d, r->source, r->sealed_bytes, r->source->size_bytes, error))
+    c->sealed_sha256 = digest_text(c->digest);
+    if (!digest_add_source(c->digest, r->source, r->sealed_bytes, r->source->size_bytes, error))
         return FALSE;
-    c->sha256 = digest_text(d);
+    c->sha256 = digest_text(c->digest);
     return TRUE;
 }
 
@@ -91,15 +124,13 @@ static gboolean check_text(struct check *c, struct member_reader *reader, guint 
     return TRUE;
 }
 
-static gboolean run_task(guint worker, guint task, void *data, GError **error)
+static gboolean run_task(guint worker, guint i, void *data, GError **error)
 {
     struct check *c = data;
-    if (task == 0)
-        return check_digest(c, error);
-    guint i = task - 1;
     const struct archive_member *m = &g_array_index(c->reader->contents->members, struct archive_member, i);
     if (!(m->kind == MEMBER_DATA ? check_rows : check_text)(c, c->readers[worker], i, error))
         return FALSE;
+    digest_in_turn(c, i, member_reader_packed(c->readers[worker]));
     g_mutex_lock(&c->mutex);
     guint64 done = c->done_bytes += m->size;
     g_mutex_unlock(&c->mutex);
@@ -147,12 +178,14 @@ gboolean archive_check(struct archive_reader *r, const struct archive_check_opti
     guint workers = pool_default_jobs(options->jobs);
     struct check c = {.reader = r, .options = options};
     g_mutex_init(&c.mutex);
+    g_cond_init(&c.turned);
+    c.digest = digest_new();
     c.sums = g_new0(struct fingerprint, r->contents->tables->len + 1);
     c.readers = g_new0(struct member_reader *, workers);
     for (guint i = 0; i < workers; i++)
         c.readers[i] = member_reader_new(r);
-    gboolean ok = pool_run(workers, r->contents->members->len + 1, run_task, NULL, &c, error) &&
-                  compare_tables(&c, error) && compare_digests(&c, error);
+    gboolean ok = pool_run(workers, r->contents->members->len, run_task, give_up_turns, &c, error) &&
+                  digest_end(&c, error) && compare_tables(&c, error) && compare_digests(&c, error);
     for (guint i = 0; i < workers; i++)
         member_reader_free(c.readers[i]);
     if (ok && options->ret_sha256)
@@ -161,6 +194,8 @@ gboolean archive_check(struct archive_reader *r, const struct archive_check_opti
     g_free(c.sealed_sha256);
     g_free(c.readers);
     g_free(c.sums);
+    digest_free(c.digest);
+    g_cond_clear(&c.turned);
     g_mutex_clear(&c.mutex);
     return ok;
 }

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "base/digest.h"
 #include "archive/gunzip.h"
 #include "archive/sqllex.h"
+#include "base/digest.h"
 #include "base/interrupt.h"
 
-#define STEP_BYTES (256u << 10)
+#define STEP_BYTES (4u << 20) /* large, for each may be a request to S3 */
 #define MAX_STATEMENT_LINE (256u << 20)
 
 struct scan {

@@ -10,13 +10,18 @@
 /* Contents larger than this are not ours: 2 GiB would describe a backup of more than 100 TB. */
 #define MAX_CONTENTS_BYTES (2ull << 30)
 
-static gboolean read_trailer(struct source *s, struct archive_trailer *ret_trailer)
+/* That there is no trailer is no error; that it cannot be read is one. */
+static gboolean read_trailer(struct source *s, struct archive_trailer *ret_trailer, gboolean *ret_found, GError **error)
 {
     guint size = archive_trailer_size();
+    *ret_found = FALSE;
     if (s->size_bytes < size)
-        return FALSE;
+        return TRUE;
     g_autofree guint8 *data = g_malloc(size);
-    return s->read_at(s, s->size_bytes - size, data, size, NULL) && archive_trailer_parse(data, ret_trailer);
+    if (!s->read_at(s, s->size_bytes - size, data, size, error))
+        return FALSE;
+    *ret_found = archive_trailer_parse(data, ret_trailer);
+    return TRUE;
 }
 
 /* TRUE if the beginning of the file unpacks to our first line. */
@@ -37,9 +42,10 @@ gboolean archive_detect(struct source *s, enum archive_kind *ret_kind, GError **
     struct archive_trailer trailer;
     if (length == 0)
         return ot_fail(error, OT_CORRUPT, "%s is empty", s->name);
-    if (!s->read_at(s, 0, head, length, error))
+    gboolean found;
+    if (!s->read_at(s, 0, head, length, error) || !read_trailer(s, &trailer, &found, error))
         return FALSE;
-    if (read_trailer(s, &trailer) || has_first_line(head, length))
+    if (found || has_first_line(head, length))
         *ret_kind = ARCHIVE_OURS;
     else if (length >= 2 && head[0] == 0x1f && head[1] == 0x8b)
         *ret_kind = ARCHIVE_PLAIN_GZIP;
@@ -86,7 +92,10 @@ static struct archive_contents *read_contents(struct source *s, const struct arc
 struct archive_reader *archive_reader_open(struct source *s, GError **error)
 {
     struct archive_trailer trailer;
-    if (!read_trailer(s, &trailer)) {
+    gboolean found;
+    if (!read_trailer(s, &trailer, &found, error))
+        return NULL;
+    if (!found) {
         ot_fail(error, OT_CORRUPT, "the file does not end with a backup's trailer: it was cut or lengthened");
         return NULL;
     }
@@ -154,6 +163,11 @@ gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_pl
     *ret_plain = (const char *)m->plain->data;
     *ret_length = m->plain->len;
     return TRUE;
+}
+
+const GByteArray *member_reader_packed(const struct member_reader *m)
+{
+    return m->packed;
 }
 
 gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **ret_rows, gsize *ret_length,

@@ -41,5 +41,8 @@ gboolean member_reader_get(struct member_reader *m, guint i, const char **ret_pl
 /* As member_reader_get for a MEMBER_DATA, checked to be that table's COPY statement: ret_rows is the COPY data. */
 gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **ret_rows, gsize *ret_length,
                                 GError **error);
+
+/* The packed bytes of the member that was got last. */
+const GByteArray *member_reader_packed(const struct member_reader *m);
 void member_reader_free(struct member_reader *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(member_reader, member_reader_free)

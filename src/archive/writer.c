@@ -3,19 +3,19 @@
 
 #include <string.h>
 
-#include "base/digest.h"
 #include "archive/gzip.h"
 #include "archive/trailer.h"
+#include "base/digest.h"
 
 struct archive_writer {
-    struct file_sink *sink;
+    struct sink *sink;
     struct archive_contents *contents;
     struct digest *digest;
     GMutex mutex;
     guint64 offset, plain_total;
 };
 
-struct archive_writer *archive_writer_new(struct file_sink *sink, struct archive_contents *contents)
+struct archive_writer *archive_writer_new(struct sink *sink, struct archive_contents *contents)
 {
     struct archive_writer *w = g_new0(struct archive_writer, 1);
     w->sink = sink;
@@ -36,7 +36,7 @@ void archive_writer_free(struct archive_writer *w)
 
 static gboolean append(struct archive_writer *w, const GByteArray *packed, GError **error)
 {
-    if (!file_sink_write(w->sink, packed->data, packed->len, error))
+    if (!w->sink->write(w->sink, packed->data, packed->len, error))
         return FALSE;
     digest_add(w->digest, packed->data, packed->len);
     w->offset += packed->len;
@@ -80,7 +80,7 @@ gboolean archive_writer_finish(struct archive_writer *w, char **ret_sha256, GErr
     g_autofree char *sealed = digest_text(w->digest);
     g_strlcpy(trailer.sha256, sealed, sizeof trailer.sha256);
     archive_trailer_print(&trailer, packed);
-    if (!append(w, packed, error) || !file_sink_sync(w->sink, error))
+    if (!append(w, packed, error) || !w->sink->flush(w->sink, error))
         return FALSE;
     *ret_sha256 = digest_text(w->digest);
     return TRUE;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "archive/contents.h"
-#include "base/files.h"
+#include "base/sink.h"
 
 /* Rows are gathered until a member has this many plain bytes; see the member sizes in docs/FORMAT.md. */
 #define ARCHIVE_MEMBER_BYTES (4u << 20)
@@ -14,7 +14,7 @@ struct archive_writer;
 typedef struct archive_writer archive_writer;
 
 /* Both sink and contents stay the caller's and must outlive the writer. */
-struct archive_writer *archive_writer_new(struct file_sink *sink, struct archive_contents *contents);
+struct archive_writer *archive_writer_new(struct sink *sink, struct archive_contents *contents);
 
 /* Appends a packed member and enters it into the contents (offset and size are filled in here). Thread-safe. */
 gboolean archive_writer_add(struct archive_writer *w, const struct archive_member *member, const GByteArray *packed,
@@ -23,7 +23,7 @@ gboolean archive_writer_add(struct archive_writer *w, const struct archive_membe
 /* Plain bytes and file bytes so far; thread-safe. */
 void archive_writer_totals(struct archive_writer *w, guint64 *ret_plain, guint64 *ret_size);
 
-/* Adds contents and trailer, syncs the sink. ret_sha256: the digest of the whole file; the caller frees it. */
+/* Adds contents and trailer, flushes the sink. ret_sha256: the digest of the whole file; the caller frees it. */
 gboolean archive_writer_finish(struct archive_writer *w, char **ret_sha256, GError **error);
 void archive_writer_free(struct archive_writer *w);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(archive_writer, archive_writer_free)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 struct file_sink {
+    struct sink stream;
     char *folder;
     char *path; /* the temporary name */
     char *final_path;
@@ -21,9 +22,25 @@ struct file_sink {
 /* Writing to the disk begins while the file still grows, so that the fsync in the end has little left to do. */
 #define WRITEBACK_STEP (8u << 20)
 
+static gboolean stream_write(struct sink *self, const void *data, gsize length, GError **error)
+{
+    return file_sink_write((struct file_sink *)self, data, length, error);
+}
+
+static gboolean stream_flush(struct sink *self, GError **error)
+{
+    return file_sink_sync((struct file_sink *)self, error);
+}
+
+struct sink *file_sink_stream(struct file_sink *s)
+{
+    return &s->stream;
+}
+
 struct file_sink *file_sink_new(const char *folder, const char *name, GError **error)
 {
     struct file_sink *s = g_new0(struct file_sink, 1);
+    s->stream = (struct sink){stream_write, stream_flush};
     s->folder = g_strdup(folder);
     s->path = g_strdup_printf("%s/.%s.partial", folder, name);
     s->final_path = g_build_filename(folder, name, NULL);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/error.h"
+#include "base/sink.h"
 
 /* A file on its way to a final name. Not finished, it disappears with file_sink_free. */
 struct file_sink;
@@ -19,6 +19,9 @@ gboolean file_sink_sync(struct file_sink *s, GError **error);
 
 /* Gives the synced file its final name. Without replace, an existing file of that name is an error and stays. */
 gboolean file_sink_publish(struct file_sink *s, gboolean replace, GError **error);
+
+/* The file as a sink: flush is file_sink_sync. */
+struct sink *file_sink_stream(struct file_sink *s);
 
 /* Where the bytes are now; valid until publish or free. */
 const char *file_sink_path(const struct file_sink *s);

@@ -8,4 +8,3 @@ struct sink {
     /* No more will be written: TRUE once all bytes are safe where they are (fsynced; acknowledged by the server). */
     gboolean (*flush)(struct sink *self, GError **error);
 };
-typedef struct sink sink;

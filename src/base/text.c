@@ -1,6 +1,7 @@
 /* Sizes, durations and times as text. */
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 char *text_size(guint64 bytes, const char *suffix)
@@ -110,4 +111,31 @@ char *text_to_utf8(const char *text, const char *pg_encoding)
             return converted;
     }
     return g_utf8_make_valid(text, -1);
+}
+
+gboolean text_parse_http_date(const char *text, gint64 *ret_unix_seconds)
+{
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    int day, year, hour, minute, second;
+    char month[4];
+    if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute, &second) != 6)
+        return FALSE;
+    for (int i = 0; i < 12; i++) {
+        if (!g_str_equal(month, months[i]))
+            continue;
+        g_autoptr(GDateTime) time = g_date_time_new_utc(year, i + 1, day, hour, minute, second);
+        if (time)
+            *ret_unix_seconds = g_date_time_to_unix(time);
+        return time != NULL;
+    }
+    return FALSE;
+}
+
+gboolean text_parse_iso_time(const char *text, gint64 *ret_unix_seconds)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
+    if (time)
+        *ret_unix_seconds = g_date_time_to_unix(time);
+    return time != NULL;
 }

@@ -22,6 +22,12 @@ gboolean text_parse_timestamp(const char *text, gint64 *ret_unix_seconds);
 /* Local time as ISO 8601 with its offset: 2026-02-07T12:00:00+08:00. */
 char *text_iso_time(gint64 unix_seconds);
 
+/* Reads a date of HTTP (RFC 9110's preferred form): Sun, 22 Nov 2026 23:42:34 GMT. */
+gboolean text_parse_http_date(const char *text, gint64 *ret_unix_seconds);
+
+/* Reads ISO 8601 with an offset or Z. */
+gboolean text_parse_iso_time(const char *text, gint64 *ret_unix_seconds);
+
 /* Text of a database of that encoding (PostgreSQL's name for it, NULL: UTF8) as valid UTF-8. What cannot be converted
  * is replaced. */
 char *text_to_utf8(const char *text, const char *pg_encoding);

@@ -8,18 +8,35 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "catalog/copy.h"
 #include "catalog/names.h"
 
-static void entry_free(gpointer data)
+static void object_free(struct catalog_object *o)
 {
-    struct catalog_entry *e = data;
+    if (!o)
+        return;
+    g_free(o->key);
+    g_free(o->storage_class);
+    g_free(o);
+}
+
+void catalog_entry_free(struct catalog_entry *e)
+{
+    if (!e)
+        return;
     g_free(e->id);
     g_free(e->name);
     g_free(e->timestamp);
     g_free(e->path);
+    object_free(e->object);
     meta_free(e->meta);
     g_clear_error(&e->meta_error);
     g_free(e);
+}
+
+static void entry_free(gpointer data)
+{
+    catalog_entry_free(data);
 }
 
 static char *sidecar(const char *folder, const char *id, const char *ending)
@@ -27,39 +44,29 @@ static char *sidecar(const char *folder, const char *id, const char *ending)
     return g_strdup_printf("%s/%s%s", folder, id, ending);
 }
 
-struct meta *catalog_meta_of(const char *path, GError **error)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_autofree char *file = g_path_get_basename(path);
-    if (!g_str_has_suffix(file, NAMES_DUMP))
-        return NULL;
-    file[strlen(file) - strlen(NAMES_DUMP)] = '\0';
-    g_autofree char *meta_path = sidecar(folder, file, NAMES_META);
-    g_autoptr(GError) problem = NULL;
-    struct meta *m = meta_load(meta_path, &problem);
-    if (!m && !g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
-        g_propagate_error(error, g_steal_pointer(&problem));
-    return m;
-}
-
-static struct catalog_entry *entry_of(const char *folder, const char *file, const char *name)
+struct catalog_entry *catalog_entry_new(const char *file, const char *name)
 {
     g_autofree char *id = names_id_of_file(file, NAMES_DUMP);
     g_autofree char *found = NULL, *timestamp = NULL;
-    struct stat st;
     if (!id || !names_split_id(id, &found, &timestamp) || (name && !g_str_equal(found, name)))
         return NULL;
-    g_autofree char *path = g_build_filename(folder, file, NULL);
-    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
-        return NULL;
     struct catalog_entry *e = g_new0(struct catalog_entry, 1);
-    e->meta = catalog_meta_of(path, &e->meta_error);
     text_parse_timestamp(timestamp, &e->taken_at);
     e->id = g_steal_pointer(&id);
     e->name = g_steal_pointer(&found);
     e->timestamp = g_steal_pointer(&timestamp);
-    e->path = g_steal_pointer(&path);
-    e->size_bytes = (guint64)st.st_size;
+    return e;
+}
+
+static struct catalog_entry *entry_of(const struct store_object *o, const char *folder, const char *name)
+{
+    struct catalog_entry *e = catalog_entry_new(o->key, name);
+    if (!e)
+        return NULL;
+    e->path = g_build_filename(folder, o->key, NULL);
+    e->size_bytes = o->size_bytes;
+    g_autoptr(copy) here = copy_local(e->path);
+    e->meta = copy_meta(here, &e->meta_error);
     return e;
 }
 
@@ -79,21 +86,25 @@ static GDir *open_folder(const char *folder, GError **error)
     return dir;
 }
 
+void catalog_sort(GPtrArray *list)
+{
+    g_ptr_array_sort(list, newer_first);
+}
+
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
 {
-    GError *problem = NULL;
-    g_autoptr(GDir) dir = open_folder(folder, &problem);
-    if (problem) {
-        g_propagate_error(error, problem);
+    struct store *here = store_local(folder);
+    g_autoptr(GPtrArray) files = here->list(here, name ? name : "", error);
+    store_free(here);
+    if (!files)
         return NULL;
-    }
     GPtrArray *list = g_ptr_array_new_with_free_func(entry_free);
-    for (const char *file; dir && (file = g_dir_read_name(dir));) {
-        struct catalog_entry *e = entry_of(folder, file, name);
+    for (guint i = 0; i < files->len; i++) {
+        struct catalog_entry *e = entry_of(files->pdata[i], folder, name);
         if (e)
             g_ptr_array_add(list, e);
     }
-    g_ptr_array_sort(list, newer_first);
+    catalog_sort(list);
     return list;
 }
 
@@ -226,8 +237,7 @@ static gboolean delete_backup(const char *folder, const struct catalog_entry *e,
     g_autofree char *log_name = g_strdup_printf("backup_%s.log", e->timestamp);
     gboolean has_log = e->meta && g_strcmp0(e->meta->log, log_name) == 0;
     g_autofree char *log = has_log ? g_build_filename(folder, log_name, NULL) : NULL;
-    g_autofree char *lock = g_strdup_printf("%s/.%s.meta.lock", folder, e->id);
-    return files_remove(e->path, error) && files_remove(lock, error) && files_remove(globals, error) &&
+    return files_remove(e->path, error) && files_remove(globals, error) &&
            (!log || files_remove(log, error)) && files_remove(meta_path, error);
 }
 
@@ -244,7 +254,8 @@ gboolean catalog_prune(const char *folder, const char *name, const struct prune_
         enum meta_state state = e->meta ? e->meta->state : META_UNVERIFIED;
         gboolean counts = !catalog_is_pre_restore(e);
         gboolean newest_proven = counts && state == META_PROVEN && !proven_seen;
-        gboolean expired = e->taken_at < policy->now - (gint64)policy->retention_days * 86400;
+        gboolean pending = policy->keep_pending && e->meta && g_strcmp0(meta_s3_text(e->meta, "state"), "pending") == 0;
+        gboolean expired = !pending && e->taken_at < policy->now - (gint64)policy->retention_days * 86400;
         /* Foreign files without our metadata are not ours to delete. */
         if (e->meta && expired && good_seen >= policy->keep_min && !newest_proven) {
             if (!delete_backup(folder, e, error))

@@ -3,14 +3,31 @@
 
 #include "catalog/meta.h"
 
+/* What lies in S3 of a backup; filled by catalog/remote.h. */
+struct catalog_object {
+    char *key, *storage_class;
+    guint64 size_bytes;
+    gint64 modified; /* seconds since 1970 */
+    gboolean has_meta;
+};
+
 struct catalog_entry {
-    char *id, *name, *timestamp; /* name: the database's, as in file names */
-    char *path;                  /* of the .sql.gz */
-    gint64 taken_at;             /* from the timestamp: seconds since 1970 */
+    char *id, *name, *timestamp;   /* name: the database's, as in file names */
+    char *path;                    /* of the .sql.gz; NULL if it is not in the folder */
+    struct catalog_object *object; /* NULL if it is not in S3, or nobody looked */
+    gint64 taken_at;               /* from the timestamp: seconds since 1970 */
     guint64 size_bytes;
     struct meta *meta;  /* NULL if there is none that can be read */
     GError *meta_error; /* why; NULL if there simply is no metadata file */
 };
+void catalog_entry_free(struct catalog_entry *e);
+
+/* An entry with what its file name says, else empty; NULL if that is not the name of a backup, or of another database's
+ * where name (encoded) is given. */
+struct catalog_entry *catalog_entry_new(const char *file, const char *name);
+
+/* Sorts a list of entries, newest first. */
+void catalog_sort(GPtrArray *list);
 
 /* Every backup in the folder, newest first; of that database only, if name (encoded) is given. struct catalog_entry *.
  * Files of other names are not looked at. A folder that does not exist holds none. */
@@ -25,9 +42,6 @@ gboolean catalog_is_pre_restore(const struct catalog_entry *e);
  * resolved, or OT_NOT_FOUND. */
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error);
 
-/* The metadata beside a backup file: NULL without error if there is none. */
-struct meta *catalog_meta_of(const char *path, GError **error);
-
 /* Removes what earlier runs of this database left unfinished: partial files, and sidecars whose backup never came to
  * be. The caller holds the database's lock. */
 gboolean catalog_clean(const char *folder, const char *name, GError **error);
@@ -37,7 +51,8 @@ gboolean catalog_set_latest(const char *folder, const char *name, const char *id
 
 struct prune_policy {
     int retention_days;
-    int keep_min; /* at least so many of the newest good backups stay, however old */
+    int keep_min;          /* at least so many of the newest good backups stay, however old */
+    gboolean keep_pending; /* what is still to be uploaded stays until it is */
     gint64 now;
 };
 

@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "catalog/names.h"
 
-#define MAX_META_BYTES (256u << 20)
-
 enum field_type { TEXT, INT, UINT, INT64, UINT64, UINT64_TEXT, STATE, JSON };
 
 static const struct field {
@@ -47,6 +45,7 @@ static const struct field {
     {"state", STATE, offsetof(struct meta, state), TRUE},
     {"verified_at", TEXT, offsetof(struct meta, verified_at), TRUE},
     {"proven_at", TEXT, offsetof(struct meta, proven_at), TRUE},
+    {"s3", JSON, offsetof(struct meta, s3), TRUE},
     {"facts", JSON, offsetof(struct meta, facts), TRUE},
     {"tables", JSON, offsetof(struct meta, tables), TRUE},
 };
@@ -113,7 +112,19 @@ static json_t *field_to_json(const struct field *f, const struct meta *m)
     return json_null();
 }
 
-gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error)
+const char *meta_s3_text(const struct meta *m, const char *what)
+{
+    return json_string_value(json_object_get(m->s3, what));
+}
+
+void meta_set_s3_text(struct meta *m, const char *what, const char *value)
+{
+    if (!m->s3)
+        m->s3 = json_object();
+    json_object_set_new(m->s3, what, value ? json_string(value) : json_null());
+}
+
+char *meta_print(const struct meta *m, GError **error)
 {
     json_t *object = json_object();
     gboolean complete = TRUE;
@@ -124,12 +135,20 @@ gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, G
     }
     char *text = complete ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
     json_decref(object);
-    if (!text)
-        return ot_fail(error, OT_FAILED, "cannot write the metadata of %s as JSON", m->id);
-    g_autofree char *name = g_strconcat(m->id, NAMES_META, NULL);
-    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    if (!text) {
+        ot_fail(error, OT_FAILED, "cannot write the metadata of %s as JSON", m->id);
+        return NULL;
+    }
+    char *line = g_strconcat(text, "\n", NULL);
     free(text);
-    return files_write(folder, name, line, strlen(line), replace, error);
+    return line;
+}
+
+gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error)
+{
+    g_autofree char *name = g_strconcat(m->id, NAMES_META, NULL);
+    g_autofree char *text = meta_print(m, error);
+    return text && files_write(folder, name, text, strlen(text), replace, error);
 }
 
 static gboolean state_from_json(const json_t *value, enum meta_state *ret_state)
@@ -186,8 +205,11 @@ struct meta *meta_load(const char *path, GError **error)
 {
     g_autofree char *text = NULL;
     gsize length = 0;
-    if (!files_read(path, MAX_META_BYTES, &text, &length, error))
-        return NULL;
+    return files_read(path, META_MAX_BYTES, &text, &length, error) ? meta_parse(text, length, path, error) : NULL;
+}
+
+struct meta *meta_parse(const char *text, gsize length, const char *path, GError **error)
+{
     json_error_t problem;
     json_t *object = json_loadb(text, length, 0, &problem);
     if (!json_is_object(object)) {

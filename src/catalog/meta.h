@@ -29,6 +29,7 @@ struct meta {
     char *verified_at, *proven_at; /* ISO 8601 or NULL */
     json_t *tables;                /* array of {schema, name, rows, fingerprint} */
     json_t *facts;                 /* see docs/FORMAT.md */
+    json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
 };
 typedef struct meta meta;
 
@@ -40,6 +41,20 @@ const char *meta_state_name(enum meta_state state);
 
 /* The tables of contents as they stand in the metadata. New reference. */
 json_t *meta_tables(const struct archive_contents *c);
+
+/* What is known of the copy in S3, in m->s3: "state" ("pending": not there yet; "uploaded"), "bucket", "key", and once
+ * it is there "size", "etag", "storage_class", "uploaded_at", "verified_at", "lock_until". NULL if not known. */
+const char *meta_s3_text(const struct meta *m, const char *what);
+void meta_set_s3_text(struct meta *m, const char *what, const char *value);
+
+/* The metadata as JSON text; NULL on failure. To be freed. */
+char *meta_print(const struct meta *m, GError **error);
+
+/* Reads what meta_print wrote, or the guide's fields alone; place names it in errors. NULL with OT_CORRUPT. */
+struct meta *meta_parse(const char *text, gsize length, const char *place, GError **error);
+
+/* The largest metadata that is believed. */
+#define META_MAX_BYTES (256u << 20)
 
 /* Writes FOLDER/ID.meta.json in one step. */
 gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, GError **error);

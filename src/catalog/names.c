@@ -40,6 +40,15 @@ gboolean names_split_id(const char *id, char **ret_name, char **ret_timestamp)
     return TRUE;
 }
 
+char *names_key(const char *prefix, const char *id)
+{
+    g_autofree char *name = NULL, *timestamp = NULL;
+    if (!names_split_id(id, &name, &timestamp))
+        return NULL;
+    const char *slash = *prefix && !g_str_has_suffix(prefix, "/") ? "/" : "";
+    return g_strdup_printf("%s%s%.8s/%s" NAMES_DUMP, prefix, slash, timestamp, id);
+}
+
 char *names_id_of_file(const char *file_name, const char *ending)
 {
     if (!g_str_has_suffix(file_name, ending))

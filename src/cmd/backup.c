@@ -6,24 +6,24 @@
 
 static json_t *result_json(const struct backup_result *r)
 {
-    return json_pack("{ss ss ss sI sI sI sI sI}", "id", r->id, "file", r->path, "database", r->database, "backup_size",
-                     (json_int_t)r->size_bytes, "uncompressed_size", (json_int_t)r->plain_bytes, "table_count",
-                     (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds", (json_int_t)r->duration_s);
+    return json_pack("{ss ss* ss* ss sI sI sI sI sI}", "id", r->id, "file", r->path, "s3", r->s3_url, "database",
+                     r->database, "backup_size", (json_int_t)r->size_bytes, "uncompressed_size",
+                     (json_int_t)r->plain_bytes, "table_count", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
+                     "duration_seconds", (json_int_t)r->duration_s);
 }
 
 static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     const struct settings *s = &c->settings;
-    if (s->s3_bucket && !s->local_only)
-        return ot_fail(error, OT_USAGE,
-                       "BACKUP_S3_BUCKET is set, but this version cannot upload to S3 yet: run with --local-only, and "
-                       "copy the files by other means");
-    struct backup_request request = request_backup(c);
+    struct backup_request request;
     struct backup_result result = {0};
-    if (!backup_run(&request, &c->report, &result, error))
+    if (!request_backup(c, &request, error))
         return FALSE;
-    gboolean ok = !s->json || console_print_json(result_json(&result), error);
+    gboolean ok = backup_run(&request, &c->report, &result, error);
+    /* A backup that is complete here but not in S3 is told of too, though the run fails. */
+    if (s->json && result.id)
+        ok = console_print_json(result_json(&result), ok ? error : NULL) && ok;
     backup_result_clear(&result);
     return ok;
 }
@@ -31,9 +31,10 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_backup = {
     .name = "backup",
     .mask = CMD_BACKUP,
-    .usage = "[--local-only] [--type TYPE] [--tag NAME] [OPTION]...",
+    .usage = "[--local-only|--s3-only] [--type TYPE] [--tag NAME] [OPTION]...",
     .summary = "Take a backup, read it back, and publish it with its proof.",
-    .details = "Writes NAME_YYYYMMDD_HHMMSS.sql.gz with its metadata, roles and log to BACKUP_DIR. The file is a\n"
+    .details = "Writes NAME_YYYYMMDD_HHMMSS.sql.gz with its metadata, roles and log to BACKUP_DIR, and with\n"
+               "BACKUP_S3_BUCKET streams it to S3 at the same time. The file is a\n"
                "standard plain-text dump: `gunzip -c FILE | psql -d NEWDB` restores it without this program.\n"
                "Nothing has its final name before it is complete, on disk, read back and held against its proof.",
     .min_words = 0,

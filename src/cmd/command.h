@@ -18,3 +18,4 @@ extern const struct command cmd_backup;
 extern const struct command cmd_verify;
 extern const struct command cmd_restore;
 extern const struct command cmd_list;
+extern const struct command cmd_sync;

@@ -152,6 +152,7 @@ int console_finish(struct console *c, GError *error)
 void console_clear(struct console *c)
 {
     pg_target_clear(&c->target);
+    s3_free(c->s3);
     settings_clear(&c->settings);
 }
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "config/options.h"
+#include "engine/offsite.h"
 #include "engine/report.h"
 #include "pg/session.h"
 
@@ -11,6 +12,8 @@ struct console {
     struct settings settings;
     struct pg_target target; /* from the settings */
     struct report report;
+    struct s3 *s3; /* made by request_s3; NULL until then */
+    struct offsite offsite;
     GThread *ticker; /* draws the progress line on a terminal */
     gint ticker_stop;
     GMutex mutex;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list};
+static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list, &cmd_sync};
 
 static const char exit_codes[] =
     "Exit codes:\n"
@@ -13,6 +13,7 @@ static const char exit_codes[] =
     "   2  wrong usage or setting  7  the dump failed           12  refused, or not confirmed\n"
     "   3  something is missing    8  the backup is damaged     13  table locks not to be had\n"
     "   4  disk full               9  not what the proof says   14  a file could not be read or written\n"
+    "  15  complete here, but not in S3                         16  S3 cannot be reached, or refuses\n"
     " 130  interrupted (SIGINT)  143  terminated (SIGTERM)\n";
 
 const struct command *help_find(const char *name)

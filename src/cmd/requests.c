@@ -2,11 +2,127 @@
 #include "cmd/requests.h"
 
 #include "catalog/catalog.h"
+#include "catalog/remote.h"
 
-struct backup_request request_backup(struct console *c)
+/* ---- S3 ---- */
+
+static void warn(const char *text, void *data)
+{
+    struct console *c = data;
+    report_warn(&c->report, "%s", text);
+}
+
+static struct credentials_config credentials_of(const struct settings *s)
+{
+    return (struct credentials_config){
+        .access_key = s->aws_access_key,
+        .secret_key = s->aws_secret_key,
+        .session_token = s->aws_session_token,
+        .profile = s->aws_profile,
+        .config_file = s->aws_config_file,
+        .credentials_file = s->aws_credentials_file,
+        .role_arn = s->aws_role_arn,
+        .web_identity_file = s->aws_web_identity_file,
+        .session_name = s->aws_session_name,
+        .container_relative_uri = s->aws_container_relative_uri,
+        .container_full_uri = s->aws_container_full_uri,
+        .container_token = s->aws_container_token,
+        .container_token_file = s->aws_container_token_file,
+        .metadata_endpoint = s->aws_metadata_endpoint,
+        .metadata_disabled = g_str_equal(s->aws_metadata_disabled, "true"),
+        .sts_endpoint = s->aws_endpoint_sts,
+        .ca_file = s->aws_ca_bundle,
+        .tls13 = g_str_equal(s->s3_tls_min, "1.3"),
+    };
+}
+
+static enum s3_addressing addressing_of(const char *word)
+{
+    return g_str_equal(word, "path")      ? S3_ADDRESS_PATH
+           : g_str_equal(word, "virtual") ? S3_ADDRESS_VIRTUAL
+                                          : S3_ADDRESS_AUTO;
+}
+
+struct s3 *request_s3(struct console *c, GError **error)
 {
     const struct settings *s = &c->settings;
-    return (struct backup_request){
+    if (c->s3)
+        return c->s3;
+    if (!s->s3_bucket) {
+        ot_fail(error, OT_USAGE, "no bucket is set: BACKUP_S3_BUCKET names it");
+        return NULL;
+    }
+    struct s3_config config = {
+        .bucket = s->s3_bucket,
+        .region = s->aws_region ? s->aws_region : s->aws_default_region,
+        .endpoint = s->aws_endpoint_s3 ? s->aws_endpoint_s3 : s->aws_endpoint,
+        .addressing = addressing_of(s->s3_addressing),
+        .ca_file = s->aws_ca_bundle,
+        .tls13 = g_str_equal(s->s3_tls_min, "1.3"),
+        .allow_http = g_str_equal(s->s3_allow_http, "true"),
+        .stall_timeout_s = (guint)s->s3_timeout_s,
+        .retry_s = (guint)s->s3_retry_s,
+        .credentials = credentials_of(s),
+        .warn = warn,
+        .warn_data = c,
+    };
+    c->s3 = s3_new(&config, error);
+    return c->s3;
+}
+
+struct s3_props request_s3_props(const struct settings *s)
+{
+    const char *mode = g_str_equal(s->s3_object_lock, "governance")   ? "GOVERNANCE"
+                       : g_str_equal(s->s3_object_lock, "compliance") ? "COMPLIANCE"
+                                                                      : NULL;
+    return (struct s3_props){
+        .storage_class = s->s3_storage_class,
+        .sse = g_str_equal(s->s3_sse, "none") ? NULL : s->s3_sse,
+        .kms_key_id = s->s3_kms_key_id,
+        .lock_mode = mode,
+    };
+}
+
+gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, GError **error)
+{
+    const struct settings *s = &c->settings;
+    *ret_offsite = NULL;
+    if (!s->s3_bucket)
+        return TRUE;
+    if (!request_s3(c, error))
+        return FALSE;
+    c->offsite = (struct offsite){
+        .client = c->s3,
+        .prefix = s->s3_prefix,
+        .upload =
+            {
+                .props = request_s3_props(s),
+                .parallel = (guint)s->s3_parallel,
+                .part_bytes = (gsize)s->s3_part_mib << 20,
+                .max_parts = (guint)s->s3_max_parts,
+            },
+        .lock_days = s->s3_retention_days,
+    };
+    *ret_offsite = &c->offsite;
+    return TRUE;
+}
+
+/* ---- the acts ---- */
+
+static gboolean choose_places(const struct settings *s, enum backup_places *ret_places, GError **error)
+{
+    if (s->local_only && s->s3_only)
+        return ot_fail(error, OT_USAGE, "--local-only and --s3-only exclude each other");
+    if (s->s3_only && !s->s3_bucket)
+        return ot_fail(error, OT_USAGE, "--s3-only needs a bucket: BACKUP_S3_BUCKET names it");
+    *ret_places = s->s3_only ? BACKUP_S3_ONLY : s->s3_bucket && !s->local_only ? BACKUP_BOTH : BACKUP_HERE;
+    return TRUE;
+}
+
+gboolean request_backup(struct console *c, struct backup_request *ret_request, GError **error)
+{
+    const struct settings *s = &c->settings;
+    *ret_request = (struct backup_request){
         .target = &c->target,
         .dir = s->backup_dir,
         .type = s->type,
@@ -21,10 +137,24 @@ struct backup_request request_backup(struct console *c)
         .globals = s->globals,
         .prune = TRUE,
     };
+    return choose_places(s, &ret_request->places, error) &&
+           (ret_request->places == BACKUP_HERE || request_offsite(c, &ret_request->offsite, error));
 }
 
-char *request_path(struct console *c, const char *what, GError **error)
+struct copy *request_copy(struct console *c, const char *what, GError **error)
 {
+    const struct settings *s = &c->settings;
     g_autofree char *database = pg_target_database(&c->target, error);
-    return database ? catalog_resolve(c->settings.backup_dir, database, what, error) : NULL;
+    if (!database)
+        return NULL;
+    if (!s->from_s3) {
+        g_autofree char *path = catalog_resolve(s->backup_dir, database, what, error);
+        return path ? copy_local(path) : NULL;
+    }
+    const struct offsite *o;
+    if (!request_s3(c, error) || !request_offsite(c, &o, error))
+        return NULL;
+    g_autofree char *key = remote_resolve(c->s3, s->s3_prefix, database, what, error);
+    struct s3_props props = offsite_sidecar_props(o);
+    return key ? copy_s3(c->s3, &props, key) : NULL;
 }

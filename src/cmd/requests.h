@@ -1,11 +1,22 @@
 /* From settings to what the engine is asked: the same for every command that asks it. */
 #pragma once
 
+#include "catalog/copy.h"
 #include "cmd/console.h"
 #include "engine/backup.h"
 
-/* Borrows from the console's settings. */
-struct backup_request request_backup(struct console *c);
+/* Borrows from the console's settings. *ret_request: places follow from --local-only, --s3-only and BACKUP_S3_BUCKET.
+ */
+gboolean request_backup(struct console *c, struct backup_request *ret_request, GError **error);
 
-/* The backup file that a person named: a path, id, timestamp or "latest". The caller frees it. */
-char *request_path(struct console *c, const char *what, GError **error);
+/* The client of the bucket in the settings, made at the first call; the console's. OT_USAGE if there is no bucket. */
+struct s3 *request_s3(struct console *c, GError **error);
+
+/* How backups are stored, but for what is each one's own. */
+struct s3_props request_s3_props(const struct settings *s);
+
+/* Where copies in S3 go; the console's. *ret_offsite becomes NULL if the settings name no bucket. */
+gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, GError **error);
+
+/* The backup that a person named: a path, id, timestamp or "latest", or with --from-s3 a key, id, ... in the bucket. */
+struct copy *request_copy(struct console *c, const char *what, GError **error);

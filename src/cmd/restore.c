@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
@@ -66,15 +67,18 @@ static gboolean check_options(const struct settings *s, GError **error)
 static gboolean run(struct console *c, char **words, GError **error)
 {
     const struct settings *s = &c->settings;
-    g_autofree char *path = check_options(s, error) ? request_path(c, words[0], error) : NULL;
-    if (!path)
+    struct backup_request pre_backup;
+    g_autoptr(copy) chosen =
+        check_options(s, error) && request_backup(c, &pre_backup, error) ? request_copy(c, words[0], error) : NULL;
+    if (!chosen)
         return FALSE;
-    struct backup_request pre_backup = request_backup(c);
     pre_backup.type = "pre-restore";
     pre_backup.prune = FALSE;
+    if (pre_backup.places == BACKUP_BOTH)
+        pre_backup.places = BACKUP_BOTH_LATER; /* nobody waits for an upload while the database is down */
     struct restore_request request = {
         .target = &c->target,
-        .path = path,
+        .copy = chosen,
         .dir = s->backup_dir,
         .pre_backup = s->pre_backup && !s->target_db ? &pre_backup : NULL,
         .target_db = s->target_db,
@@ -92,7 +96,12 @@ static gboolean run(struct console *c, char **words, GError **error)
         .confirm_data = c,
     };
     struct restore_result result = {0};
-    if (!restore_run(&request, &c->report, &result, error))
+    gboolean done = restore_run(&request, &c->report, &result, error);
+    if (c->s3 && s->from_s3) {
+        g_autofree char *fetched = text_size(s3_bytes_received(c->s3), "B");
+        report_info(&c->report, "Fetched from S3: %s", fetched);
+    }
+    if (!done)
         return FALSE;
     gboolean ok = !s->json || console_print_json(result_json(&result), error);
     restore_result_clear(&result);
@@ -102,11 +111,12 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_restore = {
     .name = "restore",
     .mask = CMD_RESTORE,
-    .usage = "FILE|ID|latest [--force] [--target-db NAME] [--table SCHEMA.TABLE]... [OPTION]...",
+    .usage = "FILE|ID|KEY|latest [--from-s3] [--force] [--target-db NAME] [--table SCHEMA.TABLE]... [OPTION]...",
     .summary = "Restore a database, or single tables, without risking the live one.",
     .details = "Verifies the backup, shows what would happen, asks, takes a pre-restore backup, loads into a side\n"
                "database, compares every row with the backup's proof, and only then swaps names. The old database\n"
                "stays as NAME_replaced_TIMESTAMP. Whatever fails before the swap leaves the live database as it was.\n"
+               "--from-s3 reads the backup straight from S3, in parallel, without a copy on this machine.\n"
                "--table brings single tables back into a schema recovered_TIMESTAMP of the live database; --put-back\n"
                "then puts the rows that are missing into the live tables.",
     .min_words = 1,

@@ -6,7 +6,7 @@
 
 #include "config/options.h"
 
-#define CMD_ALL (CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST)
+#define CMD_ALL (CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST | CMD_SYNC | CMD_BUCKET)
 
 enum option_type {
     OPTION_TEXT,   /* char * */

@@ -12,6 +12,8 @@ enum {
     CMD_VERIFY = 1 << 1,
     CMD_RESTORE = 1 << 2,
     CMD_LIST = 1 << 3,
+    CMD_SYNC = 1 << 4,
+    CMD_BUCKET = 1 << 5,
 };
 
 /*

@@ -20,7 +20,35 @@ struct settings {
     char *backup_dir;
     int retention_days;
     int keep_min;
-    char *s3_bucket;
+
+    /* The copy in S3. */
+    char *s3_bucket;        /* NULL: there is none */
+    char *s3_prefix;        /* never NULL */
+    char *s3_storage_class; /* never NULL */
+    char *s3_sse;           /* AES256, aws:kms or none */
+    char *s3_kms_key_id;
+    char *s3_addressing;  /* auto, path or virtual */
+    char *s3_tls_min;     /* 1.2 or 1.3 */
+    char *s3_allow_http;  /* "true" or "false" */
+    char *s3_object_lock; /* none, governance or compliance */
+    int s3_retention_days;
+    int s3_noncurrent_days;
+    int s3_longstop_days; /* 0: never */
+    int s3_parallel, s3_part_mib, s3_max_parts;
+    int s3_timeout_s; /* one try without progress */
+    int s3_retry_s;   /* one request with all its tries */
+    gboolean s3_only; /* no copy on this machine */
+    gboolean from_s3; /* read the copy in S3 */
+
+    /* AWS's own variables. */
+    char *aws_region, *aws_default_region;
+    char *aws_endpoint_s3, *aws_endpoint, *aws_endpoint_sts;
+    char *aws_ca_bundle;
+    char *aws_access_key, *aws_secret_key, *aws_session_token;
+    char *aws_profile, *aws_config_file, *aws_credentials_file;
+    char *aws_role_arn, *aws_web_identity_file, *aws_session_name;
+    char *aws_container_relative_uri, *aws_container_full_uri, *aws_container_token, *aws_container_token_file;
+    char *aws_metadata_endpoint, *aws_metadata_disabled;
 
     /* How the work is done. */
     int jobs;           /* 1 to 8; 0 = as many as there are cores, at most 8 */

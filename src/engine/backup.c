@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "archive/check.h"
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "base/text.h"
@@ -12,6 +13,7 @@
 #include "catalog/names.h"
 #include "engine/dump.h"
 #include "engine/slot.h"
+#include "engine/sync.h"
 #include "pg/facts.h"
 #include "pg/tools.h"
 
@@ -26,13 +28,19 @@ struct backup {
     char *host;
     int port, server_version;
     gint64 started_us;
+    guint64 expected_bytes; /* of the file, by what is known before */
     struct dump_result dump;
+    struct file_sink *file;  /* NULL: nothing is kept in the folder */
+    struct offsite_run *run; /* NULL: nothing goes to S3 now */
+    GError *upload_problem;  /* what kept it from S3 while it is complete here */
+    char *s3_url;            /* once it is there */
 };
 
 void backup_result_clear(struct backup_result *r)
 {
     g_free(r->id);
     g_free(r->path);
+    g_free(r->s3_url);
     g_free(r->database);
     memset(r, 0, sizeof *r);
 }
@@ -44,6 +52,8 @@ static void backup_clear(struct backup *b)
     g_free(b->timestamp);
     g_free(b->id);
     g_free(b->host);
+    g_free(b->s3_url);
+    g_clear_error(&b->upload_problem);
     dump_result_clear(&b->dump);
 }
 
@@ -51,24 +61,25 @@ static void backup_clear(struct backup *b)
 
 /* From the last backup of this database and its growth since; the first time, from the database's size: text is
  * about as large as tables without indexes, and packs to less than half. */
-static gboolean estimate(struct backup *b, guint64 database_bytes, guint64 *ret_bytes, GError **error)
+static gboolean estimate(struct backup *b, guint64 database_bytes, GError **error)
 {
     g_autoptr(GPtrArray) list = catalog_list(b->request->dir, b->name, error);
     if (!list)
         return FALSE;
-    *ret_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
+    b->expected_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
     if (list->len > 0) {
         const struct catalog_entry *last = list->pdata[0];
-        *ret_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
+        b->expected_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
     }
     return TRUE;
 }
 
 static gboolean check_space(struct backup *b, guint64 database_bytes, GError **error)
 {
-    guint64 required = 0, available = 0;
-    if (!estimate(b, database_bytes, &required, error) || !files_free_space(b->request->dir, &available, error))
+    guint64 available = 0;
+    if (!estimate(b, database_bytes, error) || !files_free_space(b->request->dir, &available, error))
         return FALSE;
+    guint64 required = b->request->places == BACKUP_S3_ONLY ? 0 : b->expected_bytes;
     if (available >= required)
         return TRUE;
     g_autofree char *need = text_size(required, "B");
@@ -118,35 +129,62 @@ static gboolean pause_before(guint attempt, GError **error)
     return TRUE;
 }
 
-static struct file_sink *dump_once(struct backup *b, GError **error)
+/* What a failed try has made so far is gone, here and in S3. */
+static void discard(struct backup *b)
+{
+    g_clear_pointer(&b->file, file_sink_free);
+    g_clear_pointer(&b->run, offsite_free);
+}
+
+/* That S3 cannot be reached is no reason not to take the backup, as long as it has another place. */
+static gboolean begin_upload(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    if (q->places != BACKUP_BOTH && q->places != BACKUP_S3_ONLY)
+        return TRUE;
+    struct offsite_labels labels = {q->type, q->tag, b->database};
+    GError *problem = NULL;
+    g_clear_error(&b->upload_problem);
+    b->run = offsite_begin(q->offsite, q->dir, b->id, &labels, b->file ? file_sink_path(b->file) : NULL,
+                           b->expected_bytes, FALSE, &problem);
+    if (b->run || (b->file && !g_error_matches(problem, OT_ERROR, OT_INTERRUPTED))) {
+        b->upload_problem = problem;
+        return TRUE;
+    }
+    return offsite_fail(problem, OT_S3, error);
+}
+
+static gboolean dump_once(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
     struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
-    g_autoptr(file_sink) sink = file_sink_new(q->dir, file, error);
-    if (!sink || !dump_take(&request, q->globals, sink, b->report, &b->dump, error))
-        return NULL;
-    return g_steal_pointer(&sink);
+    if (q->places != BACKUP_S3_ONLY && !(b->file = file_sink_new(q->dir, file, error)))
+        return FALSE;
+    if (!begin_upload(b, error))
+        return FALSE;
+    struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
+    return dump_take(&request, q->globals, to, b->report, &b->dump, error);
 }
 
-static struct file_sink *dump_politely(struct backup *b, GError **error)
+static gboolean dump_politely(struct backup *b, GError **error)
 {
     for (guint attempt = 1;; attempt++) {
         GError *problem = NULL;
-        struct file_sink *sink = dump_once(b, &problem);
-        if (sink)
-            return sink;
+        if (dump_once(b, &problem))
+            return TRUE;
+        discard(b);
         if (!g_error_matches(problem, OT_ERROR, OT_LOCK_TIMEOUT) || attempt >= b->request->lock_attempts) {
             if (g_error_matches(problem, OT_ERROR, OT_LOCK_TIMEOUT))
                 g_prefix_error(&problem, "no backup after %u attempts: ", attempt);
             g_propagate_error(error, problem);
-            return NULL;
+            return FALSE;
         }
         report_warn(b->report, "%s; trying again (attempt %u of %u)", problem->message, attempt + 1,
                     b->request->lock_attempts);
         g_error_free(problem);
         if (!pause_before(attempt, error))
-            return NULL;
+            return FALSE;
     }
 }
 
@@ -158,9 +196,11 @@ static void check_progress(guint64 done_bytes, void *data)
     __atomic_store_n(&r->progress.done_bytes, (gint64)done_bytes, __ATOMIC_RELAXED);
 }
 
-static gboolean read_back(struct backup *b, const char *path, GError **error)
+/* From the file, or where there is none from S3. */
+static gboolean read_back(struct backup *b, GError **error)
 {
-    g_autoptr(source) file = source_open_file(path, error);
+    g_autoptr(source) file = b->file ? source_open_file(file_sink_path(b->file), error)
+                                     : s3_open(b->request->offsite->client, offsite_key(b->run), error);
     if (!file)
         return FALSE;
     b->dump.size_bytes = file->size_bytes;
@@ -219,21 +259,20 @@ static struct meta *make_meta(struct backup *b)
 }
 
 /* The dump comes last: while it is not there, nothing of this backup counts, and the next run clears the rest. */
-static gboolean publish(struct backup *b, struct file_sink *sink, GError **error)
+static gboolean publish(struct backup *b, const struct meta *m, GError **error)
 {
     const char *dir = b->request->dir;
-    g_autoptr(meta) m = make_meta(b);
     g_autofree char *globals = g_strconcat(b->id, NAMES_GLOBALS, NULL);
     const char *roles = b->dump.globals_sql;
     return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
-           meta_save(m, dir, FALSE, error) && file_sink_publish(sink, FALSE, error) &&
+           meta_save(m, dir, FALSE, error) && file_sink_publish(b->file, FALSE, error) &&
            (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
 }
 
 static gboolean prune(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct prune_policy policy = {q->retention_days, q->keep_min, b->started_us / G_USEC_PER_SEC};
+    struct prune_policy policy = {q->retention_days, q->keep_min, q->offsite != NULL, b->started_us / G_USEC_PER_SEC};
     g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = catalog_prune(q->dir, b->name, &policy, deleted, error);
     for (guint i = 0; i < deleted->len; i++)
@@ -246,19 +285,16 @@ static gboolean prune(struct backup *b, GError **error)
 
 /* ---- the whole ---- */
 
-static gboolean dump_and_publish(struct backup *b, GError **error)
+static void say_size(struct backup *b)
+{
+    g_autofree char *plain = text_size(b->dump.plain_bytes, "");
+    report_info(b->report, "Backup size: %s", plain);
+    report_info(b->report, "Compressing backup... (done while dumping)");
+}
+
+static void say_proof(struct backup *b)
 {
     struct report *r = b->report;
-    report_info(r, "Starting database backup...");
-    report_info(r, "Dumping database to: %s/%s" NAMES_DUMP, b->request->dir, b->id);
-    g_autoptr(file_sink) sink = dump_politely(b, error);
-    if (!sink)
-        return FALSE;
-    g_autofree char *plain = text_size(b->dump.plain_bytes, "");
-    report_info(r, "Backup size: %s", plain);
-    report_info(r, "Compressing backup... (done while dumping)");
-    if (!read_back(b, file_sink_path(sink), error))
-        return FALSE;
     g_autofree char *size = text_size(b->dump.size_bytes, "");
     report_info(r, "Compressed size: %s", size);
     report_info(r, "Creating backup metadata...");
@@ -266,7 +302,119 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
     report_info(r, "Backup file integrity verified (gzip test passed)");
     report_info(r, "Read back: %u tables, %" G_GUINT64_FORMAT " rows, every member and count as in the proof",
                 b->dump.contents->tables->len, archive_contents_rows(b->dump.contents));
-    return interrupt_check(error) && publish(b, sink, error) && (!b->request->prune || prune(b, error));
+}
+
+static gboolean upload_rest(struct backup *b, struct meta *m, GError **error)
+{
+    const struct offsite *o = b->request->offsite;
+    if (b->upload_problem) {
+        g_propagate_error(error, g_steal_pointer(&b->upload_problem));
+        return FALSE;
+    }
+    if (!offsite_finish(b->run, b->dump.sha256, error))
+        return FALSE;
+    offsite_record(b->run, m);
+    return offsite_put_sidecars(o, m, b->dump.globals_sql, error) && offsite_save_record(b->request->dir, m, error);
+}
+
+static void say_uploaded(struct backup *b)
+{
+    b->s3_url = s3_url(b->request->offsite->client, offsite_key(b->run));
+    report_info(b->report, "Backup uploaded to S3: %s", b->s3_url);
+}
+
+/* The backup is complete here: whatever happens to its way to S3 is kept for the end of the run. */
+static void upload_too(struct backup *b, struct meta *m)
+{
+    GError *problem = NULL;
+    report_info(b->report, "Uploading backup to S3...");
+    if (upload_rest(b, m, &problem)) {
+        say_uploaded(b);
+        return;
+    }
+    offsite_mark_pending(b->request->offsite, m, problem->message);
+    offsite_save_record(b->request->dir, m, NULL); /* it is marked as pending already; this adds why */
+    b->upload_problem = problem;
+}
+
+static gboolean keep_here(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    if (!read_back(b, error))
+        return FALSE;
+    say_proof(b);
+    g_autoptr(meta) m = make_meta(b);
+    if (q->places != BACKUP_HERE)
+        offsite_mark_pending(q->offsite, m, NULL);
+    if (!interrupt_check(error) || !publish(b, m, error))
+        return FALSE;
+    if (q->places == BACKUP_BOTH)
+        upload_too(b, m);
+    return !q->prune || prune(b, error);
+}
+
+/* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
+static gboolean discard_object(struct backup *b, GError **error)
+{
+    const struct offsite *o = b->request->offsite;
+    g_autoptr(GError) problem = NULL;
+    if (!s3_delete(o->client, offsite_key(b->run), &problem))
+        g_prefix_error(error, "s3://%s/%s is bad, and could not be deleted (%s): ", s3_bucket(o->client),
+                       offsite_key(b->run), problem->message);
+    return FALSE;
+}
+
+static gboolean keep_in_s3(struct backup *b, GError **error)
+{
+    GError *problem = NULL;
+    report_info(b->report, "Uploading backup to S3... (done while dumping)");
+    if (!offsite_finish(b->run, NULL, &problem))
+        return offsite_fail(problem, OT_S3, error);
+    if (!read_back(b, error))
+        return g_error_matches(error ? *error : NULL, OT_ERROR, OT_CORRUPT) ? discard_object(b, error) : FALSE;
+    say_proof(b);
+    g_autoptr(meta) m = make_meta(b);
+    offsite_record(b->run, m);
+    if (!offsite_put_sidecars(b->request->offsite, m, b->dump.globals_sql, &problem))
+        return offsite_fail(problem, OT_S3, error);
+    say_uploaded(b);
+    return TRUE;
+}
+
+static gboolean dump_and_publish(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    report_info(b->report, "Starting database backup...");
+    if (q->places == BACKUP_S3_ONLY)
+        report_info(b->report, "Dumping database to: s3://%s", s3_bucket(q->offsite->client));
+    else
+        report_info(b->report, "Dumping database to: %s/%s" NAMES_DUMP, q->dir, b->id);
+    if (!dump_politely(b, error))
+        return FALSE;
+    say_size(b);
+    return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
+}
+
+/* What earlier runs could not upload, now that S3 takes backups again. */
+static gboolean upload_earlier(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    GError *problem = NULL;
+    if (b->upload_problem) {
+        problem = g_steal_pointer(&b->upload_problem);
+        return offsite_fail(problem, OT_UPLOAD, error);
+    }
+    if (q->places != BACKUP_BOTH || sync_pending(q->offsite, q->dir, b->name, FALSE, b->report, NULL, error))
+        return TRUE;
+    g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
+    return FALSE;
+}
+
+static void clean_s3(struct backup *b)
+{
+    const struct backup_request *q = b->request;
+    if (q->places == BACKUP_BOTH || q->places == BACKUP_S3_ONLY)
+        offsite_clean(q->offsite, q->dir, b->name, b->report);
 }
 
 static gboolean run_locked(struct backup *b, GError **error)
@@ -275,8 +423,14 @@ static gboolean run_locked(struct backup *b, GError **error)
     if (!b->timestamp)
         return FALSE;
     b->id = g_strdup_printf("%s_%s", b->name, b->timestamp);
-    if (catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error))
-        return TRUE;
+    clean_s3(b);
+    gboolean ok =
+        catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
+    discard(b);
+    if (ok)
+        return upload_earlier(b, error);
+    if (b->upload_problem)
+        report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */
     return FALSE;
 }
@@ -298,14 +452,18 @@ gboolean backup_run(const struct backup_request *request, struct report *report,
                     GError **error)
 {
     struct backup b = {.request = request, .report = report, .started_us = g_get_real_time()};
-    gboolean ok = run(&b, error);
-    if (ok) {
+    GError *problem = NULL;
+    gboolean ok = run(&b, &problem);
+    gboolean here = !ok && request->places != BACKUP_S3_ONLY && g_error_matches(problem, OT_ERROR, OT_UPLOAD);
+    if (ok || here) {
         gint64 seconds = (g_get_real_time() - b.started_us) / G_USEC_PER_SEC;
-        report_info(report, "OpsTower Database Backup - Completed Successfully");
+        report_info(report, "OpsTower Database Backup - %s",
+                    ok ? "Completed Successfully" : "Completed, BUT NOT ALL IS IN S3");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", seconds);
         *ret_result = (struct backup_result){
             .id = g_strdup(b.id),
-            .path = g_strdup_printf("%s/%s" NAMES_DUMP, request->dir, b.id),
+            .path = request->places == BACKUP_S3_ONLY ? NULL : g_strdup_printf("%s/%s" NAMES_DUMP, request->dir, b.id),
+            .s3_url = g_strdup(b.s3_url),
             .database = g_strdup(b.database),
             .plain_bytes = b.dump.plain_bytes,
             .size_bytes = b.dump.size_bytes,
@@ -314,6 +472,8 @@ gboolean backup_run(const struct backup_request *request, struct report *report,
             .duration_s = seconds,
         };
     }
+    if (problem)
+        g_propagate_error(error, problem);
     backup_clear(&b);
     return ok;
 }

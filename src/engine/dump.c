@@ -283,7 +283,7 @@ static void dump_clear(struct dump *d)
     g_mutex_clear(&d->mutex);
 }
 
-static gboolean read_and_write(struct dump *d, struct file_sink *sink, GError **error)
+static gboolean read_and_write(struct dump *d, struct sink *sink, GError **error)
 {
     if (!make_plan(d, error))
         return FALSE;
@@ -293,7 +293,7 @@ static gboolean read_and_write(struct dump *d, struct file_sink *sink, GError **
 }
 
 /* The watch may have ended our sessions: then its reason is the error, not what they made of it. */
-static gboolean read_politely(struct dump *d, struct file_sink *sink, GError **error)
+static gboolean read_politely(struct dump *d, struct sink *sink, GError **error)
 {
     g_autoptr(GError) problem = NULL;
     if (read_and_write(d, sink, &problem))
@@ -313,7 +313,7 @@ static gboolean take_globals(struct dump *d, struct dump_result *result, GError 
     return result->globals_sql != NULL;
 }
 
-static gboolean take(struct dump *d, gboolean want_globals, struct file_sink *sink, struct dump_result *result,
+static gboolean take(struct dump *d, gboolean want_globals, struct sink *sink, struct dump_result *result,
                      GError **error)
 {
     d->snapshot = snapshot_begin(d->request->target, d->request->lock_timeout_ms, error);
@@ -328,8 +328,8 @@ static gboolean take(struct dump *d, gboolean want_globals, struct file_sink *si
     return archive_writer_finish(d->writer, &result->sha256, error);
 }
 
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct file_sink *sink,
-                   struct report *report, struct dump_result *ret_result, GError **error)
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+                   struct dump_result *ret_result, GError **error)
 {
     struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
     struct dump_result result = {.contents = archive_contents_new()};

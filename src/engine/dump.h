@@ -1,11 +1,11 @@
 /*
- * Takes one dump: snapshot, plan, parallel COPY, into a backup file under its temporary name. It gives way to those
+ * Takes one dump: snapshot, plan, parallel COPY, into a sink. It gives way to those
  * who wait for a lock of ours; its caller tries again.
  */
 #pragma once
 
 #include "archive/contents.h"
-#include "base/files.h"
+#include "base/sink.h"
 #include "engine/report.h"
 #include "pg/session.h"
 
@@ -27,6 +27,6 @@ struct dump_result {
 };
 void dump_result_clear(struct dump_result *r);
 
-/* Writes into sink and syncs it; the sink keeps its temporary name. */
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct file_sink *sink,
-                   struct report *report, struct dump_result *ret_result, GError **error);
+/* Writes into sink and flushes it. */
+gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+                   struct dump_result *ret_result, GError **error);

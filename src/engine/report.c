@@ -24,14 +24,19 @@ static void log_line(struct report *r, enum report_level level, const char *text
     g_string_append(r->before_log, line);
 }
 
+/* Lines come from several threads. */
+static GMutex saying;
+
 static void say(struct report *r, enum report_level level, const char *raw)
 {
     g_autofree char *valid = g_utf8_make_valid(raw, -1);
     g_autofree char *text = r->redact ? r->redact(valid, r->data) : g_strdup(valid);
     g_strdelimit(text, "\n\r", ' ');
+    g_mutex_lock(&saying);
     log_line(r, level, text);
     if (r->line)
         r->line(level, text, r->data);
+    g_mutex_unlock(&saying);
 }
 
 void report_say(struct report *r, enum report_level level, const char *format, ...)

@@ -24,7 +24,7 @@ struct restore_preview {
 
 struct restore_request {
     const struct pg_target *target;
-    const char *path;
+    const struct copy *copy;
     const char *dir;                         /* where logs and the pre-restore backup go */
     const struct backup_request *pre_backup; /* how to take it; NULL: none */
     const char *target_db;                   /* restore beside, under this name; NULL: over the target's database */

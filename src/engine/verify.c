@@ -1,16 +1,13 @@
 /* The checks of a backup file, in the guide's order. */
 #include "engine/verify.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive/check.h"
 #include "archive/plain.h"
-#include "base/lock.h"
 #include "base/text.h"
-#include "catalog/catalog.h"
+#include "engine/s3check.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
@@ -29,7 +26,7 @@ struct verify {
 
 const char *check_state_name(enum check_state state)
 {
-    static const char *const names[] = {"PASS", "FAIL", "NOT DONE"};
+    static const char *const names[] = {"PASS", "FAIL", "WARN", "NOT DONE"};
     return names[state];
 }
 
@@ -73,15 +70,11 @@ static gboolean fail(struct verify *v, const char *name, const char *summary, GE
 
 static gboolean check_file(struct verify *v, GError **error)
 {
-    const char *path = v->request->path;
-    struct stat st;
     GError *problem = NULL;
-    if (stat(path, &st) != 0) {
-        ot_fail_errno(&problem, errno == ENOENT ? OT_NOT_FOUND : OT_IO, "cannot find %s", path);
+    v->file = copy_open(v->request->copy, &problem);
+    if (!v->file && (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND) || g_error_matches(problem, OT_ERROR, OT_S3)))
         return fail(v, "File existence", "", problem, error);
-    }
     note(v, "File existence", CHECK_PASS, NULL);
-    v->file = source_open_file(path, &problem);
     if (!v->file)
         return fail(v, "File readability", "", problem, error);
     note(v, "File readability", CHECK_PASS, NULL);
@@ -208,8 +201,7 @@ static gboolean check_plain(struct verify *v, GError **error)
 static gboolean meta_fits(struct verify *v, GError **error)
 {
     const struct meta *m = v->meta;
-    g_autofree char *file = g_path_get_basename(v->request->path);
-    if (!g_str_equal(m->backup_file, file))
+    if (!g_str_equal(m->backup_file, v->request->copy->file))
         return ot_fail(error, OT_CORRUPT, "the metadata is that of %s", m->backup_file);
     if (m->sha256 && g_strcmp0(m->sha256, v->sha256) != 0)
         return ot_fail(error, OT_CORRUPT, "its SHA-256 is not that of the file");
@@ -230,7 +222,7 @@ static gboolean meta_fits(struct verify *v, GError **error)
 static gboolean check_meta(struct verify *v, GError **error)
 {
     GError *problem = NULL;
-    v->meta = catalog_meta_of(v->request->path, &problem);
+    v->meta = copy_meta(v->request->copy, &problem);
     if (!v->meta && !problem) {
         note(v, META_TEST, CHECK_NOT_DONE,
              v->result->ours ? "there is none beside the file; the file's own contents were used" : "there is none");
@@ -243,10 +235,35 @@ static gboolean check_meta(struct verify *v, GError **error)
     return TRUE;
 }
 
+/* ---- the copy in S3 ---- */
+
+#define S3_TEST "S3 backup verification"
+
+/* Its failure does not keep the full test of this copy from being done. */
+static gboolean check_s3(struct verify *v, GError **error)
+{
+    const struct offsite *o = v->request->offsite;
+    const char *state = v->meta ? meta_s3_text(v->meta, "state") : NULL;
+    GError *problem = NULL;
+    if (!o)
+        note(v, S3_TEST, CHECK_NOT_DONE, "BACKUP_S3_BUCKET is not set");
+    if (o && v->request->copy->path && !state)
+        note(v, S3_TEST, CHECK_NOT_DONE, "this backup is kept on this machine only");
+    if (!o || (v->request->copy->path && !state))
+        return TRUE;
+    g_autofree char *detail = s3check_copy(o, v->request->copy, v->meta, v->reader != NULL, &problem);
+    if (!detail)
+        return fail(v, S3_TEST, "S3 verification failed", problem, error);
+    note(v, S3_TEST, CHECK_PASS, detail);
+    g_autofree char *versions = NULL;
+    enum check_state versioning = s3check_versioning(o->client, &versions);
+    note(v, "S3 bucket versioning", versioning, versions);
+    return TRUE;
+}
+
 /* ---- full test ---- */
 
 #define FULL_TEST "Full restoration test"
-#define META_LOCK_TRIES 200 /* of 50 ms */
 
 static gboolean check_full(struct verify *v, GError **error)
 {
@@ -272,21 +289,77 @@ static gboolean check_full(struct verify *v, GError **error)
 
 /* ---- what is remembered ---- */
 
-/* Several may verify one backup at once: they write its metadata one after the other. */
-static struct lock *wait_for_lock(const char *folder, const char *id, GError **error)
+/* What a verification found out, for the metadata. */
+struct outcome {
+    gboolean ok, proven;
+    char *now, *sha256;
+};
+
+static void set_state(struct meta *m, const struct outcome *o)
 {
-    g_autofree char *path = g_strdup_printf("%s/.%s.meta.lock", folder, id);
-    for (int tries = 0;; tries++) {
-        GError *problem = NULL;
-        struct lock *held = lock_take(path, "verification", &problem);
-        if (held || tries == META_LOCK_TRIES || !g_error_matches(problem, OT_ERROR, OT_BUSY)) {
-            if (problem)
-                g_propagate_error(error, problem);
-            return held;
-        }
-        g_error_free(problem);
-        g_usleep(50000);
+    if (o->ok) {
+        g_free(m->verified_at);
+        m->verified_at = g_strdup(o->now);
     }
+    if (o->ok && o->proven) {
+        g_free(m->proven_at);
+        m->proven_at = g_strdup(o->now);
+    }
+    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
+}
+
+static void set_s3_state(struct meta *m, const struct outcome *o)
+{
+    meta_set_s3_text(m, "state", o->ok ? "uploaded" : "failed");
+    if (o->ok)
+        meta_set_s3_text(m, "verified_at", o->now);
+}
+
+static void change_here(struct meta *m, void *data)
+{
+    set_state(m, data);
+}
+
+static void change_in_s3(struct meta *m, void *data)
+{
+    set_state(m, data);
+    set_s3_state(m, data);
+}
+
+/* Of the file in the folder, only how its copy in S3 is; and only if it is the same backup. */
+static void change_record(struct meta *m, void *data)
+{
+    const struct outcome *o = data;
+    if (g_strcmp0(m->sha256, o->sha256) == 0)
+        set_s3_state(m, o);
+}
+
+static gboolean remember_here(struct verify *v, struct outcome *o, GError **error)
+{
+    const char *folder = v->request->copy->place->name;
+    if (access(folder, W_OK) == 0)
+        return copy_update_meta(v->request->copy, change_here, o, error);
+    report_warn(v->report, "The outcome is not kept: %s cannot be written", folder);
+    return TRUE;
+}
+
+/* If this machine knows the backup too, it learns how its copy in S3 is. */
+static gboolean tell_folder(struct verify *v, struct outcome *o, GError **error)
+{
+    g_autofree char *path = v->request->dir ? g_build_filename(v->request->dir, v->request->copy->file, NULL) : NULL;
+    if (!path || !g_file_test(path, G_FILE_TEST_IS_REGULAR))
+        return TRUE;
+    g_autoptr(copy) here = copy_local(path);
+    return copy_update_meta(here, change_record, o, error);
+}
+
+/* Who may only read the bucket can verify all the same. */
+static gboolean remember_in_s3(struct verify *v, struct outcome *o)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!copy_update_meta(v->request->copy, change_in_s3, o, &problem) || !tell_folder(v, o, &problem))
+        report_warn(v->report, "The outcome is not kept: %s", problem->message);
+    return TRUE;
 }
 
 static gboolean remember(struct verify *v, gboolean ok, const GError *problem, GError **error)
@@ -294,29 +367,13 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
     gboolean damaged =
         problem && problem->domain == OT_ERROR && (problem->code == OT_CORRUPT || problem->code == OT_MISMATCH);
     if (!v->meta && damaged)
-        v->meta = catalog_meta_of(v->request->path, NULL);
-    g_autofree char *file = g_path_get_basename(v->request->path);
+        v->meta = copy_meta(v->request->copy, NULL);
     if (!v->request->remember || !v->meta || v->meta_is_wrong || (!ok && !damaged) || !v->result->ours ||
-        !g_str_equal(v->meta->backup_file, file))
+        !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    g_autofree char *folder = g_path_get_dirname(v->request->path);
-    struct meta *m = v->meta;
-    if (ok) {
-        g_free(m->verified_at);
-        m->verified_at = g_strdup(now);
-    }
-    if (ok && v->request->full_test) {
-        g_free(m->proven_at);
-        m->proven_at = g_strdup(now);
-    }
-    m->state = !ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
-    if (access(folder, W_OK) != 0) {
-        report_warn(v->report, "The outcome is not kept: %s cannot be written", folder);
-        return TRUE;
-    }
-    g_autoptr(lock) held = wait_for_lock(folder, m->id, error);
-    return held && meta_save(m, folder, TRUE, error);
+    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256};
+    return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
 static void open_log(struct verify *v)
@@ -343,10 +400,16 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
     g_array_set_clear_func(ret_result->checks, check_clear);
     open_log(&v);
     report_info(report, "OpsTower Backup Verification - Started");
-    report_info(report, "Verifying backup: %s", request->path);
+    report_info(report, "Verifying backup: %s", request->copy->name);
+    GError *s3_problem = NULL;
     gboolean ok = check_file(&v, &problem) && (v.kind == ARCHIVE_OURS ? check_ours : check_plain)(&v, &problem) &&
-                  check_meta(&v, &problem) && check_full(&v, &problem);
+                  check_meta(&v, &problem) && (check_s3(&v, &s3_problem) || TRUE) && check_full(&v, &problem);
     ok = remember(&v, ok, problem, ok ? &problem : NULL) && ok;
+    if (ok && s3_problem) {
+        g_propagate_error(&problem, g_steal_pointer(&s3_problem));
+        ok = FALSE;
+    }
+    g_clear_error(&s3_problem);
     report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
     if (problem)
         g_propagate_error(error, problem);

@@ -1,9 +1,11 @@
 /* The act of verifying a backup: the guide's checks, one result each. */
 #pragma once
 
+#include "catalog/copy.h"
 #include "engine/fulltest.h"
+#include "engine/offsite.h"
 
-enum check_state { CHECK_PASS, CHECK_FAIL, CHECK_NOT_DONE };
+enum check_state { CHECK_PASS, CHECK_FAIL, CHECK_WARN, CHECK_NOT_DONE };
 
 struct verify_check {
     const char *name;
@@ -12,8 +14,9 @@ struct verify_check {
 };
 
 struct verify_request {
-    const char *path; /* of the backup file */
-    const char *dir;  /* where the log goes; NULL: no log */
+    const struct copy *copy;
+    const char *dir;               /* where the log goes; NULL: no log */
+    const struct offsite *offsite; /* the bucket where it, or its second copy, should be; NULL: there is none */
     gboolean full_test;
     struct fulltest_request test;
     gboolean remember; /* write the outcome into the backup's metadata */
@@ -30,5 +33,5 @@ void verify_result_clear(struct verify_result *r);
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
                     GError **error);
 
-/* "PASS", "FAIL", "NOT DONE". */
+/* "PASS", "FAIL", "WARN", "NOT DONE". */
 const char *check_state_name(enum check_state state);

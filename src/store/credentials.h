@@ -26,7 +26,9 @@ struct credentials_config {
 struct credentials {
     char *access_key, *secret_key, *session_token; /* token: NULL if there is none */
     gint64 expires_at;                             /* seconds since 1970; 0: never */
-    char *source; /* "environment", "profile NAME in FILE", "web identity (ROLE)", "container", "instance role NAME" */
+    /* "environment", "web identity (ROLE)", "profile NAME in FILE", "profile NAME in FILE (ROLE)", "container",
+     * "instance role NAME" */
+    char *source;
 };
 typedef struct credentials credentials;
 void credentials_free(struct credentials *c);
@@ -38,10 +40,15 @@ struct credential_chain *credential_chain_new(const struct credentials_config *c
 void credential_chain_free(struct credential_chain *c);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(credential_chain, credential_chain_free)
 
-/* A copy of what is to be used now. Fetched at the first call, again from five minutes before it expires (if that
- * fails, the old one serves while it lasts), and, with renew, in any case. Thread-safe; one thread fetches, others
- * wait. OT_PREREQUISITE if no source has any: the message names every source that was tried and why it gave none. */
+/* A copy of what is to be used now. Fetched at the first call, and again from five minutes before it expires (if that
+ * fails, the old one serves while it lasts, and the next try is a minute later). With renew, for when a server refused
+ * the old one, in any case: then a failure is an error. Thread-safe; one thread fetches, others wait.
+ * OT_PREREQUISITE if no source has any: the message names every source that was tried and why it gave none. A source
+ * that is set up and fails is the last that is tried. OT_INTERRUPTED if the run was interrupted. */
 struct credentials *credential_chain_get(struct credential_chain *c, gboolean renew, GError **error);
+
+/* For tests: seconds since 1970, in place of the machine's clock. */
+void credential_chain_set_clock(struct credential_chain *c, gint64 (*seconds)(void));
 
 /* The region of the profile in the config file; NULL if it names none. To be freed. */
 char *credentials_profile_region(const struct credentials_config *config);

@@ -57,13 +57,16 @@ struct s3_request {
     gboolean checksum;      /* also send x-amz-checksum-sha256 of the body */
     gsize max_answer_bytes; /* as in http_request */
     gboolean despite_interrupt;
-    gboolean once; /* no retries, for requests whose repetition would not mean the same */
+    guint retry_s;         /* other than the client's; 0: the client's */
+    gboolean exactly_once; /* see http_request: a try is not sent twice */
+    const gint *cancelled; /* another thread sets it to end the tries; NULL: none */
 };
 
 /* What the server said when it refused. */
 struct s3_failure {
     long status;   /* 0: no answer at all */
     char code[64]; /* S3's own, as NoSuchKey; "" if there is none */
+    guint tries;   /* also after success */
 };
 
 /* TRUE on a 2xx answer without an <Error> in its body; r is then filled (clear it). Tries again, with full jitter,

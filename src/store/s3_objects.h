@@ -64,6 +64,12 @@ struct s3_unfinished {
 GPtrArray *s3_list_unfinished(struct s3 *s, const char *prefix, GError **error);
 gboolean s3_abort(struct s3 *s, const char *key, const char *upload_id, GError **error);
 
+/* Ends all unfinished uploads of exactly that key. */
+gboolean s3_abort_all(struct s3 *s, const char *key, GError **error);
+
+/* Whether the bucket keeps old versions of its objects. */
+gboolean s3_get_versioning(struct s3 *s, gboolean *ret_on, GError **error);
+
 /* The object as a source of ranged reads, by any number of threads. It stays the same object: if it was replaced
  * meanwhile, reading fails. */
 struct source *s3_open(struct s3 *s, const char *key, GError **error);

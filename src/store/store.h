@@ -29,9 +29,7 @@ struct store {
     GPtrArray *(*list)(struct store *self, const char *prefix, GError **error);
     void (*free)(struct store *self);
 };
-typedef struct store store;
 void store_free(struct store *s);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(store, store_free)
 
 struct store *store_local(const char *folder);
 

@@ -16,7 +16,6 @@ struct upload_options {
 };
 
 struct upload;
-typedef struct upload upload;
 
 /* key must outlive it. No request is made yet. */
 struct upload *upload_new(struct s3 *s, const char *key, const struct upload_options *options);
@@ -28,12 +27,11 @@ struct sink *upload_sink(struct upload *u);
  * encryption. ret_object: what the server says of it; may be NULL. */
 gboolean upload_finish(struct upload *u, struct s3_object **ret_object, GError **error);
 
-/* Not finished: aborts it, also after an interrupt. */
-void upload_free(struct upload *u);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(upload, upload_free)
+/* Not finished: aborts it, also after an interrupt. FALSE if something of it may still be in S3. */
+gboolean upload_free(struct upload *u);
 
 /* Bytes of buffers at most in use. */
 gsize upload_memory_bytes(const struct upload_options *options);
 
-/* The size of part number n (from 1): it grows as parts run out, so that objects of 5 TiB fit in any case. */
+/* The size of part number n (from 1): it doubles again and again as parts run out, to 2 GiB at most. */
 guint64 upload_part_bytes(guint64 first_bytes, guint max_parts, guint n);

@@ -28,7 +28,7 @@ CREATE SEQUENCE counter; SELECT setval('counter', 42);
 SELECT lo_from_bytea(4711, 'a large object');
 """
 CHECKS = ["File existence", "File readability", "File not empty", "Gzip integrity", "PostgreSQL dump validation",
-          "Metadata file validation", "Full restoration test"]
+          "Metadata file validation", "S3 backup verification", "Full restoration test"]
 
 
 @pytest.fixture(scope="module")

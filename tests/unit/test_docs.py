@@ -84,7 +84,7 @@ def test_documents_name_no_option_that_is_not_there():
 
 
 def test_help_shows_every_option():
-    shown = "".join(help_of(command) for command in ("backup", "verify", "restore", "list"))
+    shown = "".join(help_of(command) for command in ("backup", "verify", "restore", "list", "sync", "bucket"))
     assert [name for name in option_names() if not has_word(shown, name)] == []
 
 

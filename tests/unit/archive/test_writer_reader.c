@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/files.h"
 #include "base/pool.h"
 
 #define COPY_A "COPY public.a (id, note) FROM stdin;"
@@ -55,7 +56,7 @@ static GByteArray *write_archive(const char *note, int level, char **ret_sha256)
     g_autoptr(GError) error = NULL;
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "small.sql.gz", &error);
-    g_autoptr(archive_writer) w = archive_writer_new(sink, c);
+    g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
     g_autoptr(member_builder) b = member_builder_new(w, level);
     add_table(c, "public", "a", COPY_A);
     add_table(c, "odd schema", "b b", COPY_B);
@@ -248,7 +249,7 @@ static void test_large_rows(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "large.sql.gz", &error);
-    g_autoptr(archive_writer) w = archive_writer_new(sink, c);
+    g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
     g_autoptr(member_builder) b = member_builder_new(w, 0);
     add_table(c, "public", "a", COPY_A);
     put_text(b, MEMBER_HEAD, ARCHIVE_FIRST_LINE);
@@ -284,7 +285,7 @@ static void test_threads(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "threads.sql.gz", &error);
-    g_autoptr(archive_writer) w = archive_writer_new(sink, c);
+    g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
     g_autoptr(member_builder) b = member_builder_new(w, 0);
     put_text(b, MEMBER_HEAD, ARCHIVE_FIRST_LINE);
     g_assert_true(pool_run(4, 500, add_piece, NULL, w, &error));

@@ -137,6 +137,28 @@ static void test_wrong_timestamps(void)
     }
 }
 
+static void test_dates(void)
+{
+    static const struct {
+        const char *http, *iso;
+        gint64 expected; /* -1: is no date */
+    } dates[] = {
+        {"Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z", 784111777},
+        {"Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T01:00:00+01:00", 0},
+        {"Sun, 31 Feb 2027 00:00:00 GMT", "2027-02-31T00:00:00Z", -1},
+        {"Sun, 06 Nop 1994 08:49:37 GMT", "1994-11-06", -1},
+        {"yesterday", "yesterday", -1},
+        {"", "", -1},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(dates); i++) {
+        gint64 http = -1, iso = -1;
+        g_assert_cmpint(text_parse_http_date(dates[i].http, &http), ==, dates[i].expected >= 0);
+        g_assert_cmpint(text_parse_iso_time(dates[i].iso, &iso), ==, dates[i].expected >= 0);
+        g_assert_cmpint(http, ==, dates[i].expected);
+        g_assert_cmpint(iso, ==, dates[i].expected);
+    }
+}
+
 int main(int argc, char **argv)
 {
     setenv("TZ", "Asia/Manila", 1); /* no summer time: every timestamp names one second */
@@ -148,5 +170,6 @@ int main(int argc, char **argv)
     g_test_add_func("/text/times", test_times);
     g_test_add_func("/text/round_trip", test_round_trip);
     g_test_add_func("/text/wrong_timestamps", test_wrong_timestamps);
+    g_test_add_func("/text/dates", test_dates);
     return g_test_run();
 }

@@ -328,7 +328,7 @@ static void test_prune(gconstpointer data)
     gsize n = strlen(rules[i].states), expected = 0;
     for (gsize k = 0; k < n; k++)
         add_by_letter("app", rules[i].states[k], rules[i].ages[k], now);
-    struct prune_policy policy = {rules[i].days, rules[i].keep_min, now};
+    struct prune_policy policy = {rules[i].days, rules[i].keep_min, FALSE, now};
     g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
     g_assert_true(catalog_prune(folder, "app", &policy, deleted, &error));
@@ -351,7 +351,7 @@ static void test_prune_others(void)
     for (gsize i = 0; i < G_N_ELEMENTS(other_files); i++)
         touch(other_files[i]);
     g_autofree char *before = list_files();
-    struct prune_policy policy = {1, 1, now};
+    struct prune_policy policy = {1, 1, FALSE, now};
     g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
     g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
     g_assert_cmpuint(deleted->len, ==, 0);
@@ -379,7 +379,7 @@ static void test_prune_log_elsewhere(void)
     g_autofree char *target = in_folder(up);
     g_assert_true(g_file_test(target, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_set_contents(meta_path, changed->str, -1, NULL));
-    struct prune_policy policy = {30, 1, now};
+    struct prune_policy policy = {30, 1, FALSE, now};
     g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
     g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
     g_assert_cmpuint(deleted->len, ==, 1);

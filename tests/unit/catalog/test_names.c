@@ -139,6 +139,24 @@ static void test_logs(void)
     }
 }
 
+static void test_keys(void)
+{
+    static const struct {
+        const char *prefix, *id, *key;
+    } keys[] = {
+        {"database", "app_20260207_143000", "database/20260207/app_20260207_143000.sql.gz"},
+        {"a/b/", "app_x_20260207_143000", "a/b/20260207/app_x_20260207_143000.sql.gz"},
+        {"", "app_20260207_143000", "20260207/app_20260207_143000.sql.gz"},
+        {"database", "app", NULL},
+        {"database", "../app_20260207_143000", NULL},
+        {"database", "app_20261307_143000", NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *key = names_key(keys[i].prefix, keys[i].id);
+        g_assert_cmpstr(key, ==, keys[i].key);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -148,5 +166,6 @@ int main(int argc, char **argv)
     g_test_add_func("/names/round_trip", test_round_trip);
     g_test_add_func("/names/files", test_files);
     g_test_add_func("/names/logs", test_logs);
+    g_test_add_func("/names/keys", test_keys);
     return g_test_run();
 }

@@ -58,7 +58,7 @@ static void test_help_aligned(void)
 {
     g_autofree char *help = options_help(CMD_RESTORE);
     g_auto(GStrv) lines = g_strsplit(help, "\n", -1);
-    const char *first = strstr(lines[1], "Do not ask");
+    const char *first = strstr(lines[1], "Read the copy");
     g_assert_nonnull(first);
     gsize column = (gsize)(first - lines[1]);
     for (char **line = lines; *line; line++) {

@@ -100,7 +100,7 @@ static const char *sample_value(const struct option_row *row)
 {
     switch (row->type) {
     case OPTION_NUMBER:
-        return "7";
+        return row->min > 7 ? "100" : "7";
     case OPTION_CHOICE:
         return row->choices[1];
     case OPTION_URL:
@@ -122,7 +122,7 @@ static void assert_holds(const struct option_row *row, const struct settings *s)
         g_assert_false(*(const gboolean *)field);
         break;
     case OPTION_NUMBER:
-        g_assert_cmpint(*(const int *)field, ==, 7);
+        g_assert_cmpint(*(const int *)field, ==, row->min > 7 ? 100 : 7);
         break;
     case OPTION_LIST:
         list = *(const char *const *const *)field;
@@ -399,7 +399,11 @@ static const struct {
      {CMD_LIST, NULL, "BACKUP_FROBNICATE=hunter2", NULL},
      "unknown variable BACKUP_FROBNICATE in the environment; known are BACKUP_TEST_URL, BACKUP_JOBS, "
      "BACKUP_COMPRESS_LEVEL, BACKUP_LOCK_TIMEOUT, BACKUP_LOCK_ATTEMPTS, BACKUP_TMPDIR, BACKUP_DIR, "
-     "BACKUP_RETENTION_DAYS, BACKUP_KEEP_MIN, BACKUP_S3_BUCKET"},
+     "BACKUP_RETENTION_DAYS, BACKUP_KEEP_MIN, BACKUP_S3_BUCKET, BACKUP_S3_PREFIX, BACKUP_S3_STORAGE_CLASS, "
+     "BACKUP_S3_SSE, BACKUP_S3_KMS_KEY_ID, BACKUP_S3_OBJECT_LOCK, BACKUP_S3_RETENTION_DAYS, "
+     "BACKUP_S3_NONCURRENT_DAYS, BACKUP_S3_LONGSTOP_DAYS, BACKUP_S3_PARALLEL, BACKUP_S3_PART_SIZE, "
+     "BACKUP_S3_MAX_PARTS, BACKUP_S3_TIMEOUT, BACKUP_S3_RETRY_TIME, BACKUP_S3_ADDRESSING, BACKUP_S3_TLS_MIN, "
+     "BACKUP_S3_ALLOW_HTTP"},
     {"bad_line", {CMD_LIST, NULL, NULL, "A=1\nhunter2"}, ".env:2: KEY=VALUE is wanted here"},
     {"file_missing", {CMD_LIST, "--env-file=none.env", NULL, NULL}, "cannot open none.env: No such file or directory"},
     {"named_file_missing",

@@ -1,0 +1,14 @@
+/* The set of backups in a bucket, and how it joins that of the folder: one backup, several copies. */
+#pragma once
+
+#include "catalog/catalog.h"
+#include "store/s3_objects.h"
+
+/* Adds what lies in the bucket to a list of the folder's backups (catalog_list with the same name): to the entry of the
+ * same id, or as an entry of its own, whose metadata is then read from the bucket. Sorted again. Objects under the
+ * prefix with other names are not looked at. */
+gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
+
+/* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, a timestamp, or "latest" (as catalog_resolve has it).
+ * Whether there is such an object is not asked, but for "latest". NULL: OT_NOT_FOUND, OT_S3. To be freed. */
+char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error);

@@ -1,0 +1,410 @@
+/* Uploads, followed files, notes of what is under way. */
+#include "engine/offsite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "catalog/copy.h"
+#include "catalog/names.h"
+
+#define READ_BYTES (1u << 20)
+#define WAIT_US 20000
+#define NOTE_ENDING ".uploading"
+#define MAX_GLOBALS_BYTES (256u << 20)
+#define MAX_TAG_LENGTH 256
+
+struct offsite_run {
+    const struct offsite *offsite;
+    char *key, *note; /* note: the file that says that key is being uploaded */
+    gboolean replace; /* an object of that name may be there */
+    char **tags;
+    struct upload *upload;
+    struct s3_object *object; /* once finished */
+    /* with a file */
+    int fd; /* -1: none */
+    char *path;
+    GThread *follower;
+    GMutex mutex;
+    GCond changed;
+    gboolean complete, abandoned; /* no more bytes will come; nobody wants them any more */
+    GError *error;                /* the follower's */
+    struct digest *digest;        /* of what it read */
+};
+
+/* ---- how it is stored ---- */
+
+/* S3 allows letters, digits, blanks and + - = . _ : / @ in tags. */
+static char *tag_value(const char *text)
+{
+    GString *out = g_string_new(NULL);
+    for (const char *c = text; *c && out->len < MAX_TAG_LENGTH; c++)
+        g_string_append_c(out, g_ascii_isalnum(*c) || strchr(" +-=._:/@", *c) ? *c : '_');
+    return g_string_free(out, FALSE);
+}
+
+/* Name, value, ..., NULL. g_strfreev. */
+static char **tags_of(const struct offsite_labels *labels)
+{
+    gboolean tagged = labels->tag && *labels->tag;
+    char **tags = g_new0(char *, 7);
+    tags[0] = g_strdup("database");
+    tags[1] = tag_value(labels->database);
+    tags[2] = g_strdup("type");
+    tags[3] = tag_value(labels->type ? labels->type : "unknown");
+    tags[4] = tagged ? g_strdup("tag") : NULL;
+    tags[5] = tagged ? tag_value(labels->tag) : NULL;
+    return tags;
+}
+
+static gint64 lock_until(const struct offsite *o)
+{
+    return g_get_real_time() / G_USEC_PER_SEC + (gint64)o->lock_days * 86400;
+}
+
+struct s3_props offsite_sidecar_props(const struct offsite *o)
+{
+    struct s3_props props = o->upload.props;
+    props.storage_class = NULL;
+    props.lock_until = lock_until(o);
+    return props;
+}
+
+/* ---- a file that grows ---- */
+
+static gboolean check_absent(struct s3 *client, const char *key, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(s3_object) there = s3_head(client, key, &problem);
+    if (there) {
+        g_autofree char *place = s3_url(client, key);
+        return ot_fail(error, OT_S3, "%s exists already, and is not overwritten", place);
+    }
+    gboolean absent = g_error_matches(problem, OT_ERROR, OT_NOT_FOUND);
+    if (absent)
+        g_error_free(problem);
+    else
+        g_propagate_error(error, problem);
+    return absent;
+}
+
+static gboolean read_some(struct offsite_run *r, guint64 offset, guint8 *buffer, gsize *ret_length, GError **error)
+{
+    ssize_t n;
+    do
+        n = pread(r->fd, buffer, READ_BYTES, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    *ret_length = n > 0 ? (gsize)n : 0;
+    return n >= 0 || ot_fail_errno(error, OT_IO, "cannot read %s", r->path);
+}
+
+/* Waits a little for more bytes; FALSE once there will be none. */
+static gboolean wait_for_more(struct offsite_run *r)
+{
+    g_mutex_lock(&r->mutex);
+    gboolean more = !r->complete && !r->abandoned;
+    if (more)
+        g_cond_wait_until(&r->changed, &r->mutex, g_get_monotonic_time() + WAIT_US);
+    g_mutex_unlock(&r->mutex);
+    return more;
+}
+
+static gboolean is_abandoned(struct offsite_run *r)
+{
+    g_mutex_lock(&r->mutex);
+    gboolean result = r->abandoned;
+    g_mutex_unlock(&r->mutex);
+    return result;
+}
+
+static gboolean follow_file(struct offsite_run *r, GError **error)
+{
+    if (!r->replace && !check_absent(r->offsite->client, r->key, error))
+        return FALSE;
+    g_autofree guint8 *buffer = g_malloc(READ_BYTES);
+    struct sink *to = upload_sink(r->upload);
+    guint64 offset = 0;
+    for (;;) {
+        gsize length = 0;
+        gboolean more = wait_for_more(r); /* before reading: what is there once complete is all */
+        do {
+            if (is_abandoned(r) || !read_some(r, offset, buffer, &length, error) ||
+                (length > 0 && !to->write(to, buffer, length, error)))
+                return FALSE;
+            digest_add(r->digest, buffer, length);
+            offset += length;
+        } while (length > 0);
+        if (!more)
+            return to->flush(to, error);
+    }
+}
+
+/* The dump does not wait for a slow network, or one that is down: this thread reads behind it what it wrote, from the
+ * page cache. */
+static void *follow(void *data)
+{
+    struct offsite_run *r = data;
+    follow_file(r, &r->error);
+    return NULL;
+}
+
+static void end_follower(struct offsite_run *r, gboolean complete)
+{
+    if (!r->follower)
+        return;
+    g_mutex_lock(&r->mutex);
+    r->complete = complete;
+    r->abandoned = !complete;
+    g_cond_broadcast(&r->changed);
+    g_mutex_unlock(&r->mutex);
+    g_thread_join(g_steal_pointer(&r->follower));
+}
+
+static gboolean start_follower(struct offsite_run *r, const char *path, GError **error)
+{
+    r->path = g_strdup(path);
+    r->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (r->fd < 0)
+        return ot_fail_errno(error, OT_IO, "cannot read %s", path);
+    r->follower = g_thread_new("follower", follow, r);
+    return TRUE;
+}
+
+/* ---- one upload ---- */
+
+static gboolean write_note(struct offsite_run *r, const char *dir, const char *id, GError **error)
+{
+    g_autofree char *name = g_strdup_printf(".%s" NOTE_ENDING, id);
+    if (!files_write(dir, name, r->key, strlen(r->key), TRUE, error))
+        return FALSE;
+    r->note = g_build_filename(dir, name, NULL);
+    return TRUE;
+}
+
+struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, const char *id,
+                                  const struct offsite_labels *labels, const char *path, guint64 expected_bytes,
+                                  gboolean replace, GError **error)
+{
+    g_autoptr(offsite_run) r = g_new0(struct offsite_run, 1);
+    r->offsite = o;
+    r->fd = -1;
+    r->digest = digest_new();
+    g_mutex_init(&r->mutex);
+    g_cond_init(&r->changed);
+    r->key = names_key(o->prefix, id);
+    r->tags = tags_of(labels);
+    struct upload_options options = o->upload;
+    options.props.tags = r->tags;
+    options.props.lock_until = lock_until(o);
+    options.props.content_type = "application/gzip";
+    options.expected_bytes = expected_bytes;
+    r->replace = replace;
+    if ((!path && !replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
+        return NULL;
+    r->upload = upload_new(o->client, r->key, &options);
+    if (path && !start_follower(r, path, error))
+        return NULL;
+    return g_steal_pointer(&r);
+}
+
+struct sink *offsite_sink(struct offsite_run *r)
+{
+    return upload_sink(r->upload);
+}
+
+static void set_integer(struct meta *m, const char *what, guint64 value)
+{
+    json_object_set_new(m->s3, what, json_integer((json_int_t)value));
+}
+
+void offsite_record(const struct offsite_run *r, struct meta *m)
+{
+    const struct offsite *o = r->offsite;
+    const struct s3_object *object = r->object;
+    g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
+    json_decref(m->s3);
+    m->s3 = json_object();
+    meta_set_s3_text(m, "state", "uploaded");
+    meta_set_s3_text(m, "bucket", s3_bucket(o->client));
+    meta_set_s3_text(m, "key", r->key);
+    set_integer(m, "size", object->size_bytes);
+    meta_set_s3_text(m, "etag", object->etag);
+    meta_set_s3_text(m, "storage_class", object->storage_class);
+    meta_set_s3_text(m, "uploaded_at", now);
+    if (object->lock_mode) {
+        g_autofree char *until = text_iso_time(object->lock_until);
+        meta_set_s3_text(m, "lock_mode", object->lock_mode);
+        meta_set_s3_text(m, "lock_until", until);
+    }
+}
+
+const char *offsite_key(const struct offsite_run *r)
+{
+    return r->key;
+}
+
+static gboolean check_digest(const struct offsite_run *r, const char *sha256, GError **error)
+{
+    g_autofree char *sent = sha256 ? digest_text(r->digest) : NULL;
+    return !sha256 || g_str_equal(sent, sha256) ||
+           ot_fail(error, OT_CORRUPT, "%s is not what it was when it was checked: its SHA-256 is another", r->path);
+}
+
+gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **error)
+{
+    end_follower(r, TRUE);
+    if (r->error) {
+        g_propagate_error(error, g_steal_pointer(&r->error));
+        return FALSE;
+    }
+    return interrupt_check(error) && check_digest(r, sha256, error) && upload_finish(r->upload, &r->object, error);
+}
+
+void offsite_free(struct offsite_run *r)
+{
+    if (!r)
+        return;
+    end_follower(r, FALSE);
+    gboolean clean = upload_free(r->upload);
+    if (r->note && clean)
+        files_remove(r->note, NULL); /* one too many only costs the next run a look */
+    if (r->fd >= 0)
+        close(r->fd);
+    g_strfreev(r->tags);
+    s3_object_free(r->object);
+    digest_free(r->digest);
+    g_clear_error(&r->error);
+    g_mutex_clear(&r->mutex);
+    g_cond_clear(&r->changed);
+    g_free(r->key);
+    g_free(r->note);
+    g_free(r->path);
+    g_free(r);
+}
+
+/* ---- what lies beside it ---- */
+
+static gboolean put_beside(const struct offsite *o, const struct meta *m, const char *ending, const char *text,
+                           GError **error)
+{
+    struct offsite_labels labels = {m->type, m->tag, m->database};
+    g_auto(GStrv) tags = tags_of(&labels);
+    g_autofree char *dump = names_key(o->prefix, m->id);
+    g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
+    struct s3_props props = offsite_sidecar_props(o);
+    props.tags = tags;
+    props.content_type = g_str_equal(ending, NAMES_META) ? "application/json" : "application/sql";
+    return s3_put(o->client, key, text, strlen(text), &props, NULL, error);
+}
+
+gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error)
+{
+    g_autofree char *text = meta_print(m, error);
+    return text && (!globals_sql || put_beside(o, m, NAMES_GLOBALS, globals_sql, error)) &&
+           put_beside(o, m, NAMES_META, text, error);
+}
+
+/* ---- a backup that lies in the folder ---- */
+
+static void change_record(struct meta *m, void *data)
+{
+    json_decref(m->s3);
+    m->s3 = json_incref(data);
+}
+
+gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
+    g_autoptr(copy) here = copy_local(path);
+    return copy_update_meta(here, change_record, m->s3, error);
+}
+
+static gboolean read_globals(const char *dir, const char *id, char **ret_sql, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s" NAMES_GLOBALS, dir, id);
+    GError *problem = NULL;
+    if (files_read(path, MAX_GLOBALS_BYTES, ret_sql, NULL, &problem))
+        return TRUE;
+    gboolean none = g_error_matches(problem, OT_ERROR, OT_NOT_FOUND);
+    if (none)
+        g_error_free(problem);
+    else
+        g_propagate_error(error, problem);
+    return none;
+}
+
+gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
+    g_autofree char *globals = NULL;
+    struct offsite_labels labels = {m->type, m->tag, m->database};
+    report_info(report, "Uploading backup %s to S3...", m->id);
+    /* An earlier try may have made the object and been cut off before the metadata: it is made again. */
+    g_autoptr(offsite_run) run = offsite_begin(o, dir, m->id, &labels, path, m->size_bytes, TRUE, error);
+    if (!run || !read_globals(dir, m->id, &globals, error) || !offsite_finish(run, m->sha256, error))
+        return FALSE;
+    offsite_record(run, m);
+    if (!offsite_put_sidecars(o, m, globals, error) || !offsite_save_record(dir, m, error))
+        return FALSE;
+    g_autofree char *place = s3_url(o->client, meta_s3_text(m, "key"));
+    report_info(report, "Backup uploaded to S3: %s", place);
+    return TRUE;
+}
+
+/* ---- what was left unfinished ---- */
+
+static gboolean clean_one(const struct offsite *o, const char *path, const char *id, GError **error)
+{
+    g_autofree char *key = NULL;
+    if (!files_read(path, 4096, &key, NULL, error))
+        return FALSE;
+    /* Only what could be a backup's own key: the note might be anything. */
+    gboolean ours = g_str_has_suffix(key, NAMES_DUMP) && strstr(key, id) != NULL;
+    return (!ours || s3_abort_all(o->client, key, error)) && files_remove(path, error);
+}
+
+void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report)
+{
+    g_autoptr(GDir) folder = g_dir_open(dir, 0, NULL);
+    for (const char *file; folder && (file = g_dir_read_name(folder));) {
+        g_autofree char *id = file[0] == '.' ? names_id_of_file(file + 1, NOTE_ENDING) : NULL;
+        g_autofree char *found = NULL, *timestamp = NULL;
+        if (!id || !names_split_id(id, &found, &timestamp) || !g_str_equal(found, name))
+            continue;
+        g_autofree char *path = g_build_filename(dir, file, NULL);
+        g_autoptr(GError) problem = NULL;
+        if (!clean_one(o, path, id, &problem))
+            report_warn(report, "The unfinished upload of %s could not be ended, the next run tries again: %s", id,
+                        problem->message);
+    }
+}
+
+/* ---- failure ---- */
+
+gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
+{
+    if (!g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
+        problem->code = problem->domain == OT_ERROR ? (int)code : problem->code;
+        g_prefix_error(&problem, "Failed to upload backup to S3: ");
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+void offsite_mark_pending(const struct offsite *o, struct meta *m, const char *why)
+{
+    g_autofree char *key = names_key(o->prefix, m->id);
+    json_decref(m->s3);
+    m->s3 = json_object();
+    meta_set_s3_text(m, "state", "pending");
+    meta_set_s3_text(m, "bucket", s3_bucket(o->client));
+    meta_set_s3_text(m, "key", key);
+    if (why)
+        meta_set_s3_text(m, "error", why);
+}

@@ -1,0 +1,73 @@
+/*
+ * How a backup gets to S3: its object while it is still being written, then its sidecars, the metadata last. An upload
+ * is noted in the backup folder before it begins, so that the next run finds and ends what a killed one left
+ * unfinished.
+ */
+#pragma once
+
+#include "catalog/meta.h"
+#include "engine/report.h"
+#include "store/upload.h"
+
+/* Where and how; borrowed strings. */
+struct offsite {
+    struct s3 *client;
+    const char *prefix;           /* of keys */
+    struct upload_options upload; /* without tags and lock_until: those are the backup's */
+    int lock_days;                /* with upload.props.lock_mode */
+};
+
+/* How an object beside the dump is stored: as the dump, but in the standard class, for small objects cost more in the
+ * others. */
+struct s3_props offsite_sidecar_props(const struct offsite *o);
+
+/* What a backup's object is told about it. */
+struct offsite_labels {
+    const char *type, *tag, *database; /* tag may be NULL */
+};
+
+/* One upload. */
+struct offsite_run;
+typedef struct offsite_run offsite_run;
+
+/* Begins one for backup id. path: the file that holds its bytes, and may still grow; NULL: the caller writes them to
+ * offsite_sink. An object of that name that is there already is an error, unless replace. */
+struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, const char *id,
+                                  const struct offsite_labels *labels, const char *path, guint64 expected_bytes,
+                                  gboolean replace, GError **error);
+struct sink *offsite_sink(struct offsite_run *r);
+
+/* The file is complete: waits until its bytes are up, and makes the object. sha256: that the bytes which went up must
+ * have, so that a file that was damaged since it was checked makes no object; NULL: not compared. */
+gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **error);
+
+/* Enters the finished object into m as uploaded. */
+void offsite_record(const struct offsite_run *r, struct meta *m);
+
+/* The object's key; valid as long as the run. */
+const char *offsite_key(const struct offsite_run *r);
+
+/* Not finished: nothing stays in S3. */
+void offsite_free(struct offsite_run *r);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
+
+/* Puts the sidecars beside the object: globals (NULL: none), then m. */
+gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error);
+
+/* Writes m's record of the copy in S3 into the metadata in dir. */
+gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error);
+
+/* Uploads a backup that lies in dir: object, sidecars, and the record of it in its metadata there. The caller holds the
+ * database's lock. */
+gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error);
+
+/* Ends the uploads of that database (encoded name) which killed runs left unfinished. The caller holds its lock. What
+ * S3 does not let us do now stays noted, with a warning. */
+void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report);
+
+/* "Failed to upload backup to S3", with what went wrong (takes problem): OT_UPLOAD if the backup is safe in the folder,
+ * else OT_S3. Interrupts stay what they are. */
+gboolean offsite_fail(GError *problem, enum ot_code code, GError **error);
+
+/* Marks m's copy in S3 as not there yet. */
+void offsite_mark_pending(const struct offsite *o, struct meta *m, const char *why);

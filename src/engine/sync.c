@@ -1,0 +1,61 @@
+/* Pending uploads, one after the other. */
+#include "engine/sync.h"
+
+#include "base/interrupt.h"
+#include "base/lock.h"
+#include "catalog/catalog.h"
+
+/* A file that failed its checks is no second copy worth having. */
+static gboolean is_wanted(const struct catalog_entry *e, gboolean all)
+{
+    if (!e->meta || e->meta->state == META_FAILED)
+        return FALSE;
+    const char *state = meta_s3_text(e->meta, "state");
+    return g_strcmp0(state, "pending") == 0 || (all && !state);
+}
+
+gboolean sync_pending(const struct offsite *o, const char *dir, const char *name, gboolean all, struct report *report,
+                      guint *ret_count, GError **error)
+{
+    g_autoptr(GPtrArray) list = catalog_list(dir, name, error);
+    if (!list)
+        return FALSE;
+    for (guint i = list->len; i-- > 0;) {
+        struct catalog_entry *e = list->pdata[i];
+        GError *problem = NULL;
+        if (!is_wanted(e, all))
+            continue;
+        if (!interrupt_check(&problem) || !offsite_send(o, dir, e->meta, report, &problem))
+            return offsite_fail(problem, OT_UPLOAD, error);
+        if (ret_count)
+            (*ret_count)++;
+    }
+    return TRUE;
+}
+
+static gboolean sync_database(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
+                              GError **error)
+{
+    g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", q->dir, name);
+    g_autoptr(lock) held = lock_take(lock_path, "backup", error);
+    if (!held)
+        return FALSE;
+    offsite_clean(q->offsite, q->dir, name, report);
+    return sync_pending(q->offsite, q->dir, name, q->all, report, ret_count, error);
+}
+
+gboolean sync_run(const struct sync_request *request, struct report *report, guint *ret_count, GError **error)
+{
+    g_autoptr(GPtrArray) list = catalog_list(request->dir, request->name, error);
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    *ret_count = 0;
+    for (guint i = 0; list && i < list->len; i++)
+        g_hash_table_add(names, ((struct catalog_entry *)list->pdata[i])->name);
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, names);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        if (!sync_database(request, name, report, ret_count, error))
+            return FALSE;
+    return list != NULL;
+}

@@ -1,0 +1,476 @@
+/* From a request to an answer that can be believed, or an error that can be understood. */
+#include "store/s3.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "net/sigv4.h"
+#include "net/uri.h"
+#include "store/s3_xml.h"
+
+#define DEFAULT_REGION "us-east-1"
+#define DEFAULT_RETRY_S 300
+#define FIRST_PAUSE_MS 200
+#define LONGEST_PAUSE_MS 20000
+#define MAX_ERROR_BYTES (1u << 20)
+
+struct s3 {
+    struct s3_config config;
+    char *region;
+    char *url;    /* scheme, host, port and the path below which keys lie, without a slash at its end */
+    char *host;   /* as signed */
+    char *prefix; /* the path in url, plain: what is signed before the key */
+    gboolean is_aws;
+    struct http_client *http;
+    struct credential_chain *chain;
+    GMutex mutex;
+    char *credentials_source;
+    gint64 clock_offset_s; /* the server's clock minus ours */
+    guint64 bytes_received;
+};
+
+/* ---- the address ---- */
+
+static gboolean check_scheme(const struct s3_config *config, const struct uri_parts *parts, GError **error)
+{
+    if (parts->https || config->allow_http || uri_is_loopback(parts->host))
+        return TRUE;
+    return ot_fail(
+        error, OT_USAGE,
+        "the S3 endpoint %s is plain http: rows and roles would cross the network in the clear; use https, or "
+        "set BACKUP_S3_ALLOW_HTTP=true",
+        config->endpoint);
+}
+
+/* A bucket name with a dot is no label of *.s3.amazonaws.com's certificate. */
+static gboolean is_virtual(const struct s3 *s, const struct uri_parts *parts)
+{
+    if (s->config.addressing != S3_ADDRESS_AUTO)
+        return s->config.addressing == S3_ADDRESS_VIRTUAL;
+    return s->is_aws && !(parts->https && strchr(s->config.bucket, '.'));
+}
+
+static void build_address(struct s3 *s, const struct uri_parts *parts)
+{
+    gboolean own_port = parts->port && parts->port != (parts->https ? 443 : 80);
+    g_autofree char *port = own_port ? g_strdup_printf(":%d", parts->port) : g_strdup("");
+    const char *open = strchr(parts->host, ':') ? "[" : "", *close = *open ? "]" : "";
+    gboolean virtual_host = is_virtual(s, parts);
+    s->host = virtual_host ? g_strdup_printf("%s.%s%s", s->config.bucket, parts->host, port)
+                           : g_strdup_printf("%s%s%s%s", open, parts->host, close, port);
+    s->prefix = virtual_host ? g_strdup(parts->path) : g_strdup_printf("%s/%s", parts->path, s->config.bucket);
+    g_autofree char *escaped = uri_escape(s->prefix, TRUE);
+    s->url = g_strdup_printf("%s://%s%s", parts->https ? "https" : "http", s->host, escaped);
+}
+
+static gboolean find_address(struct s3 *s, GError **error)
+{
+    const char *suffix = g_str_has_prefix(s->region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+    g_autofree char *aws = g_strdup_printf("https://s3.%s.%s", s->region, suffix);
+    const char *endpoint = s->config.endpoint ? s->config.endpoint : aws;
+    struct uri_parts parts = {0};
+    if (!uri_parse(endpoint, &parts))
+        return ot_fail(error, OT_USAGE, "the S3 endpoint %s is not a URL such as https://s3.example.com", endpoint);
+    s->is_aws = g_str_has_suffix(parts.host, ".amazonaws.com") || g_str_has_suffix(parts.host, ".amazonaws.com.cn");
+    gboolean ok = check_scheme(&s->config, &parts, error);
+    if (ok)
+        build_address(s, &parts);
+    uri_parts_clear(&parts);
+    return ok;
+}
+
+/* The rules of bucket names, as far as they keep a name from becoming something else in a URL. */
+static gboolean check_bucket(const char *bucket, GError **error)
+{
+    gsize length = strlen(bucket);
+    gboolean ok = length >= 3 && length <= 63 && g_ascii_isalnum(bucket[0]) && !strstr(bucket, "..");
+    for (gsize i = 0; i < length; i++)
+        ok = ok && (g_ascii_islower(bucket[i]) || g_ascii_isdigit(bucket[i]) || strchr(".-", bucket[i]));
+    return ok || ot_fail(error, OT_USAGE,
+                         "BACKUP_S3_BUCKET=%s is not a bucket's name: 3 to 63 lower-case letters, digits, dots and "
+                         "hyphens, without s3:// and path",
+                         bucket);
+}
+
+struct s3 *s3_new(const struct s3_config *config, GError **error)
+{
+    g_autoptr(s3) s = g_new0(struct s3, 1);
+    s->config = *config;
+    g_mutex_init(&s->mutex);
+    s->region = config->region ? g_strdup(config->region) : credentials_profile_region(&config->credentials);
+    if (!s->region)
+        s->region = g_strdup(DEFAULT_REGION);
+    if (!check_bucket(config->bucket, error) || !find_address(s, error))
+        return NULL;
+    struct http_options options = {
+        .ca_file = config->ca_file, .tls13 = config->tls13, .stall_timeout_s = config->stall_timeout_s};
+    s->http = http_client_new(&options);
+    s->config.credentials.region = s->region;
+    s->chain = credential_chain_new(&s->config.credentials);
+    return g_steal_pointer(&s);
+}
+
+void s3_free(struct s3 *s)
+{
+    if (!s)
+        return;
+    http_client_free(s->http);
+    credential_chain_free(s->chain);
+    g_mutex_clear(&s->mutex);
+    g_free(s->credentials_source);
+    g_free(s->region);
+    g_free(s->url);
+    g_free(s->host);
+    g_free(s->prefix);
+    g_free(s);
+}
+
+const char *s3_bucket(const struct s3 *s)
+{
+    return s->config.bucket;
+}
+
+const char *s3_region(const struct s3 *s)
+{
+    return s->region;
+}
+
+gboolean s3_is_aws(const struct s3 *s)
+{
+    return s->is_aws;
+}
+
+char *s3_credentials_source(struct s3 *s)
+{
+    g_mutex_lock(&s->mutex);
+    char *text = g_strdup(s->credentials_source ? s->credentials_source : "none yet");
+    g_mutex_unlock(&s->mutex);
+    return text;
+}
+
+guint64 s3_bytes_received(struct s3 *s)
+{
+    return __atomic_load_n(&s->bytes_received, __ATOMIC_RELAXED);
+}
+
+char *s3_url(const struct s3 *s, const char *key)
+{
+    return key ? g_strdup_printf("s3://%s/%s", s->config.bucket, key) : g_strdup_printf("s3://%s", s->config.bucket);
+}
+
+/* ---- one try ---- */
+
+/* A request with what its tries have in common. */
+struct sending {
+    struct s3 *s;
+    const struct s3_request *request;
+    char *payload_sha256, *checksum; /* of the body: hex; the header's line, NULL if none */
+    gint64 started_us;
+    guint tries;
+    gboolean renew, renewed, clock_corrected;
+};
+
+static void sending_clear(struct sending *q)
+{
+    g_free(q->payload_sha256);
+    g_free(q->checksum);
+}
+
+static char *checksum_header(const char *sha256_hex)
+{
+    guchar raw[32];
+    for (gsize i = 0; i < sizeof raw; i++)
+        raw[i] = (guchar)(g_ascii_xdigit_value(sha256_hex[2 * i]) << 4 | g_ascii_xdigit_value(sha256_hex[2 * i + 1]));
+    g_autofree char *text = g_base64_encode(raw, sizeof raw);
+    return g_strconcat("x-amz-checksum-sha256: ", text, NULL);
+}
+
+static char **unsigned_headers(const struct sending *q)
+{
+    GPtrArray *list = g_ptr_array_new();
+    for (const char *const *h = q->request->headers; h && *h; h++)
+        g_ptr_array_add(list, g_strdup(*h));
+    if (q->checksum)
+        g_ptr_array_add(list, g_strdup(q->checksum));
+    g_ptr_array_add(list, NULL);
+    return (char **)g_ptr_array_free(list, FALSE);
+}
+
+static void remember_credentials(struct sending *q, const struct credentials *c)
+{
+    g_mutex_lock(&q->s->mutex);
+    g_free(q->s->credentials_source);
+    q->s->credentials_source = g_strdup(c->source);
+    g_mutex_unlock(&q->s->mutex);
+}
+
+static gint64 server_time(struct s3 *s)
+{
+    return g_get_real_time() / G_USEC_PER_SEC + __atomic_load_n(&s->clock_offset_s, __ATOMIC_RELAXED);
+}
+
+static char **sign(struct sending *q, const char *path, GError **error)
+{
+    struct s3 *s = q->s;
+    g_autoptr(credentials) found = credential_chain_get(s->chain, q->renew, error);
+    q->renew = FALSE;
+    if (!found)
+        return NULL;
+    remember_credentials(q, found);
+    g_auto(GStrv) headers = unsigned_headers(q);
+    struct sigv4_request sign = {
+        .method = q->request->method,
+        .host = s->host,
+        .path = path,
+        .query = q->request->query,
+        .headers = (const char *const *)headers,
+        .payload_sha256 = q->payload_sha256,
+        .access_key = found->access_key,
+        .secret_key = found->secret_key,
+        .session_token = found->session_token,
+        .region = s->region,
+        .service = "s3",
+        .now = server_time(s),
+    };
+    return sigv4_sign(&sign);
+}
+
+static gboolean try_once(struct sending *q, struct http_response *r, enum http_failure *ret_failure, GError **error)
+{
+    struct s3 *s = q->s;
+    const char *key = q->request->key;
+    g_autofree char *path =
+        key || !*s->prefix ? g_strdup_printf("%s/%s", s->prefix, key ? key : "") : g_strdup(s->prefix);
+    g_auto(GStrv) headers = sign(q, path, error);
+    *ret_failure = HTTP_FINAL;
+    if (!headers)
+        return FALSE;
+    g_autofree char *escaped = key ? uri_escape(key, TRUE) : NULL;
+    g_autofree char *query = sigv4_query(q->request->query);
+    g_autofree char *url = g_strdup_printf("%s%s%s%s%s", s->url, escaped || !*s->prefix ? "/" : "",
+                                           escaped ? escaped : "", *query ? "?" : "", query);
+    struct http_request request = {
+        .method = q->request->method,
+        .url = url,
+        .headers = (const char *const *)headers,
+        .body = q->request->body,
+        .body_length = q->request->body_length,
+        .max_answer_bytes = MAX(q->request->max_answer_bytes, q->request->max_answer_bytes ? MAX_ERROR_BYTES : 0),
+        .despite_interrupt = q->request->despite_interrupt,
+        .exactly_once = q->request->exactly_once,
+    };
+    gboolean ok = http_perform(s->http, &request, r, ret_failure, error);
+    if (ok)
+        __atomic_fetch_add(&s->bytes_received, r->body->len, __ATOMIC_RELAXED);
+    q->tries++;
+    return ok;
+}
+
+/* ---- what an answer means ---- */
+
+enum verdict { DONE, AGAIN, REFUSED };
+
+struct judgement {
+    struct s3_failure failure;
+    char *message, *region;
+};
+
+static void read_error(const struct http_response *r, struct judgement *j)
+{
+    g_autofree char *code = NULL, *region = NULL;
+    j->failure.status = r->status;
+    if (s3_xml_error(r->body->data, r->body->len, &code, &j->message, &region) && code)
+        g_strlcpy(j->failure.code, code, sizeof j->failure.code);
+    const char *header = http_header(r, "x-amz-bucket-region");
+    j->region = g_strdup(header ? header : region);
+}
+
+static gboolean is_one_of(const char *code, const char *const *list)
+{
+    for (; *list; list++)
+        if (g_str_equal(code, *list))
+            return TRUE;
+    return FALSE;
+}
+
+/* RequestTimeout comes with status 400: the server waited too long for the body. */
+static gboolean is_transient(const struct s3_failure *f)
+{
+    static const char *const codes[] = {"RequestTimeout", "InternalError",    "ServiceUnavailable",
+                                        "SlowDown",       "OperationAborted", NULL};
+    return f->status == 429 || f->status == 500 || f->status == 502 || f->status == 503 || f->status == 504 ||
+           is_one_of(f->code, codes);
+}
+
+/* The server refused the time in the signature: from here on its clock counts. Once only: a second refusal is real. */
+static gboolean correct_clock(struct sending *q, const struct http_response *r, const struct s3_failure *f)
+{
+    gint64 theirs;
+    const char *date = http_header(r, "date");
+    if (q->clock_corrected || !g_str_equal(f->code, "RequestTimeTooSkewed") || !date ||
+        !text_parse_http_date(date, &theirs))
+        return FALSE;
+    gint64 ours = g_get_real_time() / G_USEC_PER_SEC;
+    __atomic_store_n(&q->s->clock_offset_s, theirs - ours, __ATOMIC_RELAXED);
+    q->clock_corrected = TRUE;
+    g_autofree char *here = text_iso_time(ours), *there = text_iso_time(theirs);
+    g_autofree char *text = g_strdup_printf(
+        "This machine's clock says %s, that of the S3 server %s: going on with the server's. Mend the clock (NTP)",
+        here, there);
+    if (q->s->config.warn)
+        q->s->config.warn(text, q->s->config.warn_data);
+    return TRUE;
+}
+
+static gboolean renew_credentials(struct sending *q, const struct s3_failure *f)
+{
+    static const char *const codes[] = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken", NULL};
+    if (q->renewed || !is_one_of(f->code, codes))
+        return FALSE;
+    q->renew = q->renewed = TRUE;
+    return TRUE;
+}
+
+static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)
+{
+    gboolean is_2xx = r->status >= 200 && r->status < 300;
+    gboolean may_hide_error = g_str_equal(q->request->method, "POST") || g_str_equal(q->request->method, "PUT");
+    if (is_2xx && !(may_hide_error && r->body->len > 0))
+        return DONE;
+    read_error(r, j);
+    if (is_2xx && !*j->failure.code)
+        return DONE;
+    return is_transient(&j->failure) || correct_clock(q, r, &j->failure) || renew_credentials(q, &j->failure) ? AGAIN
+                                                                                                              : REFUSED;
+}
+
+/* ---- errors ---- */
+
+static void explain(GString *text, const struct s3 *s, const struct judgement *j)
+{
+    const char *code = j->failure.code;
+    if (j->region && !g_str_equal(j->region, s->region))
+        g_string_append_printf(text, "; the bucket is in region %s: set AWS_REGION=%s", j->region, j->region);
+    else if (g_str_equal(code, "InvalidObjectState"))
+        g_string_append(text, "; the object is archived (GLACIER): ask S3 to restore it first");
+    else if (g_str_equal(code, "RequestTimeTooSkewed"))
+        g_string_append(text, "; this machine's clock is wrong: mend it (NTP)");
+    else if (g_str_equal(code, "ExpiredToken"))
+        g_string_append(text, "; the credentials have expired: fetch new ones");
+}
+
+static int code_of(const struct s3_failure *f)
+{
+    if (g_str_equal(f->code, "InvalidObjectState"))
+        return OT_REFUSED;
+    return f->status == 404 && !g_str_equal(f->code, "NoSuchBucket") ? OT_NOT_FOUND : OT_S3;
+}
+
+static gboolean fail_refused(struct sending *q, const struct judgement *j, GError **error)
+{
+    g_autofree char *place = s3_url(q->s, q->request->key);
+    g_autofree char *from = s3_credentials_source(q->s);
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_string_printf(text, "S3 refused %s %s: %ld", q->request->method, place, j->failure.status);
+    if (*j->failure.code)
+        g_string_append_printf(text, " %s", j->failure.code);
+    if (j->message && *j->message)
+        g_string_append_printf(text, ": %s", j->message);
+    explain(text, q->s, j);
+    g_string_append_printf(text, " (credentials: %s", from);
+    if (q->tries > 1)
+        g_string_append_printf(text, "; %u tries", q->tries);
+    g_string_append_c(text, ')');
+    return ot_fail(error, code_of(&j->failure), "%s", text->str);
+}
+
+/* ---- again ---- */
+
+static gboolean out_of_time(const struct sending *q)
+{
+    guint usual_s = q->s->config.retry_s ? q->s->config.retry_s : DEFAULT_RETRY_S;
+    guint limit_s = q->request->retry_s ? q->request->retry_s : usual_s;
+    return g_get_monotonic_time() - q->started_us > (gint64)limit_s * G_USEC_PER_SEC;
+}
+
+static gboolean is_cancelled(const struct sending *q)
+{
+    return q->request->cancelled && g_atomic_int_get(q->request->cancelled);
+}
+
+/* Full jitter: anything from nothing to a limit that doubles with every try. */
+static gboolean pause_before_next(const struct sending *q, GError **error)
+{
+    gint limit_ms = MIN(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << MIN(q->tries, 7u));
+    gint64 until = g_get_monotonic_time() + g_random_int_range(0, limit_ms) * (gint64)1000;
+    while (g_get_monotonic_time() < until && !is_cancelled(q)) {
+        if (!q->request->despite_interrupt && !interrupt_check(error))
+            return FALSE;
+        g_usleep(20000);
+    }
+    return TRUE;
+}
+
+/* One try and what follows from it. AGAIN: *error says why, in case it was the last. */
+static enum verdict attempt(struct sending *q, struct http_response *r, struct s3_failure *ret_failure, GError **error)
+{
+    enum http_failure wire = HTTP_NONE;
+    memset(ret_failure, 0, sizeof *ret_failure);
+    if (!try_once(q, r, &wire, error)) {
+        if (q->tries > 1)
+            g_prefix_error(error, "after %u tries: ", q->tries);
+        return wire == HTTP_TRANSIENT ? AGAIN : REFUSED;
+    }
+    struct judgement j = {0};
+    enum verdict verdict = judge(q, r, &j);
+    *ret_failure = j.failure;
+    if (verdict != DONE) {
+        fail_refused(q, &j, error);
+        http_response_clear(r);
+    }
+    g_free(j.message);
+    g_free(j.region);
+    return verdict;
+}
+
+/* The server says what it stored: that must be what was sent. */
+static gboolean check_echo(const struct sending *q, struct http_response *r, GError **error)
+{
+    const char *echo = q->checksum ? http_header(r, "x-amz-checksum-sha256") : NULL;
+    if (!echo || g_str_has_suffix(q->checksum, echo))
+        return TRUE;
+    http_response_clear(r);
+    return ot_fail(error, OT_S3, "S3 stored something else than was sent: the checksums differ");
+}
+
+static gboolean send_until_done(struct sending *q, struct http_response *r, struct s3_failure *f, GError **error)
+{
+    for (;;) {
+        GError *problem = NULL;
+        enum verdict verdict = attempt(q, r, f, &problem);
+        f->tries = q->tries;
+        if (verdict == DONE)
+            return check_echo(q, r, error);
+        if (verdict == REFUSED || out_of_time(q) || is_cancelled(q)) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        g_error_free(problem);
+        if (!pause_before_next(q, error))
+            return FALSE;
+    }
+}
+
+gboolean s3_send(struct s3 *s, const struct s3_request *request, struct http_response *r, struct s3_failure *failure,
+                 GError **error)
+{
+    struct s3_failure unused;
+    struct sending q = {.s = s, .request = request, .started_us = g_get_monotonic_time()};
+    q.payload_sha256 = sigv4_sha256(request->body, request->body_length);
+    q.checksum = request->checksum ? checksum_header(q.payload_sha256) : NULL;
+    gboolean ok = send_until_done(&q, r, failure ? failure : &unused, error);
+    sending_clear(&q);
+    return ok;
+}
