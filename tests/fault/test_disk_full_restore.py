@@ -124,7 +124,7 @@ if disks.CAN_MOUNT:
         swing, seen = place.swing, len(place.server.log())
         old = swing.which()
         fill = f'case "$*" in *--exit-on-error*post-data*) {place.disk.fill_script(200)};; esac'
-        bindir = backups.programs_with(swing.folder, place.server, pg_restore=f'"{{real}}" "$@" || exit 1; {fill}')
+        bindir = backups.programs_with(swing.folder, place.server, pg_restore=f'"{{real}}" "$@" || exit 1; {fill}; exit 0')
         result = swing.opstower(*swing.command(1 - old), "--drop-replaced", env={"PG_BINDIR": bindir}, check=4)
         assert "the restore is done, but the old database is still there" in error_lines(result)[0]
         assert "PANIC" not in place.server.log()[seen:]
