@@ -19,3 +19,4 @@ extern const struct command cmd_verify;
 extern const struct command cmd_restore;
 extern const struct command cmd_list;
 extern const struct command cmd_sync;
+extern const struct command cmd_bucket;

@@ -283,7 +283,6 @@ struct judgement {
 static void read_error(const struct http_response *r, struct judgement *j)
 {
     g_autofree char *code = NULL, *region = NULL;
-    j->failure.status = r->status;
     if (s3_xml_error(r->body->data, r->body->len, &code, &j->message, &region) && code)
         g_strlcpy(j->failure.code, code, sizeof j->failure.code);
     const char *header = http_header(r, "x-amz-bucket-region");
@@ -345,6 +344,7 @@ static gboolean drop_checksums(struct sending *q, const struct s3_failure *f)
 
 static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)
 {
+    j->failure.status = r->status;
     gboolean is_2xx = r->status >= 200 && r->status < 300;
     gboolean may_hide_error = g_str_equal(q->request->method, "POST") || g_str_equal(q->request->method, "PUT");
     if (is_2xx && !(may_hide_error && r->body->len > 0))

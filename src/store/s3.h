@@ -64,7 +64,7 @@ struct s3_request {
 
 /* What the server said when it refused. */
 struct s3_failure {
-    long status;   /* 0: no answer at all */
+    long status;   /* 0: no answer at all; also after success */
     char code[64]; /* S3's own, as NoSuchKey; "" if there is none */
     guint tries;   /* also after success */
 };

@@ -1,0 +1,165 @@
+"""`opstower bucket`: what the bucket is like, what it should be like, and which permissions backups need."""
+import http.server
+import json
+import re
+import threading
+
+import pytest
+
+from lib import backups
+
+CALLS = ["Store an object", "Look at it", "Read a part of it", "List", "Set tags", "Upload in parts",
+         "List unfinished uploads", "End an unfinished upload", "Delete"]
+
+
+@pytest.fixture
+def there(opstower, s3, bucket):
+    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="2", BACKUP_S3_TIMEOUT="3")
+    return opstower
+
+
+def findings(opstower, verb="check", check=True, **options):
+    return {each["name"]: each for each in json.loads(opstower("bucket", verb, "--json", check=check, **options).stdout)}
+
+
+def verdicts(found, *names):
+    return [found[name]["verdict"] for name in names or found]
+
+
+def test_a_bare_bucket_works_and_is_warned_about(there, s3, bucket):
+    found = findings(there)
+    assert verdicts(found, "Versioning", "Lifecycle") == ["WARN", "WARN"]
+    assert verdicts(found, *CALLS) == ["OK"] * len(CALLS)
+    assert s3.objects(bucket) == {} and s3.unfinished_uploads(bucket) == []
+    said = there("bucket", "check").stdout
+    assert f"Bucket {bucket}, region us-east-1, credentials: environment" in said and "[INFO] Versioning: WARN (off" in said
+
+
+def test_setup_keeps_the_rules_of_others_and_check_warns_of_age_only_ones(there, s3, bucket):
+    client = s3.client()
+    theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [theirs]})
+    for _ in range(2):
+        there("bucket", "setup", env={"BACKUP_S3_LONGSTOP_DAYS": "365"})
+        rules = {rule["ID"]: rule for rule in client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+        assert sorted(rules) == ["opstower-longstop", "opstower-old-versions", "opstower-unfinished", "theirs"]
+        assert rules["theirs"]["Expiration"]["Days"] == 30
+        assert '{"Key": "type", "Value": "hourly"}' in json.dumps(rules["opstower-longstop"]["Filter"])
+    there("bucket", "setup")
+    rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert "opstower-longstop" not in {rule["ID"] for rule in rules}
+    found = findings(there)
+    assert verdicts(found, "Versioning") == ["OK"]
+    said = there("bucket", "check").stdout
+    assert "rule theirs deletes by age alone" in said and "rule opstower" not in said
+
+
+def test_a_longstop_that_is_too_short_is_refused(there):
+    assert "at least twice" in there("bucket", "setup", env={"BACKUP_S3_LONGSTOP_DAYS": "100"}, check=2).stderr
+
+
+def deny(s3, bucket, *actions):
+    statement = [{"Effect": "Deny", "Principal": "*", "Action": list(actions),
+                  "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]
+    s3.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statement}))
+
+
+@pytest.mark.parametrize("action, names", [
+    ("s3:PutObject", ["Store an object", "Upload in parts", "End an unfinished upload"]),
+    ("s3:GetObject", ["Look at it", "Read a part of it"]),
+    ("s3:PutObjectTagging", ["Set tags"]),
+    ("s3:ListBucket", ["List"]),
+    ("s3:ListBucketMultipartUploads", ["List unfinished uploads"]),
+])
+def test_a_missing_permission_is_named(there, s3, bucket, action, names):
+    deny(s3, bucket, action)
+    try:
+        found = findings(there, check=16)
+    finally:
+        s3.client().delete_bucket_policy(Bucket=bucket)
+    for name in names:
+        assert found[name]["verdict"] == "FAIL" and found[name]["missing_action"] in (action, "s3:AbortMultipartUpload"), found
+
+
+def test_a_writer_that_cannot_delete_is_fine(there, s3, bucket):
+    deny(s3, bucket, "s3:DeleteObject", "s3:DeleteObjectVersion")
+    try:
+        found = findings(there)
+    finally:
+        s3.client().delete_bucket_policy(Bucket=bucket)
+    assert found["Delete"]["verdict"] == "OK" and "refused" in found["Delete"]["detail"]
+
+
+def test_the_policies(there, bucket):
+    kms = {"BACKUP_S3_SSE": "aws:kms", "BACKUP_S3_KMS_KEY_ID": "1234-abcd"}
+    for role, may in (("writer", True), ("restorer", False)):
+        policy = json.loads(there("bucket", "policy", role, env=kms).stdout)
+        actions = {action for statement in policy["Statement"] for action in statement["Action"]}
+        assert ("s3:PutObject" in actions) == may and "s3:GetObject" in actions and "kms:Decrypt" in actions
+        assert not [action for action in actions if re.search(r"Delete|PutBucket|Bypass|\*", action)]
+        assert {statement["Resource"] for statement in policy["Statement"]} == {
+            f"arn:aws:s3:::{bucket}/database/*", f"arn:aws:s3:::{bucket}", "arn:aws:kms:*:*:key/1234-abcd"}
+    assert "Key" not in there("bucket", "policy").stdout
+    assert json.loads(there("bucket", "policy").stdout) == json.loads(there("bucket", "policy", "writer").stdout)
+
+
+@pytest.mark.parametrize("words, env, code, text", [
+    (["check"], {"BACKUP_S3_BUCKET": "no-such-bucket-here"}, 16, "NoSuchBucket"),
+    (["setup"], {"BACKUP_S3_BUCKET": "no-such-bucket-here"}, 16, "NoSuchBucket"),
+    (["check"], {"AWS_SECRET_ACCESS_KEY": "wrong"}, 16, "failed"),
+    (["check"], {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, 16, "Connection refused"),
+    (["check"], {"BACKUP_S3_BUCKET": None}, 2, "BACKUP_S3_BUCKET"),
+    (["chekc"], {}, 2, "did you mean check"),
+    (["policy", "reader"], {}, 2, "reader"),
+    (["check", "more"], {}, 2, "more"),
+])
+def test_what_is_wrong_is_said(there, words, env, code, text):
+    result = there("bucket", *words, env=env, check=code)
+    assert len(backups.error_lines(result)) == 1 and text in result.stderr
+
+
+class LikeAws(http.server.BaseHTTPRequestHandler):
+    """What radosgw does not know: default encryption, as AWS answers it."""
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        answers = {"encryption": (200, "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+                                       "<SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"
+                                       "</ServerSideEncryptionConfiguration>"),
+                   "versioning": (200, "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
+                   "publicAccessBlock": (404, "<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>"),
+                   "lifecycle": (403, "<Error><Code>AccessDenied</Code></Error>"),
+                   "object-lock": (404, "<Error><Code>ObjectLockConfigurationNotFoundError</Code></Error>")}
+        name = self.path.split("?")[-1].rstrip("=")
+        status, body = answers.get(name, (403, "<Error><Code>AccessDenied</Code></Error>"))
+        self.answer(status, body)
+
+    def do_PUT(self):  # pylint: disable=invalid-name
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer(403, "<Error><Code>AccessDenied</Code></Error>")
+
+    do_POST = do_HEAD = do_DELETE = do_PUT
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if self.command != "HEAD" else 0))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_what_only_aws_answers(there):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), LikeAws)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = findings(there, check=16, env={"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}"})
+    finally:
+        server.shutdown()
+        server.server_close()
+    names = ("Versioning", "Default encryption", "Public access", "Lifecycle", "Object Lock", "Store an object")
+    assert verdicts(found, *names) == ["OK", "OK", "WARN", "UNKNOWN", "OK", "FAIL"]
+    assert found["Default encryption"]["detail"] == "aws:kms"
+    assert found["Lifecycle"]["missing_action"] == "s3:GetLifecycleConfiguration"
+    assert found["Store an object"]["missing_action"] == "s3:PutObject"
