@@ -39,8 +39,8 @@ def help_of(*words):
 def option_names():
     """Flags (with dashes) and variables of the option table."""
     table = text_of("src/config/options.c").split("option_rows[] = {", 1)[1].split("\n};", 1)[0]
-    flags = re.findall(r'\.flag = "([a-z-]+)"', table)
-    return ["--" + flag for flag in flags] + re.findall(r'\.env = "([A-Z_]+)"', table)
+    flags = re.findall(r'\.flag = "([a-z0-9-]+)"', table)
+    return ["--" + flag for flag in flags] + re.findall(r'\.env = "([A-Z0-9_]+)"', table)
 
 
 def exit_codes():
@@ -77,10 +77,10 @@ def test_option_is_documented(name):
 def test_documents_name_no_option_that_is_not_there():
     known = set(option_names()) | {"--help", "--version"}
     shown = manual()
-    assert {flag for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", shown)} <= known
+    assert {flag for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown)} <= known
     variables = {name for name in option_names() if not name.startswith("--")}
     for page in (text_of("README.md"), shown):
-        assert set(re.findall(r"\b(?:BACKUP|DATABASE|OPSTOWER)_[A-Z_]+\b", page)) <= variables
+        assert set(re.findall(r"\b(?:BACKUP|DATABASE|OPSTOWER|AWS)_[A-Z0-9_]+\b", page)) <= variables
 
 
 def test_help_shows_every_option():
