@@ -13,8 +13,8 @@ test_set="$demo_set python3 python3-pytest python3-psycopg2 python3-xxhash groff
 
 case "${1:-}" in
     build) wanted=$build_set ;;
-    demo | bench) wanted=$demo_set ;;
-    test) wanted=$test_set ;;
+    demo) wanted=$demo_set ;;
+    bench | test) wanted=$test_set ;;
     *)
         echo "usage: $0 build|demo|test|bench" >&2
         exit 2

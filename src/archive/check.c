@@ -76,11 +76,12 @@ static gboolean compare_digests(struct check *c, GError **error)
     return TRUE;
 }
 
+/* Rows are short: counting all bytes, which the compiler does many at a time, is faster than searching for each end. */
 static guint64 count_lines(const char *text, gsize length)
 {
     guint64 lines = 0;
-    for (const char *end = text + length; (text = memchr(text, '\n', (gsize)(end - text))) != NULL; text++)
-        lines++;
+    for (gsize i = 0; i < length; i++)
+        lines += text[i] == '\n';
     return lines;
 }
 

@@ -188,9 +188,10 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
         self.launch("osd", "ceph-osd", "-i", "0")
         self.admin("user", "create", f"--uid={self.user}", "--display-name=Tests", f"--access-key={self.access_key}",
                    f"--secret-key={self.secret_key}", "--caps=user-policy=*;roles=*")
-        storage_class = ["placement", "add", "--placement-id=default-placement", "--storage-class=STANDARD_IA"]
-        self.admin("zonegroup", *storage_class, "--rgw-zonegroup=default")
-        self.admin("zone", *storage_class, "--rgw-zone=default", "--data-pool=default.rgw.cold.data")
+        for name in ("STANDARD_IA", "GLACIER"):     # a name only: what is in it can be read at once
+            storage_class = ["placement", "add", "--placement-id=default-placement", f"--storage-class={name}"]
+            self.admin("zonegroup", *storage_class, "--rgw-zonegroup=default")
+            self.admin("zone", *storage_class, "--rgw-zone=default", "--data-pool=default.rgw.cold.data")
         self.start_rgw()
 
     def write_config(self):
