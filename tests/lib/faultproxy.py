@@ -119,7 +119,11 @@ class FaultProxy:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        upstream = socket.create_connection(self.upstream)
+        try:
+            upstream = socket.create_connection(self.upstream)
+        except OSError:     # the server is down: so are we
+            reset(connection)
+            return
         self.open |= {connection, upstream}
         try:
             client, server = Stream(connection), Stream(upstream)
