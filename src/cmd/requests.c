@@ -155,6 +155,6 @@ struct copy *request_copy(struct console *c, const char *what, GError **error)
     if (!request_s3(c, error) || !request_offsite(c, &o, error))
         return NULL;
     g_autofree char *key = remote_resolve(c->s3, s->s3_prefix, database, what, error);
-    struct s3_props props = offsite_sidecar_props(o);
+    struct s3_props props = offsite_sidecar_props(o, NULL);
     return key ? copy_s3(c->s3, &props, key) : NULL;
 }

@@ -63,16 +63,26 @@ static char **tags_of(const struct offsite_labels *labels)
     return tags;
 }
 
-static gint64 lock_until(const struct offsite *o)
+/* How long the guide keeps these in S3. */
+static const struct {
+    const char *type;
+    int days;
+} own_days[] = {{"pre-deployment", 180}, {"monthly", 365}};
+
+static gint64 lock_until(const struct offsite *o, const char *type)
 {
-    return g_get_real_time() / G_USEC_PER_SEC + (gint64)o->lock_days * 86400;
+    int days = o->lock_days;
+    for (gsize i = 0; i < G_N_ELEMENTS(own_days); i++)
+        if (g_strcmp0(type, own_days[i].type) == 0)
+            days = own_days[i].days;
+    return g_get_real_time() / G_USEC_PER_SEC + (gint64)days * 86400;
 }
 
-struct s3_props offsite_sidecar_props(const struct offsite *o)
+struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
 {
     struct s3_props props = o->upload.props;
     props.storage_class = NULL;
-    props.lock_until = lock_until(o);
+    props.lock_until = lock_until(o, type);
     return props;
 }
 
@@ -201,7 +211,7 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     r->tags = tags_of(labels);
     struct upload_options options = o->upload;
     options.props.tags = r->tags;
-    options.props.lock_until = lock_until(o);
+    options.props.lock_until = lock_until(o, labels->type);
     options.props.content_type = "application/gzip";
     options.expected_bytes = expected_bytes;
     r->replace = replace;
@@ -297,7 +307,7 @@ static gboolean put_beside(const struct offsite *o, const struct meta *m, const 
     g_auto(GStrv) tags = tags_of(&labels);
     g_autofree char *dump = names_key(o->prefix, m->id);
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
-    struct s3_props props = offsite_sidecar_props(o);
+    struct s3_props props = offsite_sidecar_props(o, m->type);
     props.tags = tags;
     props.content_type = g_str_equal(ending, NAMES_META) ? "application/json" : "application/sql";
     return s3_put(o->client, key, text, strlen(text), &props, NULL, error);

@@ -14,12 +14,12 @@ struct offsite {
     struct s3 *client;
     const char *prefix;           /* of keys */
     struct upload_options upload; /* without tags and lock_until: those are the backup's */
-    int lock_days;                /* with upload.props.lock_mode */
+    int lock_days;                /* with upload.props.lock_mode: of types that have no figure of their own */
 };
 
 /* How an object beside the dump is stored: as the dump, but in the standard class, for small objects cost more in the
  * others. */
-struct s3_props offsite_sidecar_props(const struct offsite *o);
+struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type);
 
 /* What a backup's object is told about it. */
 struct offsite_labels {

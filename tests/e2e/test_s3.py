@@ -170,15 +170,17 @@ def test_kms(there, small, s3, bucket):
     assert "[ERROR] Failed to upload backup to S3" in result.stderr
 
 
-def test_object_lock(there, small, s3):
-    s3.make_bucket("locked-for-tests", object_lock=True)
-    there("backup", env={"BACKUP_S3_BUCKET": "locked-for-tests", "BACKUP_S3_OBJECT_LOCK": "governance",
+@pytest.mark.parametrize("kind, days", [("hourly", 7), ("pre-deployment", 180), ("monthly", 365)])
+def test_object_lock(there, small, s3, kind, days):
+    if "locked-for-tests" not in [each["Name"] for each in s3.client().list_buckets()["Buckets"]]:
+        s3.make_bucket("locked-for-tests", object_lock=True)
+    there("backup", "--type", kind, env={"BACKUP_S3_BUCKET": "locked-for-tests", "BACKUP_S3_OBJECT_LOCK": "governance",
                          "BACKUP_S3_RETENTION_DAYS": "7"})
     client = s3.client()
     for key in s3.objects("locked-for-tests"):
         held = client.get_object_retention(Bucket="locked-for-tests", Key=key)["Retention"]
         left = held["RetainUntilDate"] - datetime.datetime.now(datetime.timezone.utc)
-        assert held["Mode"] == "GOVERNANCE" and 6.9 < left.total_seconds() / 86400 < 7.01
+        assert held["Mode"] == "GOVERNANCE" and days - 0.1 < left.total_seconds() / 86400 < days + 0.01
     s3.empty("locked-for-tests")
 
 
