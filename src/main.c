@@ -5,9 +5,10 @@
 #include <sys/stat.h>
 
 #include "base/interrupt.h"
+#include "base/version.h"
+#include "cmd/aftermath.h"
 #include "cmd/command.h"
 #include "cmd/help.h"
-#include "engine/backup.h"
 
 static void warn_all(struct console *c, const GPtrArray *warnings)
 {
@@ -41,6 +42,10 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     warn_all(&c, warnings);
     if (count_fits(command, words, &error))
         command->run(&c, words, &error);
+    if (!error)
+        aftermath(&c, NULL, &error);
+    else
+        aftermath(&c, error, NULL);
     int code = console_finish(&c, error);
     console_clear(&c);
     return code;

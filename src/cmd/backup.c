@@ -16,6 +16,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     const struct settings *s = &c->settings;
+    c->act = "backup";
     struct backup_request request;
     struct backup_result result = {0};
     if (!request_backup(c, &request, error))

@@ -121,7 +121,7 @@ static gint longer_first(gconstpointer a, gconstpointer b)
 static GPtrArray *settings_secrets(const struct settings *s)
 {
     GPtrArray *secrets = g_ptr_array_new_with_free_func(g_free);
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         if (!row->secret)
             continue;
         const char *value = *(char *const *)((const char *)s + row->offset);

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "catalog/catalog.h"
 #include "catalog/names.h"
 #include "engine/dump.h"
@@ -443,9 +444,27 @@ static gboolean run(struct backup *b, GError **error)
     if (!b->database || !files_need_folder(b->request->dir, error))
         return FALSE;
     b->name = names_encode(b->database);
+    report_fact(b->report, "database", json_string(b->database));
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
     g_autoptr(lock) held = lock_take(lock_path, "backup", error);
     return held && run_locked(b, error);
+}
+
+/* What the journal is to say of a backup that is there. */
+static void note_facts(struct backup *b)
+{
+    const struct backup_request *q = b->request;
+    struct report *r = b->report;
+    const char *there = q->places == BACKUP_HERE ? "none" : b->s3_url ? "uploaded" : "pending";
+    report_fact(r, "id", json_string(b->id));
+    report_fact(r, "type", json_string(q->type));
+    if (q->tag)
+        report_fact(r, "tag", json_string(q->tag));
+    report_fact(r, "size", json_integer((json_int_t)b->dump.size_bytes));
+    report_fact(r, "uncompressed_size", json_integer((json_int_t)b->dump.plain_bytes));
+    report_fact(r, "tables", json_integer(b->dump.table_count));
+    report_fact(r, "rows", json_integer((json_int_t)archive_contents_rows(b->dump.contents)));
+    report_fact(r, "s3", json_string(there));
 }
 
 gboolean backup_run(const struct backup_request *request, struct report *report, struct backup_result *ret_result,
@@ -457,6 +476,7 @@ gboolean backup_run(const struct backup_request *request, struct report *report,
     gboolean here = !ok && request->places != BACKUP_S3_ONLY && g_error_matches(problem, OT_ERROR, OT_UPLOAD);
     if (ok || here) {
         gint64 seconds = (g_get_real_time() - b.started_us) / G_USEC_PER_SEC;
+        note_facts(&b);
         report_info(report, "OpsTower Database Backup - %s",
                     ok ? "Completed Successfully" : "Completed, BUT NOT ALL IS IN S3");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", seconds);

@@ -48,6 +48,13 @@ void report_say(struct report *r, enum report_level level, const char *format, .
     say(r, level, raw);
 }
 
+void report_fact(struct report *r, const char *key, json_t *value)
+{
+    if (!r->facts)
+        r->facts = json_object();
+    json_object_set_new(r->facts, key, value);
+}
+
 void report_error(struct report *r, const GError *error)
 {
     const char *hint = error->domain == OT_ERROR ? ot_error_hint(error->code) : NULL;

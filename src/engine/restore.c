@@ -281,6 +281,9 @@ static gboolean take_pre_backup(struct restore *r, GError **error)
     struct backup_result made = {0};
     gboolean ok = backup_run(q->pre_backup, &own_log, &made, error);
     ok = report_close_log(&own_log, ok ? error : NULL) && ok;
+    json_decref(own_log.facts);
+    if (made.id)
+        report_fact(r->report, "pre_restore_backup", json_string(made.id));
     if (ok)
         report_info(r->report, "Pre-restore backup created: %s", made.path);
     else
@@ -469,6 +472,7 @@ static gboolean run(struct restore *r, GError **error)
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
+    report_fact(r->report, "from", json_string(q->copy->name));
     if (!report_check_log(r->report, error))
         return FALSE;
     if (q->tables)
@@ -476,7 +480,10 @@ static gboolean run(struct restore *r, GError **error)
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
                tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, error);
     r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
-    return r->live && restore_database(r, error);
+    if (!r->live)
+        return FALSE;
+    report_fact(r->report, "database", json_string(r->live));
+    return restore_database(r, error);
 }
 
 gboolean restore_run(const struct restore_request *request, struct report *report, struct restore_result *ret_result,
@@ -486,6 +493,8 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
+        if (r.replaced)
+            report_fact(report, "replaced", json_string(r.replaced));
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){

@@ -391,6 +391,22 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
 
+/* What the journal is to say of it. */
+static void note_facts(struct verify *v)
+{
+    const struct verify_request *q = v->request;
+    struct report *r = v->report;
+    if (v->meta) {
+        report_fact(r, "id", json_string(v->meta->id));
+        report_fact(r, "database", json_string(v->meta->database));
+    }
+    report_fact(r, "of", json_string(q->copy->name));
+    report_fact(r, "place", json_string(q->copy->place->kind));
+    report_fact(r, "full_test", json_boolean(q->full_test));
+    report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
+    report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
+}
+
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
                     GError **error)
 {
@@ -410,6 +426,7 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
         ok = FALSE;
     }
     g_clear_error(&s3_problem);
+    note_facts(&v);
     report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
     if (problem)
         g_propagate_error(error, problem);

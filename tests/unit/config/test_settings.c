@@ -143,7 +143,7 @@ static void check_call(const struct option_row *row, const struct call *call)
 
 static void test_every_row(void)
 {
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         unsigned command = row->commands & ~(row->commands - 1);
         const char *value = sample_value(row);
         if (row == option_by_flag("env-file"))
@@ -166,7 +166,7 @@ static void test_every_row(void)
 static void test_every_mask(void)
 {
     static const unsigned commands[] = {CMD_BACKUP, CMD_VERIFY, CMD_RESTORE, CMD_LIST};
-    for (const struct option_row *row = option_rows; row->help; row++)
+    OPTION_ROWS_EACH (row)
         for (gsize i = 0; row->flag && i < G_N_ELEMENTS(commands); i++) {
             if (row->commands & commands[i])
                 continue;
