@@ -1,7 +1,8 @@
-/* The act's line in the journal. */
+/* The act's line in the journal, and those who are told. */
 #include "cmd/aftermath.h"
 
 #include "catalog/journal.h"
+#include "cmd/alerting.h"
 
 static json_t *record_of(struct console *c, const GError *problem)
 {
@@ -19,11 +20,10 @@ static json_t *record_of(struct console *c, const GError *problem)
     return record;
 }
 
-gboolean aftermath(struct console *c, const GError *problem, GError **error)
+/* As aftermath. */
+static gboolean record_act(struct console *c, const GError *problem, GError **error)
 {
     g_autoptr(GError) unrecorded = NULL;
-    if (!c->act)
-        return TRUE;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
     json_decref(record);
@@ -35,4 +35,16 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
     else
         g_propagate_error(error, g_steal_pointer(&unrecorded));
     return problem != NULL;
+}
+
+gboolean aftermath(struct console *c, const GError *problem, GError **error)
+{
+    g_autoptr(GError) unrecorded = NULL;
+    if (!c->act)
+        return TRUE;
+    gboolean ok = record_act(c, problem, &unrecorded);
+    alerting_act(c, problem ? problem : unrecorded);
+    if (unrecorded)
+        g_propagate_error(error, g_steal_pointer(&unrecorded));
+    return ok;
 }

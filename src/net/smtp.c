@@ -24,7 +24,7 @@ struct call {
     const struct smtp_mail *mail;
     struct place place;
     gsize sent;
-    GString *last_line; /* the server's last answer */
+    GString *refusal; /* the server's last answer of 400 or more; "": none */
     char said[CURL_ERROR_SIZE];
 };
 
@@ -125,13 +125,16 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *data)
     return n;
 }
 
-/* The server's answers come here, line by line. */
+/* The server's answers come here, line by line; the last of all is the one to our QUIT. */
 static size_t on_answer(char *bytes, size_t size, size_t count, void *data)
 {
     struct call *call = data;
-    g_string_truncate(call->last_line, 0);
-    g_string_append_len(call->last_line, bytes, (gssize)MIN(size * count, MAX_ANSWER_TEXT));
-    return size * count;
+    gsize n = size * count;
+    if (n < 3 || (*bytes != '4' && *bytes != '5') || !g_ascii_isdigit(bytes[1]) || !g_ascii_isdigit(bytes[2]))
+        return n;
+    g_string_truncate(call->refusal, 0);
+    g_string_append_len(call->refusal, bytes, (gssize)MIN(n, MAX_ANSWER_TEXT));
+    return n;
 }
 
 static void set_server(CURL *curl, const struct call *call, const char *url, gboolean demanded)
@@ -171,7 +174,7 @@ static void set_mail(CURL *curl, struct call *call, struct curl_slist *to)
 }
 
 /* What was refused will be refused again; anything else may pass. */
-static enum http_failure kind_of(CURLcode code, long answer)
+static enum http_failure kind_of(CURLcode code, const char *refusal)
 {
     static const CURLcode final_codes[] = {CURLE_PEER_FAILED_VERIFICATION,
                                            CURLE_SSL_CACERT_BADFILE,
@@ -182,25 +185,22 @@ static enum http_failure kind_of(CURLcode code, long answer)
     for (gsize i = 0; i < G_N_ELEMENTS(final_codes); i++)
         if (code == final_codes[i])
             return HTTP_FINAL;
-    return answer >= 500 && answer < 600 ? HTTP_FINAL : HTTP_TRANSIENT;
+    return *refusal == '5' ? HTTP_FINAL : HTTP_TRANSIENT;
 }
 
-static gboolean fail(const struct call *call, CURL *curl, CURLcode code, enum http_failure *ret_failure, GError **error)
+static gboolean fail(const struct call *call, CURLcode code, enum http_failure *ret_failure, GError **error)
 {
-    long answer = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
-    *ret_failure = kind_of(code, answer);
-    g_autofree char *line = g_utf8_make_valid(g_strchomp(call->last_line->str), -1);
-    gboolean refused = answer >= 400 && g_ascii_isdigit(*line);
+    g_autofree char *refusal = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
     const char *host = call->place.host, *port = port_of(&call->place);
+    *ret_failure = kind_of(code, refusal);
     if (code == CURLE_USE_SSL_FAILED)
         return ot_fail(error, OT_FAILED, "the mail server %s:%s offers no STARTTLS", host, port);
     if (code == CURLE_LOGIN_DENIED)
         return ot_fail(error, OT_FAILED, "the mail server %s:%s refuses the login: %s", host, port,
-                       refused ? line : "it knows no way to log in that we know");
+                       *refusal ? refusal : "it knows no way to log in that we know");
     const char *said = *call->said ? call->said : curl_easy_strerror(code);
     return ot_fail(error, OT_FAILED, "the mail server %s:%s did not take the mail: %s", host, port,
-                   refused ? line : said);
+                   *refusal ? refusal : said);
 }
 
 static gboolean run(struct call *call, enum http_failure *ret_failure, GError **error)
@@ -220,7 +220,7 @@ static gboolean run(struct call *call, enum http_failure *ret_failure, GError **
     set_mail(curl, call, to);
     CURLcode code = curl_easy_perform(curl);
     if (code != CURLE_OK)
-        return fail(call, curl, code, ret_failure, error);
+        return fail(call, code, ret_failure, error);
     if (call->sent < call->mail->length)
         return ot_fail(error, OT_FAILED, "the mail server %s:%s took a part of the mail only", p->host, port_of(p));
     *ret_failure = HTTP_NONE;
@@ -231,10 +231,10 @@ gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mai
                    GError **error)
 {
     *ret_failure = HTTP_FINAL;
-    struct call call = {.server = server, .mail = mail, .last_line = g_string_new(NULL)};
+    struct call call = {.server = server, .mail = mail, .refusal = g_string_new(NULL)};
     gboolean ok =
         check_addresses(mail, error) && read_url(server->url, &call.place, error) && run(&call, ret_failure, error);
     place_clear(&call.place);
-    g_string_free(call.last_line, TRUE);
+    g_string_free(call.refusal, TRUE);
     return ok;
 }

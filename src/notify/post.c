@@ -83,10 +83,9 @@ gboolean notify_post(struct notifier *n, const struct notify_post *post, char **
     if (!http_perform(n->http, &request, &r, &kind, error)) {
         failure->refused = kind == HTTP_FINAL;
         (*error)->code = OT_FAILED; /* it is not S3 that failed */
-        g_prefix_error(error, "%s: ", post->what);
         return FALSE;
     }
-    g_autofree char *body = g_strndup((const char *)r.body->data, r.body->len);
+    g_autofree char *body = r.body->len ? g_strndup((const char *)r.body->data, r.body->len) : g_strdup("");
     g_autofree char *said = g_strstrip(notify_line(body, MAX_SAID));
     gboolean ok = judge(post, &r, said, failure, error);
     http_response_clear(&r);
