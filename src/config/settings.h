@@ -99,6 +99,12 @@ struct settings {
     int alert_timeout_s;
     char *alert_ca_bundle;
     char *alert_allow_http; /* "true" or "false" */
+    /* The watch. */
+    int rpo_minutes, rto_minutes;
+    int age_warning_minutes, age_critical_minutes; /* 0 = follow rpo_minutes */
+    char **row_loss_ignore;                        /* NULL = none */
+    gboolean nagios, prometheus;
+    char *output; /* NULL = stdout */
 
     /* What is said. */
     gboolean json;
