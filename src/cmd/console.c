@@ -100,6 +100,7 @@ void console_start(struct console *c)
     c->target =
         (struct pg_target){g_strdup(s->database_url),  g_strdup(s->database_host),     g_strdup(s->database_name),
                            g_strdup(s->database_user), g_strdup(s->database_password), s->database_port};
+    c->started_us = g_get_monotonic_time();
     c->report.line = line;
     c->report.redact = redact;
     c->report.data = c;
@@ -118,7 +119,7 @@ void console_stop(struct console *c)
     fflush(stdout);
 }
 
-static int exit_code(const GError *error)
+int console_exit_code(const GError *error)
 {
     if (interrupt_signal() && g_error_matches(error, OT_ERROR, OT_INTERRUPTED))
         return 128 + interrupt_signal();
@@ -138,21 +139,22 @@ int console_finish(struct console *c, GError *error)
     if (!logged && !error) {
         g_prefix_error(&log_error, "all is done, but the log is not complete: ");
         c->report.line(REPORT_ERROR, log_error->message, c);
-        return exit_code(log_error);
+        return console_exit_code(log_error);
     }
     if (!logged && !strstr(error->message, log_error->message))
         c->report.line(REPORT_WARN, log_error->message, c);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         c->report.line(REPORT_ERROR, "cannot write to stdout", c);
-        return error ? exit_code(error) : OT_IO;
+        return error ? console_exit_code(error) : OT_IO;
     }
-    return error ? exit_code(error) : OT_OK;
+    return error ? console_exit_code(error) : c->verdict;
 }
 
 void console_clear(struct console *c)
 {
     pg_target_clear(&c->target);
     s3_free(c->s3);
+    json_decref(c->report.facts);
     settings_clear(&c->settings);
 }
 

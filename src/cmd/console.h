@@ -14,6 +14,9 @@ struct console {
     struct report report;
     struct s3 *s3; /* made by request_s3; NULL until then */
     struct offsite offsite;
+    const char *act; /* static; set by a command whose outcome is to be recorded in the journal. NULL: none */
+    int verdict;     /* the exit code of a command that ended without an error */
+    gint64 started_us;
     GThread *ticker; /* draws the progress line on a terminal */
     gint ticker_stop;
     GMutex mutex;
@@ -30,6 +33,9 @@ void console_stop(struct console *c);
 
 /* Reports the error (stderr, log), closes the log. error may be NULL. The exit code. */
 int console_finish(struct console *c, GError *error);
+
+/* What the program ends with after this error. */
+int console_exit_code(const GError *error);
 void console_clear(struct console *c);
 
 /* One JSON document on stdout; takes the reference. */

@@ -67,6 +67,7 @@ static gboolean check_options(const struct settings *s, GError **error)
 static gboolean run(struct console *c, char **words, GError **error)
 {
     const struct settings *s = &c->settings;
+    c->act = "restore";
     struct backup_request pre_backup;
     g_autoptr(copy) chosen =
         check_options(s, error) && request_backup(c, &pre_backup, error) ? request_copy(c, words[0], error) : NULL;

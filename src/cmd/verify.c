@@ -19,6 +19,7 @@ static json_t *result_json(const char *name, gboolean ok, const struct verify_re
 static gboolean run(struct console *c, char **words, GError **error)
 {
     const struct settings *s = &c->settings;
+    c->act = "verify";
     const struct offsite *offsite;
     g_autoptr(copy) chosen = request_offsite(c, &offsite, error) ? request_copy(c, words[0], error) : NULL;
     if (!chosen)

@@ -6,7 +6,7 @@
 
 #include "config/options.h"
 
-#define CMD_ALL (CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST | CMD_SYNC | CMD_BUCKET)
+#define CMD_ALL (~0u)
 
 enum option_type {
     OPTION_TEXT,   /* char * */
@@ -32,8 +32,13 @@ struct option_row {
     const char *help; /* never NULL, but in the row after the last */
 };
 
-/* Ends with a row whose help is NULL. */
-extern const struct option_row option_rows[];
+/* Every table (each ends with a row whose help is NULL); NULL at the end. */
+extern const struct option_row *const option_tables[];
+
+/* Every row, table by table. break leaves only the table. */
+#define OPTION_ROWS_EACH(row)                                                                                          \
+    for (const struct option_row *const *table_ = option_tables; *table_; table_++)                                    \
+        for (const struct option_row *row = *table_; row->help; row++)
 
 /* The row of a flag (without dashes) or a variable; NULL if there is none. */
 const struct option_row *option_by_flag(const char *flag);

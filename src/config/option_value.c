@@ -138,7 +138,7 @@ void option_append(const struct option_row *row, struct settings *s, const char 
 
 void option_defaults(struct settings *s)
 {
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         g_autoptr(GError) error = NULL;
         if (row->type == OPTION_OFF)
             set_number(row, s, TRUE);
@@ -149,7 +149,7 @@ void option_defaults(struct settings *s)
 
 void settings_clear(struct settings *settings)
 {
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         if (row->type == OPTION_TEXT || row->type == OPTION_URL || row->type == OPTION_CHOICE)
             set_text(row, settings, NULL);
         if (row->type == OPTION_LIST)

@@ -14,6 +14,14 @@ enum {
     CMD_LIST = 1 << 3,
     CMD_SYNC = 1 << 4,
     CMD_BUCKET = 1 << 5,
+    CMD_PRUNE = 1 << 6,
+    CMD_RETENTION = 1 << 7,
+    CMD_HOLD = 1 << 8,
+    CMD_SCHEDULE = 1 << 9,
+    CMD_STATUS = 1 << 10,
+    CMD_ALERT = 1 << 11,
+    CMD_AUDIT = 1 << 12,
+    CMD_SERVE = 1 << 13,
 };
 
 /*

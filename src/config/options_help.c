@@ -59,7 +59,7 @@ static gboolean is_shown(const struct option_row *row, unsigned command, gboolea
 static guint left_columns(unsigned command)
 {
     gsize columns = 0;
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         g_autofree char *left = left_text(row);
         if (row->commands & command)
             columns = MAX(columns, strlen(left));
@@ -71,7 +71,7 @@ static void append_section(GString *out, const char *title, unsigned command, gb
 {
     g_string_append_printf(out, "%s\n", title);
     guint indent = left_columns(command);
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         if (!is_shown(row, command, flags))
             continue;
         g_autofree char *left = left_text(row);

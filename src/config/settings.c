@@ -157,7 +157,7 @@ static gboolean apply_flags(struct settings *s, const GArray *given, GPtrArray *
 static char *known_variables_text(void)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    for (const struct option_row *row = option_rows; row->help; row++)
+    OPTION_ROWS_EACH (row)
         if (row->env && g_str_has_prefix(row->env, "BACKUP_"))
             g_string_append_printf(text, "%s%s", text->len ? ", " : "", row->env);
     return g_string_free(g_steal_pointer(&text), FALSE);

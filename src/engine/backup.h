@@ -5,8 +5,6 @@
 #include "engine/report.h"
 #include "pg/session.h"
 
-#define TOOL_VERSION "1.0.0"
-
 enum backup_places {
     BACKUP_HERE,       /* the folder only */
     BACKUP_BOTH,       /* the folder, and S3 while it is written */

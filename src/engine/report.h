@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/error.h"
 
 enum report_level { REPORT_INFO, REPORT_WARN, REPORT_ERROR };
@@ -19,6 +21,7 @@ struct report {
     char *(*redact)(const char *text, void *data);                       /* removes secrets; may be NULL */
     void *data;
     struct progress progress;
+    json_t *facts; /* an object; NULL: none yet. See report_fact */
     /* the log file; use report_open_log and report_close_log */
     int log_fd; /* 0: none */
     char *log_path;
@@ -29,6 +32,16 @@ struct report {
 void report_say(struct report *r, enum report_level level, const char *format, ...) G_GNUC_PRINTF(3, 4);
 #define report_info(r, ...) report_say(r, REPORT_INFO, __VA_ARGS__)
 #define report_warn(r, ...) report_say(r, REPORT_WARN, __VA_ARGS__)
+
+/* What the journal's line of this act is to say beside its outcome, as "size": 123. Takes the reference; a key that is
+ * there already is replaced. One thread at a time. */
+void report_fact(struct report *r, const char *key, json_t *value);
+
+/* The same with text, which need not be valid UTF-8; NULL: no such fact. */
+void report_fact_text(struct report *r, const char *key, const char *text);
+
+/* Adds the time since START_US (monotonic) to the phase of that name in fact "phases", in seconds. */
+void report_phase(struct report *r, const char *phase, gint64 start_us);
 
 /* Says an error as one line: message and hint. */
 void report_error(struct report *r, const GError *error);

@@ -9,7 +9,7 @@
 static void test_table(void)
 {
     g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
-    for (const struct option_row *row = option_rows; row->help; row++) {
+    OPTION_ROWS_EACH (row) {
         const char *name = row->flag ? row->flag : row->env;
         g_assert_nonnull(name);
         g_assert_true(g_hash_table_add(names, (gpointer)name));
@@ -36,7 +36,7 @@ static gboolean has_word(char **all, const char *word)
 
 static void test_help(void)
 {
-    for (unsigned command = CMD_BACKUP; command <= CMD_LIST; command <<= 1) {
+    for (unsigned command = CMD_BACKUP; command <= CMD_SERVE; command <<= 1) {
         g_autofree char *help = options_help(command);
         g_auto(GStrv) lines = g_strsplit(help, "\n", -1);
         g_auto(GStrv) all = g_strsplit_set(help, " \n[]()", -1);
@@ -44,7 +44,7 @@ static void test_help(void)
             g_assert_cmpuint(strlen(*line), <=, 100);
             g_assert_false(g_str_has_suffix(*line, " "));
         }
-        for (const struct option_row *row = option_rows; row->help; row++) {
+        OPTION_ROWS_EACH (row) {
             g_autofree char *flag = g_strconcat("--", row->flag ? row->flag : "", NULL);
             gboolean ours = (row->commands & command) != 0;
             g_assert_true(!row->flag || has_word(all, flag) == ours);
