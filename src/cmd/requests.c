@@ -165,15 +165,17 @@ void request_health(struct console *c, const char *database, struct health_reque
 {
     struct settings *s = &c->settings;
     g_autoptr(GError) problem = NULL;
+    g_clear_pointer(&c->s3_problem, g_free);
     *ret_request = (struct health_request){
         .dir = s->backup_dir,
         .database = database,
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
+        .critical_tables = (const char *const *)s->critical_tables,
         .retention_days = s->retention_days,
         .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
     };
     s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);
     if (!request_offsite(c, &ret_request->offsite, &problem))
-        report_warn(&c->report, "%s", problem->message);
+        ret_request->s3_problem = c->s3_problem = g_strdup(problem->message);
 }
