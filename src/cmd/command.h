@@ -20,3 +20,4 @@ extern const struct command cmd_restore;
 extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_bucket;
+extern const struct command cmd_hold;

@@ -84,6 +84,9 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* Hold. */
+    char *hold_reason, *hold_until; /* as written; NULL: not given */
+
     /* What is said. */
     gboolean json;
     gboolean quiet;
