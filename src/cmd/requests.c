@@ -197,3 +197,22 @@ gboolean request_list_complete(struct listing *l, GError **error)
     g_propagate_error(error, g_steal_pointer(&l->s3_problem));
     return FALSE;
 }
+
+#define HEALTH_RETRY_S 10 /* somebody waits, or the watch runs again in minutes */
+
+void request_health(struct console *c, const char *database, struct health_request *ret_request)
+{
+    struct settings *s = &c->settings;
+    g_autoptr(GError) problem = NULL;
+    *ret_request = (struct health_request){
+        .dir = s->backup_dir,
+        .database = database,
+        .target = &c->target,
+        .row_loss_ignore = (const char *const *)s->row_loss_ignore,
+        .retention_days = s->retention_days,
+        .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
+    };
+    s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);
+    if (!request_offsite(c, &ret_request->offsite, &problem))
+        report_warn(&c->report, "%s", problem->message);
+}

@@ -4,6 +4,7 @@
 #include "catalog/copy.h"
 #include "cmd/console.h"
 #include "engine/backup.h"
+#include "engine/health.h"
 
 /* Borrows from the console's settings. *ret_request: places follow from --local-only, --s3-only and BACKUP_S3_BUCKET.
  */
@@ -38,3 +39,7 @@ gboolean request_list(struct console *c, struct listing *ret_listing, GError **e
 
 /* FALSE with the error if something in S3 is missing in the list. */
 gboolean request_list_complete(struct listing *l, GError **error);
+
+/* A look at the backups of database (borrowed); S3 is asked for a short while only. Never fails: a client that cannot
+ * be made is S3 that cannot be asked. */
+void request_health(struct console *c, const char *database, struct health_request *ret_request);
