@@ -84,6 +84,8 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* Hold. */
+    char *hold_reason, *hold_until; /* as written; NULL: not given */
     /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
     char *slack_webhook_url;
     char *pagerduty_key, *pagerduty_url; /* the URL is never NULL */
