@@ -29,7 +29,8 @@ static void judge_unrecorded(struct console *c, const GError *problem, GError *u
     gboolean looks = g_strv_contains(only_look, c->act);
     if ((problem || looks) && !g_file_test(c->settings.backup_dir, G_FILE_TEST_IS_DIR))
         return;
-    g_prefix_error(&own, "what was done could not be recorded: ");
+    g_prefix_error(&own, problem || looks ? "this could not be recorded in the journal: "
+                                          : "all is done, but it could not be recorded in the journal: ");
     if (problem || looks)
         report_warn(&c->report, "%s", own->message);
     else
