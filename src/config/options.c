@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, NULL};
+const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, rows_alert, rows_hold, NULL};
 
 static const struct {
     unsigned command;
