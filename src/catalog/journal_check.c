@@ -125,7 +125,8 @@ static void judge_open_lines(struct walk *w, const struct line *l, guint64 numbe
         return;
     }
     find(w->state, w->open_line, w->seq_before + 1, g_strdup("edited: it is no record any more"));
-    w->seq_before += (gint64)(number - w->open_line);
+    if (l->seq > w->seq_before + 1) /* else it never was one */
+        w->seq_before += (gint64)(number - w->open_line);
     w->doubted = TRUE;
 }
 

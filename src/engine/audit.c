@@ -1,6 +1,7 @@
 /* Where heads of the journal are kept; times; CSV. */
 #include "engine/audit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,14 +95,13 @@ GPtrArray *audit_select(const char *dir, gint64 since, gint64 until, GError **er
 
 /* ---- CSV ---- */
 
-static const char *const columns[] = {"seq",  "time",    "act",  "result",    "code", "error",
-                                      "duration_seconds", "database", "id", "who", "login", "sudo_user",
-                                      "host", "pid",     "version", "torn_before", "prev", "sum", NULL};
+static const char *const columns[] = {
+    "seq",      "time",        "act",  "result", "code",      "error", "duration_seconds",
+    "database", "id",          "who",  "login",  "sudo_user", "host",  "pid",
+    "version",  "torn_before", "prev", "sum",    NULL};
 
 static void add_field(GString *line, const char *text)
 {
-    if (line->len > 0)
-        g_string_append_c(line, ',');
     if (!strpbrk(text, ",\"\r\n")) {
         g_string_append(line, text);
         return;
@@ -134,9 +134,8 @@ static json_t *facts_of(const json_t *record)
     json_t *facts = json_object();
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)record, key, value)
-        if (!g_strv_contains(columns, key))
-            json_object_set(facts, key, value);
+    json_object_foreach((json_t *)record, key, value) if (!g_strv_contains(columns, key))
+        json_object_set(facts, key, value);
     return facts;
 }
 
@@ -147,8 +146,7 @@ char *audit_csv_line(const json_t *record)
         const json_t *value = json_object_get(record, *name);
         if (value && !json_is_null(value))
             add_json(line, value);
-        else if (name > columns)
-            g_string_append_c(line, ',');
+        g_string_append_c(line, ',');
     }
     json_t *facts = facts_of(record);
     add_json(line, facts);
