@@ -63,7 +63,7 @@ static gboolean request_places(struct console *c, struct audit_places *ret_place
 {
     const struct settings *s = &c->settings;
     *ret_places = (struct audit_places){.dir = s->backup_dir, .prefix = s->s3_prefix};
-    return !s->s3_bucket || (ret_places->client = request_s3(c, error)) != NULL;
+    return !s->s3_bucket || s->local_only || (ret_places->client = request_s3(c, error)) != NULL;
 }
 
 static gboolean run_check(struct console *c, GError **error)
