@@ -18,6 +18,7 @@ static const struct row {
     {"success_rate", "Success rate", health_check_success},
     {"rpo", "RPO, measured", health_check_rpo},
     {"clock", "Clock", health_check_clock},
+    {"alerts", "Alerts", health_check_alerts},
 };
 
 /* ---- verdicts ---- */
@@ -165,6 +166,7 @@ static gboolean gather(struct health_data *d, GError **error)
         return FALSE;
     read_journal(d);
     ask_s3(d, name);
+    d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
     return TRUE;
@@ -176,6 +178,7 @@ static void data_clear(struct health_data *d)
     g_clear_pointer(&d->journal, g_ptr_array_unref);
     g_free(d->s3_problem);
     g_free(d->journal_problem);
+    alert_backlog_clear(&d->alerts);
 }
 
 /* ---- the look ---- */
