@@ -111,6 +111,20 @@ static json_int_t serial_of(const json_t *root)
     return json_integer_value(json_object_get(root, "serial"));
 }
 
+/* Whoever edited it by hand: what is no alert is not taken for one. */
+static void drop_what_is_none(json_t *root)
+{
+    const char *key;
+    json_t *trouble;
+    void *next;
+    json_t *open = json_object_get(root, "open");
+    json_object_foreach_safe(open, next, key, trouble)
+    {
+        if (!json_is_object(json_object_get(trouble, "told")))
+            json_object_del(open, key);
+    }
+}
+
 /* The newer one of both places. */
 static void load(struct alert_store *s, GError **error)
 {
@@ -125,6 +139,7 @@ static void load(struct alert_store *s, GError **error)
     json_decref(spare);
     json_decref(s->root);
     s->root = root ? root : empty();
+    drop_what_is_none(s->root);
 }
 
 void alert_store_open(struct alert_store *s, struct report *r)
