@@ -32,10 +32,9 @@ struct dump {
     guint64 large_objects; /* how many the server has */
     struct archive_contents *contents;
     struct archive_writer *writer;
-    side_task sides[3]; /* what is done beside the pieces, before them */
+    side_task sides[2]; /* what is done beside the pieces, before them */
     guint n_sides;
     GString *tail;             /* the post-data section, made meanwhile */
-    char *globals_sql;         /* roles and tablespaces, as well */
     struct session **sessions; /* one per worker */
     struct member_builder **builders;
     GMutex mutex;
@@ -241,23 +240,11 @@ static gboolean make_tail(struct dump *d, guint worker, GError **error)
     return d->tail != NULL;
 }
 
-static gboolean take_globals(struct dump *d, guint worker, GError **error)
-{
-    (void)worker;
-    g_autoptr(session) s = session_open(d->request->target, NULL, error);
-    GString *globals = s ? pgdump_globals(s, d->request->bindir, error) : NULL;
-    if (globals)
-        d->globals_sql = g_string_free(globals, FALSE);
-    return d->globals_sql != NULL;
-}
-
 static void list_sides(struct dump *d)
 {
     if (d->large_objects > 0)
         d->sides[d->n_sides++] = dump_large_objects;
     d->sides[d->n_sides++] = make_tail;
-    if (d->request->globals)
-        d->sides[d->n_sides++] = take_globals;
 }
 
 static gboolean run_task(guint worker, guint task, void *data, GError **error)
@@ -311,7 +298,6 @@ static void dump_clear(struct dump *d)
     g_free(d->builders);
     g_free(d->sessions);
     g_free(d->pieces_left);
-    g_free(d->globals_sql);
     if (d->tail)
         g_string_free(d->tail, TRUE);
     if (d->pieces)
@@ -343,15 +329,23 @@ static gboolean read_politely(struct dump *d, struct sink *sink, GError **error)
     return FALSE;
 }
 
+static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+{
+    g_autoptr(session) s = session_open(d->request->target, NULL, error);
+    GString *globals = s ? pgdump_globals(s, d->request->bindir, error) : NULL;
+    if (globals)
+        result->globals_sql = g_string_free(globals, FALSE);
+    return result->globals_sql != NULL;
+}
+
 static gboolean take(struct dump *d, struct sink *sink, struct dump_result *result, GError **error)
 {
     d->snapshot = snapshot_begin(d->request->target, d->request->lock_timeout_ms, error);
     if (!d->snapshot)
         return FALSE;
     result->snapshot_time = snapshot_time(d->snapshot);
-    if (!read_politely(d, sink, error))
+    if (!read_politely(d, sink, error) || (d->request->globals && !take_globals(d, result, error)))
         return FALSE;
-    result->globals_sql = g_steal_pointer(&d->globals_sql);
     guint64 unused;
     archive_writer_totals(d->writer, &result->plain_bytes, &unused);
     result->table_count = toc_count(d->toc, "TABLE");
