@@ -9,6 +9,7 @@
 #include "cmd/aftermath.h"
 #include "cmd/command.h"
 #include "cmd/help.h"
+#include "cmd/several.h"
 
 static void warn_all(struct console *c, const GPtrArray *warnings)
 {
@@ -40,12 +41,17 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     interrupt_init();
     console_start(&c);
     warn_all(&c, warnings);
-    if (count_fits(command, words, &error))
-        command->run(&c, words, &error);
+    if (count_fits(command, words, &error)) {
+        if (several_wanted(command, &c.settings))
+            several_run(&c, command, argc, argv, words, &error);
+        else
+            command->run(&c, words, &error);
+    }
     if (!error)
         aftermath(&c, NULL, &error);
     else
         aftermath(&c, error, NULL);
+    several_tell(&c, error);
     int code = console_finish(&c, error);
     console_clear(&c);
     return code;
@@ -66,6 +72,7 @@ int main(int argc, char **argv, char **envp)
 {
     setlocale(LC_CTYPE, "");
     umask(077);
+    several_join();
     drop_empty_pg_variables(envp);
     const char *word = argc > 1 ? argv[1] : "--help";
     if (g_str_equal(word, "--version"))

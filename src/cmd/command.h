@@ -10,6 +10,7 @@ struct command {
     const char *summary;      /* one line */
     const char *details;      /* paragraphs for --help */
     int min_words, max_words; /* words that are not options */
+    gboolean several;         /* can be run once for each of several databases; see cmd/several.h */
     /* Runs it. FALSE with *error set makes the exit code. */
     gboolean (*run)(struct console *c, char **words, GError **error);
 };
@@ -20,3 +21,4 @@ extern const struct command cmd_restore;
 extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_bucket;
+extern const struct command cmd_schedule;

@@ -118,7 +118,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     const struct settings *s = &c->settings;
-    gboolean one = s->database_url || s->database_name;
+    gboolean one = s->database_url || s->database_name || s->database;
     g_autofree char *database = one && !s->all ? pg_target_database(&c->target, error) : NULL;
     if (one && !s->all && !database)
         return FALSE;

@@ -84,6 +84,15 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* Several databases. */
+    char *database;         /* in place of the one that the settings name */
+    char *config_dir;       /* one run for each *.env file in it */
+    gboolean all_databases; /* one run for each database of the server */
+
+    /* Schedule. */
+    gboolean schedule_cron, schedule_systemd;
+    char *schedule_user, *unit_dir;
+
     /* What is said. */
     gboolean json;
     gboolean quiet;
