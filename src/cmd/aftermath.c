@@ -3,6 +3,9 @@
 
 #include "catalog/journal.h"
 
+/* Acts that change nothing: who may not write the folder may still look. */
+static const char *const only_look[] = {"verify", NULL};
+
 static json_t *record_of(struct console *c, const GError *problem)
 {
     json_t *record = json_pack("{ss ss si}", "act", c->act, "result", problem ? "failed" : "ok", "code",
@@ -19,9 +22,23 @@ static json_t *record_of(struct console *c, const GError *problem)
     return record;
 }
 
+/* Says that there is no record, once: where the folder is not there, the act has failed for that, or has warned. */
+static void judge_unrecorded(struct console *c, const GError *problem, GError *unrecorded, GError **error)
+{
+    g_autoptr(GError) own = unrecorded;
+    gboolean looks = g_strv_contains(only_look, c->act);
+    if ((problem || looks) && !g_file_test(c->settings.backup_dir, G_FILE_TEST_IS_DIR))
+        return;
+    g_prefix_error(&own, "what was done could not be recorded: ");
+    if (problem || looks)
+        report_warn(&c->report, "%s", own->message);
+    else
+        g_propagate_error(error, g_steal_pointer(&own));
+}
+
 gboolean aftermath(struct console *c, const GError *problem, GError **error)
 {
-    g_autoptr(GError) unrecorded = NULL;
+    GError *unrecorded = NULL;
     if (!c->act)
         return TRUE;
     json_t *record = record_of(c, problem);
@@ -29,10 +46,7 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
     json_decref(record);
     if (ok)
         return TRUE;
-    g_prefix_error(&unrecorded, "what was done could not be recorded: ");
-    if (problem)
-        report_warn(&c->report, "%s", unrecorded->message);
-    else
-        g_propagate_error(error, g_steal_pointer(&unrecorded));
-    return problem != NULL;
+    gboolean fails = !problem && !g_strv_contains(only_look, c->act);
+    judge_unrecorded(c, problem, unrecorded, error);
+    return !fails;
 }

@@ -151,6 +151,8 @@ static gboolean check_words(const struct command *command, const struct settings
         return ot_fail(error, OT_USAGE, "--database does not go with --config-dir or --all-databases");
     if (s->all)
         return ot_fail(error, OT_USAGE, "--all does not go with --config-dir or --all-databases");
+    if (s->output || s->nagios || s->prometheus)
+        return ot_fail(error, OT_USAGE, "--nagios, --prometheus and --output tell of one run, not of several");
     if (words[0] && !g_str_equal(words[0], "latest"))
         return ot_fail(error, OT_USAGE, "for several databases opstower %s takes \"latest\" only: each has its own",
                        command->name);
@@ -273,5 +275,10 @@ gboolean several_run(struct console *c, const struct command *command, int argc,
         return FALSE;
     if (!s->json && !s->quiet)
         several_print(parts);
-    return interrupt_check(error) && several_judge(parts, error);
+    if (!interrupt_check(error))
+        return FALSE;
+    if (command->failed_code == 0)
+        return several_judge(parts, error);
+    c->verdict = several_worst(parts);
+    return TRUE;
 }

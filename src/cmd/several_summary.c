@@ -101,3 +101,11 @@ gboolean several_judge(const GPtrArray *parts, GError **error)
     return bad == 0 ||
            ot_fail(error, (enum ot_code)first, "%u of %u databases failed: %s", bad, parts->len, names->str);
 }
+
+int several_worst(const GPtrArray *parts)
+{
+    int worst = 0;
+    for (guint i = 0; i < parts->len; i++)
+        worst = MAX(worst, ((const struct several_part *)parts->pdata[i])->code);
+    return worst;
+}

@@ -25,5 +25,8 @@ char *several_label(const struct several_part *p);
 void several_print(const GPtrArray *parts);
 gboolean several_print_json(const GPtrArray *parts, GError **error);
 
+/* The highest exit code: for commands whose codes are grades, not failures. */
+int several_worst(const GPtrArray *parts);
+
 /* TRUE if all are good; else an error with the first bad one's exit code that names each. */
 gboolean several_judge(const GPtrArray *parts, GError **error);

@@ -49,7 +49,7 @@ def test_files_are_named_and_protected_as_the_guide_says(opstower, small):
     backup = take(opstower, small)
     assert backup.name == small.name
     assert opstower.files("[!.]*") == sorted([f"{backup.id}.sql.gz", f"{backup.id}.meta.json", f"{backup.id}.globals.sql",
-                                              f"backup_{backup.timestamp}.log", f"{small.name}_latest.sql.gz"])
+                                              f"backup_{backup.timestamp}.log", f"{small.name}_latest.sql.gz", "journal.jsonl"])
     latest = os.path.join(opstower.backup_dir, f"{small.name}_latest.sql.gz")
     assert os.readlink(latest) == f"{backup.id}.sql.gz"
     assert mode_of(opstower.backup_dir) == 0o700

@@ -197,7 +197,7 @@ def test_s3_only_needs_no_file(there, s3, bucket):
     result = there("backup", "--s3-only", "--json")
     made = json.loads(result.stdout)
     assert "file" not in made and made["s3"] == f"s3://{bucket}/{dump_key(s3, bucket)}"
-    assert [name for name in os.listdir(there.backup_dir) if not name.endswith((".log", ".lock"))] == []
+    assert [name for name in os.listdir(there.backup_dir) if not name.endswith((".log", ".lock", ".jsonl"))] == []
     assert copies(there) == {"s3": "present"} and entries(there)[0]["state"] == "verified"
     assert "-" in s3.client().head_object(Bucket=bucket, Key=dump_key(s3, bucket))["ETag"], "it came in parts"
     there("verify", "latest", "--from-s3", "--full-test")
