@@ -43,6 +43,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     g_autoptr(GError) error = NULL;
     if (!settings_load(&c.settings, command->mask, argc, argv, envp, &words, warnings, &error)) {
         console_start(&c);
+        several_tell(&c, error);
         return final_code(command, &c, console_finish(&c, error));
     }
     interrupt_init();

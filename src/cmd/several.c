@@ -225,20 +225,34 @@ static gboolean follow(struct several_part *p, struct subprocess *child, int fd,
     return TRUE;
 }
 
+/* A copy, as g_spawn closes what it gives to the child, also if that is number 1 itself. */
+static int copy_of_stdout(void)
+{
+    return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
 static gboolean start_and_follow(struct several_part *p, GPtrArray *argv, gboolean json, GError **error)
 {
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return ot_fail_errno(error, OT_FAILED, "cannot make a pipe");
+    int fds[2], out = json ? 0 : copy_of_stdout();
+    if (out < 0)
+        return ot_fail_errno(error, OT_IO, "cannot write to stdout");
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        ot_fail_errno(error, OT_FAILED, "cannot make a pipe");
+        if (out > 0)
+            close(out);
+        return FALSE;
+    }
     struct subprocess_options o = {
         .environment = p->environment,
         .pipe_stdout = json,
-        .stdout_fd = json ? 0 : STDOUT_FILENO,
+        .stdout_fd = out,
         .third_fd = fds[1],
         .pass_stderr = TRUE,
     };
     g_autoptr(subprocess) child = subprocess_start((const char *const *)argv->pdata, &o, error);
     close(fds[1]);
+    if (out > 0)
+        close(out);
     gboolean ok = child && follow(p, child, fds[0], json, error);
     close(fds[0]);
     return ok;
