@@ -1,7 +1,8 @@
-/* The act's line in the journal. */
+/* The act's line in the journal, and those who are told. */
 #include "cmd/aftermath.h"
 
 #include "catalog/journal.h"
+#include "cmd/alerting.h"
 
 /* Acts that change nothing: who may not write the folder may still look. */
 static const char *const only_look[] = {"verify", NULL};
@@ -36,11 +37,10 @@ static void judge_unrecorded(struct console *c, const GError *problem, GError *u
         g_propagate_error(error, g_steal_pointer(&own));
 }
 
-gboolean aftermath(struct console *c, const GError *problem, GError **error)
+/* As aftermath. */
+static gboolean record_act(struct console *c, const GError *problem, GError **error)
 {
     GError *unrecorded = NULL;
-    if (!c->act)
-        return TRUE;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
     json_decref(record);
@@ -49,4 +49,16 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
     gboolean fails = !problem && !g_strv_contains(only_look, c->act);
     judge_unrecorded(c, problem, unrecorded, error);
     return !fails;
+}
+
+gboolean aftermath(struct console *c, const GError *problem, GError **error)
+{
+    g_autoptr(GError) unrecorded = NULL;
+    if (!c->act)
+        return TRUE;
+    gboolean ok = record_act(c, problem, &unrecorded);
+    alerting_act(c, problem ? problem : unrecorded);
+    if (unrecorded)
+        g_propagate_error(error, g_steal_pointer(&unrecorded));
+    return ok;
 }

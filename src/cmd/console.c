@@ -155,6 +155,7 @@ void console_clear(struct console *c)
 {
     pg_target_clear(&c->target);
     s3_free(c->s3);
+    g_free(c->s3_problem);
     json_decref(c->report.facts);
     settings_clear(&c->settings);
 }

@@ -132,7 +132,7 @@ static gboolean begin_upload(struct backup *b, GError **error)
     const struct backup_request *q = b->request;
     if (q->places != BACKUP_BOTH && q->places != BACKUP_S3_ONLY)
         return TRUE;
-    struct offsite_labels labels = {q->type, q->tag, b->database};
+    struct offsite_labels labels = {q->type, q->tag, b->database, FALSE};
     GError *problem = NULL;
     g_clear_error(&b->upload_problem);
     b->run = offsite_begin(q->offsite, q->dir, b->id, &labels, b->file ? file_sink_path(b->file) : NULL,
