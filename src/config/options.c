@@ -6,9 +6,11 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_schedule[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, rows_alert, NULL};
+const struct option_row *const option_tables[] = {
+    rows_main, rows_s3, rows_health, rows_alert, rows_hold, rows_schedule, NULL,
+};
 
 static const struct {
     unsigned command;

@@ -151,7 +151,7 @@ def test_class_tags_and_sidecars(there, small, s3, bucket):
     assert head["StorageClass"] == "STANDARD_IA" and head["ContentType"] == "application/gzip"
     for each in s3.objects(bucket):
         tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=each)["TagSet"]}
-        assert tags == {"database": small.name, "type": "pre-deployment", "tag": "v2_x"}, each
+        assert tags == {"database": small.name, "type": "pre-deployment", "tag": "v2_x", "hold": "no"}, each
     stem = key.removesuffix(".sql.gz")
     assert sorted(s3.objects(bucket)) == [stem + ".globals.sql", stem + ".meta.json", key]
     (backup,) = backups.all_of(there)
@@ -426,6 +426,7 @@ def test_no_secret_anywhere(there, small, s3, bucket):
         assert secrets_in(said, secrets) == [], key
 
 
+@pytest.mark.alone
 def test_memory_stays_bounded(there, s3, bucket):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = there.popen("backup", env={"BACKUP_S3_PART_SIZE": None}, **quiet)
