@@ -184,7 +184,7 @@ void listing_clear(struct listing *l)
 gboolean request_list(struct console *c, struct listing *l, GError **error)
 {
     const struct settings *s = &c->settings;
-    gboolean one = (s->database_url || s->database_name) && !s->all;
+    gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
     g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
     if (one && !database)
         return FALSE;
@@ -218,6 +218,7 @@ void request_health(struct console *c, const char *database, struct health_reque
     *ret_request = (struct health_request){
         .dir = s->backup_dir,
         .database = database,
+        .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
         .critical_tables = (const char *const *)s->critical_tables,
