@@ -208,6 +208,7 @@ void request_health(struct console *c, const char *database, struct health_reque
     *ret_request = (struct health_request){
         .dir = s->backup_dir,
         .database = database,
+        .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
         .critical_tables = (const char *const *)s->critical_tables,

@@ -95,6 +95,7 @@ struct settings {
     /* Hold. */
     char *hold_reason, *hold_until; /* as written; NULL: not given */
     /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
+    gboolean alert; /* status --alert */
     char *slack_webhook_url;
     char *pagerduty_key, *pagerduty_url; /* the URL is never NULL */
     char **alert_email;                  /* NULL: to nobody */
