@@ -134,7 +134,7 @@ static gboolean begin_upload(struct backup *b, GError **error)
 static gboolean dump_once(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
+    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms, q->globals};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
     if (q->places != BACKUP_S3_ONLY && !(b->file = file_sink_new(q->dir, file, error)))
         return FALSE;
@@ -142,7 +142,7 @@ static gboolean dump_once(struct backup *b, GError **error)
         return FALSE;
     struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
     GError *problem = NULL;
-    if (dump_take(&request, q->globals, to, b->report, &b->dump, &problem))
+    if (dump_take(&request, to, b->report, &b->dump, &problem))
         return TRUE;
     if (g_error_matches(problem, OT_ERROR, OT_S3))
         return offsite_fail(problem, OT_S3, error);
@@ -238,7 +238,7 @@ static struct meta *make_meta(struct backup *b)
     m->state = META_UNVERIFIED;
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
-    m->journal = journal_anchor(q->dir);
+    m->journal = journal_head_json(q->dir);
     return m;
 }
 
