@@ -147,14 +147,14 @@ static gboolean begin_upload(struct backup *b, GError **error)
 static gboolean dump_once(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
+    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms, q->globals};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
     if (q->places != BACKUP_S3_ONLY && !(b->file = file_sink_new(q->dir, file, error)))
         return FALSE;
     if (!begin_upload(b, error))
         return FALSE;
     struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
-    return dump_take(&request, q->globals, to, b->report, &b->dump, error);
+    return dump_take(&request, to, b->report, &b->dump, error);
 }
 
 static gboolean dump_politely(struct backup *b, GError **error)
@@ -247,7 +247,7 @@ static struct meta *make_meta(struct backup *b)
     m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
-    m->journal = journal_anchor(q->dir);
+    m->journal = journal_head_json(q->dir);
     return m;
 }
 

@@ -35,6 +35,7 @@ static const struct row {
     {"holds", "Holds", health_check_holds},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"alerts", "Alerts", health_check_alerts},
 };
 
 /* ---- verdicts ---- */
@@ -184,6 +185,7 @@ static gboolean gather(struct health_data *d, GError **error)
     read_journal(d);
     ask_s3(d, name);
     health_ask_servers(d);
+    d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
     return TRUE;
@@ -196,6 +198,7 @@ static void data_clear(struct health_data *d)
     g_free(d->s3_problem);
     g_free(d->journal_problem);
     health_servers_clear(&d->servers);
+    alert_backlog_clear(&d->alerts);
 }
 
 /* ---- the look ---- */
