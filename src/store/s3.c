@@ -83,7 +83,7 @@ struct credentials *s3_credentials(struct s3 *s, GError **error)
 
 const char *s3_endpoint(const struct s3 *s)
 {
-    return s->url;
+    return s->at.url;
 }
 
 char *s3_credentials_source(struct s3 *s)
