@@ -27,6 +27,13 @@ static gboolean count_fits(const struct command *command, char **words, GError *
                    command->name, command->usage);
 }
 
+/* A command whose own exit codes mean something else keeps them apart from those of errors. */
+static int final_code(const struct command *command, const struct console *c, int code)
+{
+    gboolean failed = code != c->verdict && code < 128;
+    return failed && command->failed_code ? command->failed_code : code;
+}
+
 static int run(const struct command *command, int argc, char **argv, char **envp)
 {
     struct console c = {0};
@@ -35,7 +42,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     g_autoptr(GError) error = NULL;
     if (!settings_load(&c.settings, command->mask, argc, argv, envp, &words, warnings, &error)) {
         console_start(&c);
-        return console_finish(&c, error);
+        return final_code(command, &c, console_finish(&c, error));
     }
     interrupt_init();
     console_start(&c);
@@ -46,7 +53,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
         aftermath(&c, NULL, &error);
     else
         aftermath(&c, error, NULL);
-    int code = console_finish(&c, error);
+    int code = final_code(command, &c, console_finish(&c, error));
     console_clear(&c);
     return code;
 }

@@ -158,3 +158,22 @@ struct copy *request_copy(struct console *c, const char *what, GError **error)
     struct s3_props props = offsite_sidecar_props(o, NULL);
     return key ? copy_s3(c->s3, &props, key) : NULL;
 }
+
+#define HEALTH_RETRY_S 10 /* somebody waits, or the watch runs again in minutes */
+
+void request_health(struct console *c, const char *database, struct health_request *ret_request)
+{
+    struct settings *s = &c->settings;
+    g_autoptr(GError) problem = NULL;
+    *ret_request = (struct health_request){
+        .dir = s->backup_dir,
+        .database = database,
+        .target = &c->target,
+        .row_loss_ignore = (const char *const *)s->row_loss_ignore,
+        .retention_days = s->retention_days,
+        .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
+    };
+    s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);
+    if (!request_offsite(c, &ret_request->offsite, &problem))
+        report_warn(&c->report, "%s", problem->message);
+}

@@ -4,6 +4,7 @@
 #include "catalog/copy.h"
 #include "cmd/console.h"
 #include "engine/backup.h"
+#include "engine/health.h"
 
 /* Borrows from the console's settings. *ret_request: places follow from --local-only, --s3-only and BACKUP_S3_BUCKET.
  */
@@ -20,3 +21,7 @@ gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, 
 
 /* The backup that a person named: a path, id, timestamp or "latest", or with --from-s3 a key, id, ... in the bucket. */
 struct copy *request_copy(struct console *c, const char *what, GError **error);
+
+/* A look at the backups of database (borrowed); S3 is asked for a short while only. Never fails: a client that cannot
+ * be made is S3 that cannot be asked. */
+void request_health(struct console *c, const char *database, struct health_request *ret_request);

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3, NULL};
+const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, NULL};
 
 static const struct {
     unsigned command;

@@ -8,9 +8,9 @@ static const char *const fast[] = {"fast", NULL};
 const struct option_row rows_main[] = {
     /* backup */
     {.flag = "local-only",
-     .commands = CMD_BACKUP | CMD_LIST,
+     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS,
      ON(local_only),
-     .help = "Do without S3: keep the backup on this machine only; list what is on this machine."},
+     .help = "Do without S3: keep the backup on this machine only; list what is on this machine; do not ask S3."},
     {.flag = "s3-only",
      .commands = CMD_BACKUP,
      ON(s3_only),
@@ -92,7 +92,7 @@ const struct option_row rows_main[] = {
 
     /* list, sync */
     {.flag = "all",
-     .commands = CMD_LIST | CMD_SYNC,
+     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS,
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
 

@@ -84,6 +84,13 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* The watch. */
+    int rpo_minutes, rto_minutes;
+    int age_warning_minutes, age_critical_minutes; /* 0 = follow rpo_minutes */
+    char **row_loss_ignore;                        /* NULL = none */
+    gboolean nagios, prometheus;
+    char *output; /* NULL = stdout */
+
     /* What is said. */
     gboolean json;
     gboolean quiet;

@@ -1,0 +1,78 @@
+/* States in words, copies, and the JSON object of a backup. */
+#include "catalog/describe.h"
+
+const char *describe_state(const struct catalog_entry *e)
+{
+    return e->meta ? meta_state_name(e->meta->state) : e->meta_error ? "metadata unreadable" : "no metadata";
+}
+
+gint64 describe_age_seconds(const struct catalog_entry *e)
+{
+    return g_get_real_time() / G_USEC_PER_SEC - e->taken_at;
+}
+
+/* ---- copies ---- */
+
+const char *describe_s3(const struct catalog_entry *e, gboolean looked)
+{
+    const char *noted = e->meta ? meta_s3_text(e->meta, "state") : NULL;
+    if (!e->object)
+        return looked && g_strcmp0(noted, "uploaded") == 0 ? "missing" : noted;
+    if (e->meta && e->meta->size_bytes != e->object->size_bytes)
+        return "wrong size";
+    if (g_strcmp0(noted, "failed") == 0)
+        return "failed";
+    return e->object->has_meta ? "present" : "no metadata";
+}
+
+char *describe_copies(const struct catalog_entry *e, gboolean looked)
+{
+    const char *state = describe_s3(e, looked);
+    gboolean good = state && (g_str_equal(state, "present") || g_str_equal(state, "uploaded"));
+    g_autofree char *there = !state ? NULL : good ? g_strdup("s3") : g_strdup_printf("s3 (%s)", state);
+    if (!e->path)
+        return g_strdup(there ? there : "-");
+    return there ? g_strconcat("local, ", there, NULL) : g_strdup("local");
+}
+
+static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
+{
+    json_t *copies = json_array();
+    const char *state = describe_s3(e, looked);
+    const struct meta *m = e->meta;
+    if (e->path)
+        json_array_append_new(copies, json_pack("{ss ss sI ss ss*}", "place", "local", "location", e->path, "size",
+                                                (json_int_t)e->size_bytes, "state", "present", "verified_at",
+                                                m ? m->verified_at : NULL));
+    if (!state)
+        return copies;
+    const struct catalog_object *o = e->object;
+    const char *key = o ? o->key : m ? meta_s3_text(m, "key") : NULL;
+    json_t *there = json_pack("{ss ss* ss}", "place", "s3", "key", key, "state", state);
+    if (o)
+        json_object_update_new(
+            there, json_pack("{sI ss*}", "size", (json_int_t)o->size_bytes, "storage_class", o->storage_class));
+    if (m)
+        json_object_update_new(there, json_pack("{ss* ss* ss* ss* ss*}", "uploaded_at", meta_s3_text(m, "uploaded_at"),
+                                                "verified_at", meta_s3_text(m, "verified_at"), "lock_mode",
+                                                meta_s3_text(m, "lock_mode"), "lock_until",
+                                                meta_s3_text(m, "lock_until"), "error", meta_s3_text(m, "error")));
+    json_array_append_new(copies, there);
+    return copies;
+}
+
+/* ---- entries ---- */
+
+json_t *describe_json(const struct catalog_entry *e, gboolean looked)
+{
+    const struct meta *m = e->meta;
+    json_t *o = json_pack("{ss ss* ss sI sI ss so}", "id", e->id, "file", e->path, "timestamp", e->timestamp,
+                          "age_seconds", (json_int_t)describe_age_seconds(e), "size", (json_int_t)e->size_bytes,
+                          "state", describe_state(e), "copies", copies_json(e, looked));
+    if (m)
+        json_object_update_new(o, json_pack("{ss ss* ss* sI sI ss* ss* ss*}", "database", m->database, "type", m->type,
+                                            "tag", m->tag, "tables", (json_int_t)m->table_count, "rows",
+                                            (json_int_t)m->rows, "snapshot_time", m->snapshot_time, "verified_at",
+                                            m->verified_at, "proven_at", m->proven_at));
+    return o;
+}

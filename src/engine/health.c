@@ -1,0 +1,237 @@
+/* Gathers what the checks look at, and runs the table of checks. */
+#include "engine/health_data.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "catalog/journal.h"
+#include "catalog/names.h"
+#include "catalog/remote.h"
+
+static const struct row {
+    const char *name, *title;
+    gboolean (*check)(const struct health_data *d, struct health_check *c);
+} rows[] = {
+    {"backup_age", "Backup age", health_check_age},
+    {"success_rate", "Success rate", health_check_success},
+    {"rpo", "RPO, measured", health_check_rpo},
+    {"clock", "Clock", health_check_clock},
+};
+
+/* ---- verdicts ---- */
+
+const char *health_verdict_name(enum health_verdict v)
+{
+    static const char *const names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+    return names[v];
+}
+
+enum health_verdict health_worse(enum health_verdict a, enum health_verdict b)
+{
+    static const int badness[] = {[HEALTH_OK] = 0, [HEALTH_UNKNOWN] = 1, [HEALTH_WARNING] = 2, [HEALTH_CRITICAL] = 3};
+    return badness[a] >= badness[b] ? a : b;
+}
+
+static gboolean beyond(double number, double limit, enum health_side side)
+{
+    if (isnan(number) || isnan(limit))
+        return FALSE;
+    return side == HEALTH_ABOVE ? number > limit : side == HEALTH_BELOW ? number < limit : fabs(number) > limit;
+}
+
+void health_measure(struct health_check *c, double number, const char *unit, enum health_side side, double warning,
+                    double critical)
+{
+    c->number = number;
+    c->unit = unit;
+    c->side = side;
+    c->warning = warning;
+    c->critical = critical;
+    if (beyond(number, warning, side))
+        health_raise(c, HEALTH_WARNING);
+    if (beyond(number, critical, side))
+        health_raise(c, HEALTH_CRITICAL);
+}
+
+void health_raise(struct health_check *c, enum health_verdict v)
+{
+    c->verdict = health_worse(c->verdict, v);
+}
+
+void health_advise(struct health_check *c, const char *format, ...)
+{
+    if (c->verdict == HEALTH_OK || c->advice)
+        return;
+    va_list args;
+    va_start(args, format);
+    c->advice = g_strdup_vprintf(format, args);
+    va_end(args);
+}
+
+char *health_duration(double seconds)
+{
+    g_autofree char *text = text_duration((gint64)fabs(seconds));
+    char *second = strchr(text, ' ') ? strchr(strchr(text, ' ') + 1, ' ') : NULL;
+    if (second && g_str_has_prefix(second, " 0 ")) /* "2 h 0 min" */
+        *second = '\0';
+    return g_strconcat(seconds <= -1 ? "-" : "", text, NULL);
+}
+
+/* ---- what it is about ---- */
+
+gint64 health_taken_at(const struct catalog_entry *e)
+{
+    gint64 at;
+    if (e->meta && ((e->meta->snapshot_time && text_parse_iso_time(e->meta->snapshot_time, &at)) ||
+                    (e->meta->date && text_parse_iso_time(e->meta->date, &at))))
+        return at;
+    return e->taken_at;
+}
+
+gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e)
+{
+    return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
+           health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
+}
+
+gint64 health_line_time(const json_t *line)
+{
+    gint64 at = 0;
+    const char *text = health_line_text(line, "time");
+    return text && text_parse_iso_time(text, &at) ? at : 0;
+}
+
+const char *health_line_text(const json_t *line, const char *key)
+{
+    return json_string_value(json_object_get(line, key));
+}
+
+gboolean health_line_is(const json_t *line, const char *act)
+{
+    return g_strcmp0(health_line_text(line, "act"), act) == 0;
+}
+
+/* ---- gathering ---- */
+
+struct health_limits health_fill_limits(struct health_limits l)
+{
+    l.rpo_minutes = l.rpo_minutes ? l.rpo_minutes : 60;
+    l.rto_minutes = l.rto_minutes ? l.rto_minutes : 4 * 60;
+    l.age_warning_minutes = l.age_warning_minutes ? l.age_warning_minutes : 2 * l.rpo_minutes;
+    l.age_critical_minutes = l.age_critical_minutes ? l.age_critical_minutes : 4 * l.rpo_minutes;
+    return l;
+}
+
+static void unref(gpointer line)
+{
+    json_decref(line);
+}
+
+/* Lines of other databases are not ours; a line without one may concern all. */
+static void read_journal(struct health_data *d)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GPtrArray) all = journal_load(d->request->dir, &problem);
+    d->journal = g_ptr_array_new_with_free_func(unref);
+    if (!all)
+        d->journal_problem = g_strdup(problem->message);
+    for (guint i = 0; all && i < all->len; i++) {
+        const char *database = health_line_text(all->pdata[i], "database");
+        if (!database || g_str_equal(database, d->request->database))
+            g_ptr_array_add(d->journal, json_incref(all->pdata[i]));
+    }
+}
+
+static void ask_s3(struct health_data *d, const char *name)
+{
+    const struct offsite *o = d->request->offsite;
+    g_autoptr(GError) problem = NULL;
+    if (!o || d->request->look_away)
+        return;
+    d->s3_looked = remote_join(d->backups, o->client, o->prefix, name, &problem);
+    if (problem)
+        d->s3_problem = g_strdup(problem->message);
+}
+
+static gboolean gather(struct health_data *d, GError **error)
+{
+    const struct health_request *q = d->request;
+    g_autofree char *name = names_encode(q->database);
+    guint64 free_bytes;
+    d->backups = catalog_list(q->dir, name, error);
+    if (!d->backups)
+        return FALSE;
+    read_journal(d);
+    ask_s3(d, name);
+    d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
+    d->numbers->free_bytes = d->free_bytes;
+    return TRUE;
+}
+
+static void data_clear(struct health_data *d)
+{
+    g_clear_pointer(&d->backups, g_ptr_array_unref);
+    g_clear_pointer(&d->journal, g_ptr_array_unref);
+    g_free(d->s3_problem);
+    g_free(d->journal_problem);
+}
+
+/* ---- the look ---- */
+
+static void check_clear(gpointer data)
+{
+    struct health_check *c = data;
+    g_free(c->value);
+    g_free(c->target);
+    g_free(c->threshold);
+    g_free(c->advice);
+}
+
+static void run_row(const struct row *row, const struct health_data *d, struct health *h)
+{
+    struct health_check c = {.name = row->name, .title = row->title, .number = NAN, .unit = ""};
+    if (!row->check(d, &c)) {
+        check_clear(&c);
+        return;
+    }
+    h->verdict = health_worse(h->verdict, c.verdict);
+    g_array_append_val(h->checks, c);
+}
+
+gboolean health_run(const struct health_request *request, struct health *ret, GError **error)
+{
+    gint64 now = request->now ? request->now : g_get_real_time() / G_USEC_PER_SEC;
+    struct health h = {.database = g_strdup(request->database), .now = now};
+    memset(&h.numbers, 0xff, sizeof h.numbers); /* -1 in each */
+    struct health_data d = {
+        .request = request, .limits = health_fill_limits(request->limits), .now = now, .numbers = &h.numbers};
+    h.checks = g_array_new(FALSE, FALSE, sizeof(struct health_check));
+    g_array_set_clear_func(h.checks, check_clear);
+    gboolean ok = gather(&d, error);
+    for (gsize i = 0; ok && i < G_N_ELEMENTS(rows); i++)
+        run_row(&rows[i], &d, &h);
+    data_clear(&d);
+    if (ok)
+        *ret = h;
+    else
+        health_clear(&h);
+    return ok;
+}
+
+void health_clear(struct health *h)
+{
+    g_clear_pointer(&h->checks, g_array_unref);
+    g_clear_pointer(&h->database, g_free);
+}
+
+const struct health_check *health_find(const struct health *h, const char *name)
+{
+    for (guint i = 0; i < h->checks->len; i++) {
+        const struct health_check *c = &g_array_index(h->checks, struct health_check, i);
+        if (g_str_equal(c->name, name))
+            return c;
+    }
+    return NULL;
+}

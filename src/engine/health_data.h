@@ -1,0 +1,61 @@
+/*
+ * What the checks of engine/health.h look at, and the checks themselves: each a function of this data and nothing else,
+ * so that a test can hold it against any past. Only engine/health*.c and their tests include it.
+ */
+#pragma once
+
+#include "engine/health.h"
+
+/* A guess of when something happened that was noted in the future is not trusted; clocks of several machines may differ
+ * by this much. */
+#define HEALTH_CLOCK_SLACK_S 120
+
+struct health_data {
+    const struct health_request *request;
+    struct health_limits limits; /* defaults filled in */
+    gint64 now;
+    GPtrArray *backups; /* struct catalog_entry *, newest first */
+    GPtrArray *journal; /* json_t *, oldest first: this database's acts, and those of no database */
+    gboolean s3_looked; /* whether backups knows what is in S3 */
+    char *s3_problem;   /* why not; NULL: it was not to be asked */
+    char *journal_problem;
+    gint64 free_bytes;              /* -1: not known */
+    struct health_numbers *numbers; /* a check adds those it comes upon */
+};
+
+/* The defaults in place of zeros. */
+struct health_limits health_fill_limits(struct health_limits l);
+
+/* When its snapshot was taken, seconds since 1970. */
+gint64 health_taken_at(const struct catalog_entry *e);
+
+/* Verified, not a pre-restore one, and not dated in the future. */
+gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e);
+
+/* When a journal line was written; 0 if it does not say. */
+gint64 health_line_time(const json_t *line);
+gboolean health_line_is(const json_t *line, const char *act);
+const char *health_line_text(const json_t *line, const char *key);
+
+/* ---- writing a check ---- */
+
+/* Number, unit and limits; the verdict follows from them (a limit that is NAN has none). */
+void health_measure(struct health_check *c, double number, const char *unit, enum health_side side, double warning,
+                    double critical);
+
+/* Makes the verdict at least that bad. */
+void health_raise(struct health_check *c, enum health_verdict v);
+
+/* The advice, if the verdict is not OK and there is none yet. */
+void health_advise(struct health_check *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* "3 h 12 min", also for doubles and below zero. To be freed. */
+char *health_duration(double seconds);
+
+/* ---- the checks: FALSE if it does not apply ---- */
+
+/* health_backups.c */
+gboolean health_check_age(const struct health_data *d, struct health_check *c);
+gboolean health_check_success(const struct health_data *d, struct health_check *c);
+gboolean health_check_rpo(const struct health_data *d, struct health_check *c);
+gboolean health_check_clock(const struct health_data *d, struct health_check *c);
