@@ -22,3 +22,5 @@ extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_status;
 extern const struct command cmd_bucket;
+extern const struct command cmd_prune;
+extern const struct command cmd_retention;

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,
-                                                 &cmd_status, &cmd_sync,   &cmd_bucket};
+static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,     &cmd_status,
+                                                 &cmd_sync,   &cmd_bucket, &cmd_prune,   &cmd_retention};
 
 static const char exit_codes[] =
     "Exit codes:\n"

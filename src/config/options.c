@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_retention[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, NULL};
+const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, rows_retention, NULL};
 
 static const struct {
     unsigned command;

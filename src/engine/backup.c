@@ -13,6 +13,8 @@
 #include "catalog/catalog.h"
 #include "catalog/names.h"
 #include "engine/dump.h"
+#include "engine/monthly.h"
+#include "engine/prune.h"
 #include "engine/slot.h"
 #include "engine/sync.h"
 #include "pg/facts.h"
@@ -243,7 +245,7 @@ static struct meta *make_meta(struct backup *b)
     const char *version = facts_text(facts, "server_version"); /* Debian's goes on: "15.20 (Debian 15.20-0...)" */
     m->postgresql_version = g_strdup_printf("PostgreSQL %.*s", (int)strcspn(version, " "), version);
     m->tool_version = g_strdup(TOOL_VERSION);
-    m->retention_days = q->retention_days;
+    m->retention_days = tiers_days(&q->tiers, q->type, q->places == BACKUP_S3_ONLY ? TIER_S3 : TIER_LOCAL);
     m->type = g_strdup(q->type);
     m->tag = g_strdup(q->tag);
     m->format = ARCHIVE_FORMAT;
@@ -270,15 +272,23 @@ static gboolean publish(struct backup *b, const struct meta *m, GError **error)
            (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
 }
 
-static gboolean prune(struct backup *b, GError **error)
+/* Here, and in S3 if it takes backups at the moment. */
+static gboolean prune(struct backup *b, gboolean in_s3, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct prune_policy policy = {q->retention_days, q->keep_min, q->offsite != NULL, b->started_us / G_USEC_PER_SEC};
-    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
-    gboolean ok = catalog_prune(q->dir, b->name, &policy, deleted, error);
-    for (guint i = 0; i < deleted->len; i++)
-        report_info(b->report, "Deleted old backup: %s (older than %d days)", (char *)deleted->pdata[i],
-                    q->retention_days);
+    g_autoptr(GPtrArray) verdicts = prune_verdicts_new();
+    struct prune_request request = {
+        .dir = q->dir,
+        .name = b->name,
+        .tiers = q->tiers,
+        .keep_min = q->keep_min,
+        .keep_pending = q->keep_pending,
+        .local = TRUE,
+        .offsite = in_s3 && q->prune_s3 ? q->offsite : NULL,
+        .apply = TRUE,
+        .now = b->started_us / G_USEC_PER_SEC,
+    };
+    gboolean ok = prune_database(&request, b->report, verdicts, error);
     if (!ok)
         g_prefix_error(error, "the backup is complete, but old ones could not be deleted: ");
     return ok;
@@ -351,7 +361,7 @@ static gboolean keep_here(struct backup *b, GError **error)
         return FALSE;
     if (q->places == BACKUP_BOTH)
         upload_too(b, m);
-    return !q->prune || prune(b, error);
+    return TRUE;
 }
 
 /* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
@@ -411,10 +421,41 @@ static gboolean upload_earlier(struct backup *b, GError **error)
     return FALSE;
 }
 
+static gboolean is_in_s3(const struct backup *b)
+{
+    return b->request->places == BACKUP_BOTH || b->request->places == BACKUP_S3_ONLY;
+}
+
+static gboolean archive_monthly(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    GError *problem = NULL;
+    if (!q->monthly || !is_in_s3(b) ||
+        monthly_archive(q->offsite, b->name, b->started_us / G_USEC_PER_SEC, b->report, NULL, &problem))
+        return TRUE;
+    return offsite_fail(problem, q->places == BACKUP_BOTH ? OT_UPLOAD : OT_S3, error);
+}
+
+/* What follows a backup that is complete. Of several failures the first is the run's; each step is taken all the
+ * same, for a bucket that is down is no reason to let the disk fill up. */
+static gboolean follow_up(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    GError *problem = NULL, *second = NULL;
+    gboolean sent = upload_earlier(b, &problem) && archive_monthly(b, &problem);
+    if (q->prune && interrupt_check(NULL) && !prune(b, sent && is_in_s3(b), problem ? &second : &problem) && second) {
+        report_warn(b->report, "%s", second->message);
+        g_error_free(second);
+    }
+    if (problem)
+        g_propagate_error(error, problem);
+    return problem == NULL;
+}
+
 static void clean_s3(struct backup *b)
 {
     const struct backup_request *q = b->request;
-    if (q->places == BACKUP_BOTH || q->places == BACKUP_S3_ONLY)
+    if (is_in_s3(b))
         offsite_clean(q->offsite, q->dir, b->name, b->report);
 }
 
@@ -429,7 +470,7 @@ static gboolean run_locked(struct backup *b, GError **error)
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
     if (ok)
-        return upload_earlier(b, error);
+        return follow_up(b, error);
     if (b->upload_problem)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "catalog/meta.h"
+#include "catalog/tiers.h"
 #include "engine/report.h"
 #include "store/upload.h"
 
@@ -14,7 +15,7 @@ struct offsite {
     struct s3 *client;
     const char *prefix;           /* of keys */
     struct upload_options upload; /* without tags and lock_until: those are the backup's */
-    int lock_days;                /* with upload.props.lock_mode: of types that have no figure of their own */
+    struct tiers tiers;           /* with upload.props.lock_mode: how long objects stay locked */
 };
 
 /* How an object beside the dump is stored: as the dump, but in the standard class, for small objects cost more in the
@@ -25,6 +26,15 @@ struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
 struct offsite_labels {
     const char *type, *tag, *database; /* tag may be NULL */
 };
+
+/* Its tags: name, value, ..., NULL. g_strfreev. */
+char **offsite_tags(const struct offsite_labels *labels);
+
+/* How the object of such a backup is stored, and how long it is locked from now on. tags must outlive it. */
+struct s3_props offsite_props(const struct offsite *o, const struct offsite_labels *labels, char **tags);
+
+/* Enters an object into m as its copy in S3, uploaded just now. */
+void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m);
 
 /* One upload. */
 struct offsite_run;
@@ -51,7 +61,7 @@ const char *offsite_key(const struct offsite_run *r);
 void offsite_free(struct offsite_run *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
 
-/* Puts the sidecars beside the object: globals (NULL: none), then m. */
+/* Puts the sidecars beside the object that m's record names: globals (NULL: none), then m. */
 gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error);
 
 /* Writes m's record of the copy in S3 into the metadata in dir. */

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "catalog/inuse.h"
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/plainload.h"
@@ -38,6 +39,7 @@ struct restore {
     char *side; /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
+    struct inuse *reading; /* keeps retention from the backup */
 };
 
 void restore_result_clear(struct restore_result *r)
@@ -54,6 +56,7 @@ static void restore_clear(struct restore *r)
     plain_summary_clear(&r->plain_sum);
     toc_free(r->toc);
     session_free(r->admin);
+    inuse_free(r->reading);
     json_decref(r->facts);
     g_free(r->timestamp);
     g_free(r->live);
@@ -470,6 +473,12 @@ static gboolean run(struct restore *r, GError **error)
     const struct restore_request *q = r->request;
     if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)))
         return FALSE;
+    GError *problem = NULL;
+    r->reading = inuse_share_copy(q->copy, q->dir, &problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
     report_fact(r->report, "from", json_string(q->copy->name));
