@@ -71,6 +71,16 @@ gboolean interrupt_check(GError **error)
     return ot_fail(error, OT_INTERRUPTED, "interrupted by %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
+gboolean interrupt_wait(guint seconds, GError **error)
+{
+    for (guint waited = 0; waited < seconds * 10; waited++) {
+        if (!interrupt_check(error))
+            return FALSE;
+        g_usleep(100000);
+    }
+    return TRUE;
+}
+
 guint interrupt_add(void (*function)(void *data), void *data)
 {
     g_mutex_lock(&mutex);

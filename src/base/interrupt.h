@@ -18,6 +18,9 @@ int interrupt_signal(void);
 /* FALSE with OT_INTERRUPTED if a signal arrived. */
 gboolean interrupt_check(GError **error);
 
+/* Waits; FALSE with OT_INTERRUPTED as soon as a signal arrived. */
+gboolean interrupt_wait(guint seconds, GError **error);
+
 /* Calls function(data) from the waiting thread when a signal arrives; at once if one already has.
  * Returns an id for interrupt_remove; after that returns, function is neither running nor called again. */
 guint interrupt_add(void (*function)(void *data), void *data);

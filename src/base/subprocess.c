@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/interrupt.h"
 
 #define STDERR_KEEP 16384
@@ -21,6 +22,7 @@ struct subprocess {
     GPid pid;
     int stdin_fd, stdout_fd, stderr_fd;
     int stop_signal;
+    gboolean pass_stderr;
     gboolean reaped;
     int status;
     guint interrupt_id;
@@ -79,6 +81,8 @@ static void *read_stderr(void *data)
             continue;
         if (n <= 0)
             return NULL;
+        if (p->pass_stderr)
+            files_write_all(STDERR_FILENO, buffer, (gsize)n, "to stderr", NULL); /* nowhere to say that it failed */
         g_mutex_lock(&p->mutex);
         g_string_append_len(p->said, buffer, n);
         if (p->said->len > STDERR_KEEP)
@@ -102,14 +106,15 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
         return NULL;
     GPid pid = 0;
     int in = -1, out = -1, err = -1;
+    const int third_from[] = {o->third_fd}, third_to[] = {3};
     GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_CLOEXEC_PIPES;
     if (!o->pipe_stdout && o->stdout_fd <= 0)
         flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
     g_autoptr(GError) spawn_error = NULL;
     if (!g_spawn_async_with_pipes_and_fds(
             o->directory, argv, (const char *const *)o->environment, flags, prepare_child, &plan,
-            o->stdin_fd > 0 ? o->stdin_fd : -1, o->stdout_fd > 0 ? o->stdout_fd : -1, -1, NULL, NULL, 0, &pid,
-            o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err, &spawn_error)) {
+            o->stdin_fd > 0 ? o->stdin_fd : -1, o->stdout_fd > 0 ? o->stdout_fd : -1, -1, third_from, third_to,
+            o->third_fd > 0, &pid, o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err, &spawn_error)) {
         ot_fail(error, OT_PREREQUISITE, "cannot start %s: %s", argv[0], spawn_error->message);
         return NULL;
     }
@@ -120,6 +125,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->stdout_fd = out;
     p->stderr_fd = err;
     p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
+    p->pass_stderr = o->pass_stderr;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
     p->reader = g_thread_new("stderr", read_stderr, p);
@@ -195,6 +201,11 @@ gboolean subprocess_wait(struct subprocess *p, GError **error)
     g_autofree char *end = WIFSIGNALED(p->status) ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
                                                   : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
     return ot_fail(error, OT_FAILED, "%s %s%s%s", p->name, end, *said ? ": " : "", said);
+}
+
+int subprocess_exit_code(const struct subprocess *p)
+{
+    return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }
 
 void subprocess_free(struct subprocess *p)

@@ -1,9 +1,22 @@
 /* States in words, copies, and the JSON object of a backup. */
 #include "catalog/describe.h"
 
+#include "catalog/hold.h"
+
 const char *describe_state(const struct catalog_entry *e)
 {
     return e->meta ? meta_state_name(e->meta->state) : e->meta_error ? "metadata unreadable" : "no metadata";
+}
+
+static gboolean is_held(const struct meta *m)
+{
+    return hold_is_active(m, g_get_real_time() / G_USEC_PER_SEC);
+}
+
+char *describe_state_and_hold(const struct catalog_entry *e)
+{
+    const char *hold = !e->meta || !e->meta->hold ? "" : is_held(e->meta) ? ", held" : ", hold ended";
+    return g_strconcat(describe_state(e), hold, NULL);
 }
 
 gint64 describe_age_seconds(const struct catalog_entry *e)
@@ -68,6 +81,15 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
 
 /* ---- entries ---- */
 
+static json_t *hold_json(const struct meta *m)
+{
+    if (!m->hold)
+        return json_null();
+    json_t *hold = json_is_object(m->hold) ? json_copy(m->hold) : json_object();
+    json_object_set_new(hold, "active", json_boolean(is_held(m)));
+    return hold;
+}
+
 json_t *describe_json(const struct catalog_entry *e, gboolean looked)
 {
     const struct meta *m = e->meta;
@@ -75,9 +97,9 @@ json_t *describe_json(const struct catalog_entry *e, gboolean looked)
                           "age_seconds", (json_int_t)describe_age_seconds(e), "size", (json_int_t)e->size_bytes,
                           "state", describe_state(e), "copies", copies_json(e, looked));
     if (m)
-        json_object_update_new(o, json_pack("{ss ss* ss* sI sI ss* ss* ss*}", "database", m->database, "type", m->type,
-                                            "tag", m->tag, "tables", (json_int_t)m->table_count, "rows",
-                                            (json_int_t)m->rows, "snapshot_time", m->snapshot_time, "verified_at",
-                                            m->verified_at, "proven_at", m->proven_at));
+        json_object_update_new(
+            o, json_pack("{so ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
+                         m->type, "tag", m->tag, "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows,
+                         "snapshot_time", m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
     return o;
 }

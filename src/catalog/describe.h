@@ -9,6 +9,9 @@
 /* "proven", "verified", "unverified", "failed", "no metadata", "metadata unreadable". */
 const char *describe_state(const struct catalog_entry *e);
 
+/* The same, and whether a hold keeps it: "proven, held", "proven, hold ended". To be freed. */
+char *describe_state_and_hold(const struct catalog_entry *e);
+
 /* Since it was taken; negative if its clock was ahead of ours. */
 gint64 describe_age_seconds(const struct catalog_entry *e);
 

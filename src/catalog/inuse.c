@@ -84,7 +84,8 @@ static gboolean is_same_folder(const char *a, const char *b)
 struct inuse *inuse_share_copy(const struct copy *c, const char *dir, GError **error)
 {
     g_autofree char *id = names_id_of_file(c->file, NAMES_DUMP);
-    return id && (!c->path || is_same_folder(c->place->name, dir)) ? inuse_share(dir, id, error) : NULL;
+    gboolean pruned = c->path ? is_same_folder(c->place->name, dir) : g_file_test(dir, G_FILE_TEST_IS_DIR);
+    return id && pruned ? inuse_share(dir, id, error) : NULL;
 }
 
 struct inuse *inuse_take(const char *folder, const char *id, GError **error)

@@ -1,10 +1,8 @@
-/* Lines of JSON, each chained to the one before. */
+/* Appending, which reads the journal's end only, and loading. */
 #include "catalog/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,86 +10,258 @@
 
 #include "base/digest.h"
 #include "base/files.h"
-#include "base/text.h"
-#include "base/version.h"
+#include "catalog/journal_line.h"
 
-#define MAX_JOURNAL_BYTES (1ull << 30)
+#define BLOCK_BYTES 4096
+#define LOCK_TRIES 600 /* of 50 ms; a writer holds it for a few milliseconds */
+#define MAX_STEPS_BACK 1000
 
 static char *path_of(const char *folder)
 {
     return g_build_filename(folder, JOURNAL_FILE, NULL);
 }
 
-static char *digest_of(const char *line, gsize length)
+/* ---- opening ---- */
+
+static gboolean take_lock(int fd, int kind, const char *path, GError **error)
 {
+    for (int tries = 0; flock(fd, kind | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return ot_fail_errno(error, OT_IO, "cannot lock the journal %s", path);
+        if (tries == LOCK_TRIES)
+            return ot_fail(error, OT_BUSY, "the journal %s has been locked by another run for %d s", path,
+                           LOCK_TRIES / 20);
+        g_usleep(50000);
+    }
+    return TRUE;
+}
+
+static gboolean check_kind(int fd, const char *path, goffset *ret_size, GError **error)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot look at the journal %s", path);
+    *ret_size = st.st_size;
+    return S_ISREG(st.st_mode) || ot_fail(error, OT_IO, "the journal %s is not a file", path);
+}
+
+/* -1: failed. The lock ends with close. */
+static int open_locked(const char *path, int flags, int kind, goffset *ret_size, GError **error)
+{
+    int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        ot_fail_errno(error, errno == ENOENT ? OT_NOT_FOUND : OT_IO, "cannot open the journal %s", path);
+        return -1;
+    }
+    if (take_lock(fd, kind, path, error) && check_kind(fd, path, ret_size, error))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* ---- the end ---- */
+
+/* Where the line begins that ends before offset END. */
+static gboolean line_start(int fd, const char *path, goffset end, goffset *ret_start, GError **error)
+{
+    char block[BLOCK_BYTES];
+    while (end > 0) {
+        gsize n = (gsize)MIN(end, (goffset)sizeof block);
+        if (!files_read_at(fd, (guint64)end - n, block, n, path, error))
+            return FALSE;
+        const char *newline = memrchr(block, '\n', n);
+        if (newline) {
+            *ret_start = end - (goffset)n + (newline - block) + 1;
+            return TRUE;
+        }
+        end -= (goffset)n;
+    }
+    *ret_start = 0;
+    return TRUE;
+}
+
+/* However long the line is. */
+static char *digest_range(int fd, const char *path, goffset start, goffset end, GError **error)
+{
+    char block[BLOCK_BYTES];
     g_autoptr(digest) d = digest_new();
-    digest_add(d, line, length);
+    for (goffset at = start; at < end;) {
+        gsize n = (gsize)MIN(end - at, (goffset)sizeof block);
+        if (!files_read_at(fd, (guint64)at, block, n, path, error))
+            return NULL;
+        digest_add(d, block, n);
+        at += (goffset)n;
+    }
     return digest_text(d);
 }
 
-static json_t *who(void)
+/* The seq of the record in that line; 0: it is none. */
+static gboolean read_seq(int fd, const char *path, goffset start, goffset end, gint64 *ret_seq, GError **error)
 {
-    const struct passwd *user = getpwuid(geteuid());
-    return user ? json_string(user->pw_name) : json_sprintf("%u", (unsigned)geteuid());
-}
-
-/* The line that follows LAST (without newline; empty: it is the first), with its newline. NULL: not to be written. */
-static char *next_line(const json_t *record, const char *last, gsize last_length)
-{
-    json_t *before = last_length ? json_loadb(last, last_length, 0, NULL) : NULL;
-    json_int_t seq = json_integer_value(json_object_get(before, "seq")) + 1;
-    json_decref(before);
-    g_autofree char *prev = last_length ? digest_of(last, last_length) : g_strnfill(DIGEST_TEXT_LENGTH, '0');
-    g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    json_t *line = json_pack("{sI ss}", "seq", seq, "time", now);
-    json_object_update(line, (json_t *)record);
-    json_object_update_new(line, json_pack("{so ss si ss ss}", "who", who(), "host", g_get_host_name(), "pid",
-                                           (int)getpid(), "version", TOOL_VERSION, "prev", prev));
-    char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(line);
-    char *whole = text ? g_strconcat(text, "\n", NULL) : NULL;
-    free(text);
-    return whole;
-}
-
-/* The last line of text, without its newline. */
-static const char *last_line(const char *text, gsize length, gsize *ret_length)
-{
-    gsize end = length > 0 && text[length - 1] == '\n' ? length - 1 : length;
-    gsize start = end;
-    while (start > 0 && text[start - 1] != '\n')
-        start--;
-    *ret_length = end - start;
-    return text + start;
-}
-
-static gboolean append_locked(int fd, const char *path, const json_t *record, GError **error)
-{
-    g_autofree char *text = NULL;
-    gsize length = 0, last_length;
-    if (!files_read(path, MAX_JOURNAL_BYTES, &text, &length, error))
+    *ret_seq = 0;
+    if (end - start > JOURNAL_MAX_LINE)
+        return TRUE;
+    g_autofree char *line = g_malloc((gsize)(end - start) + 1);
+    if (!files_read_at(fd, (guint64)start, line, (gsize)(end - start), path, error))
         return FALSE;
-    const char *last = last_line(text, length, &last_length);
-    g_autofree char *line = next_line(record, last, last_length);
+    json_t *record = journal_line_parse(line, (gsize)(end - start));
+    *ret_seq = json_integer_value(json_object_get(record, "seq"));
+    json_decref(record);
+    return TRUE;
+}
+
+/* What a new line follows. */
+struct tail {
+    gint64 seq;        /* of the last record */
+    char *digest;      /* of the last line, record or not */
+    goffset torn;      /* bytes of the last line, if it is no record */
+    gboolean unclosed; /* it has no newline */
+};
+
+static gboolean read_last_seq(int fd, const char *path, goffset end, struct tail *t, GError **error)
+{
+    for (int steps = 0; end > 0; steps++) {
+        goffset start = 0;
+        if (!line_start(fd, path, end, &start, error) || !read_seq(fd, path, start, end, &t->seq, error))
+            return FALSE;
+        if (t->seq > 0)
+            return TRUE;
+        if (steps == 0)
+            t->torn = end - start;
+        if (steps == MAX_STEPS_BACK)
+            return ot_fail(error, OT_IO,
+                           "the last %d lines of the journal %s are no records: move it away, and find "
+                           "out what wrote them",
+                           steps, path);
+        end = start - 1;
+    }
+    return TRUE;
+}
+
+static gboolean read_tail(int fd, const char *path, goffset size, struct tail *t, GError **error)
+{
+    goffset start = 0;
+    char last = '\n';
+    *t = (struct tail){0};
+    if (size == 0) {
+        t->digest = g_strnfill(JOURNAL_DIGEST_LENGTH, '0');
+        return TRUE;
+    }
+    if (!files_read_at(fd, (guint64)size - 1, &last, 1, path, error))
+        return FALSE;
+    t->unclosed = last != '\n';
+    goffset end = t->unclosed ? size : size - 1;
+    return line_start(fd, path, end, &start, error) && read_last_seq(fd, path, end, t, error) &&
+           (t->digest = digest_range(fd, path, start, end, error)) != NULL;
+}
+
+/* ---- appending ---- */
+
+/* All of the line or nothing: what a full disk took in part is taken back. */
+static gboolean write_line(int fd, const char *path, goffset size, const struct tail *t, const char *line,
+                           GError **error)
+{
+    g_autofree char *text = g_strconcat(t->unclosed ? "\n" : "", line, NULL);
+    if (files_write_all(fd, text, strlen(text), path, error) &&
+        (fsync(fd) == 0 || ot_fail_errno(error, OT_IO, "cannot bring %s to disk (fsync)", path)))
+        return TRUE;
+    if (ftruncate(fd, size) != 0)
+        g_prefix_error(error, "a part of a line stays in the journal (%s): ", g_strerror(errno));
+    return FALSE;
+}
+
+static gboolean append_locked(int fd, const char *path, goffset size, const json_t *record, GError **error)
+{
+    struct tail t;
+    gboolean ok = read_tail(fd, path, size, &t, error);
+    g_autofree char *prev = t.digest;
+    if (!ok)
+        return FALSE;
+    g_autofree char *line = journal_line_make(record, t.seq + 1, prev, (gsize)t.torn);
     if (!line)
         return ot_fail(error, OT_FAILED, "a record for %s cannot be written as JSON", path);
-    gboolean torn = length > 0 && text[length - 1] != '\n';
-    if (!(!torn || files_write_all(fd, "\n", 1, path, error)) || !files_write_all(fd, line, strlen(line), path, error))
-        return FALSE;
-    return fsync(fd) == 0 || ot_fail_errno(error, OT_IO, "cannot bring %s to disk (fsync)", path);
+    return write_line(fd, path, size, &t, line, error);
 }
 
 gboolean journal_append(const char *folder, const json_t *record, GError **error)
 {
     g_autofree char *path = path_of(folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    goffset size = 0;
+    int fd = open_locked(path, O_RDWR | O_CREAT | O_APPEND, LOCK_EX, &size, error);
     if (fd < 0)
-        return ot_fail_errno(error, OT_IO, "cannot open the journal %s", path);
-    gboolean ok = flock(fd, LOCK_EX) == 0 || ot_fail_errno(error, OT_IO, "cannot lock the journal %s", path);
-    ok = ok && append_locked(fd, path, record, error);
+        return FALSE;
+    gboolean ok = append_locked(fd, path, size, record, error) && (size > 0 || files_sync_folder(folder, error));
     if (close(fd) != 0 && ok)
         ok = ot_fail_errno(error, OT_IO, "cannot close the journal %s", path);
     return ok;
+}
+
+/* ---- reading ---- */
+
+static gboolean read_head(int fd, const char *path, goffset size, struct journal_head *ret_head, GError **error)
+{
+    struct tail t;
+    gboolean ok = read_tail(fd, path, size, &t, error);
+    g_autofree char *prev = t.digest;
+    char block[BLOCK_BYTES];
+    goffset end = 0;
+    for (goffset at = 0; ok && end == 0 && at < size; at += (goffset)sizeof block) {
+        gsize n = (gsize)MIN(size - at, (goffset)sizeof block);
+        ok = files_read_at(fd, (guint64)at, block, n, path, error);
+        const char *newline = ok ? memchr(block, '\n', n) : NULL;
+        end = newline ? at + (newline - block) : 0;
+    }
+    g_autofree char *id = ok ? digest_range(fd, path, 0, end ? end : size, error) : NULL;
+    if (!id)
+        return FALSE;
+    ret_head->seq = t.seq;
+    g_strlcpy(ret_head->digest, prev, sizeof ret_head->digest);
+    g_strlcpy(ret_head->id, id, sizeof ret_head->id);
+    return TRUE;
+}
+
+gboolean journal_head(const char *folder, struct journal_head *ret_head, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    g_autoptr(GError) problem = NULL;
+    goffset size = 0;
+    *ret_head = (struct journal_head){0};
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd < 0) {
+        gboolean none = g_error_matches(problem, OT_ERROR, OT_NOT_FOUND);
+        if (!none)
+            g_propagate_error(error, g_steal_pointer(&problem));
+        return none;
+    }
+    gboolean ok = size == 0 || read_head(fd, path, size, ret_head, error);
+    close(fd);
+    return ok;
+}
+
+json_t *journal_anchor(const char *folder)
+{
+    struct journal_head head;
+    if (!journal_head(folder, &head, NULL) || head.seq == 0)
+        return NULL;
+    return json_pack("{ss sI ss}", "id", head.id, "seq", (json_int_t)head.seq, "head", head.digest);
+}
+
+char *journal_text(const char *folder, gsize *ret_length, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    GError *problem = NULL;
+    goffset size = 0;
+    char *text = NULL;
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd >= 0) {
+        files_read(path, JOURNAL_MAX_BYTES, &text, ret_length, &problem);
+        close(fd);
+    }
+    if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+        g_clear_error(&problem);
+    if (problem)
+        g_propagate_error(error, problem);
+    return text;
 }
 
 static void unref(gpointer value)
@@ -101,18 +271,18 @@ static void unref(gpointer value)
 
 GPtrArray *journal_load(const char *folder, GError **error)
 {
-    g_autofree char *path = path_of(folder);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) problem = NULL;
-    if (!files_read(path, MAX_JOURNAL_BYTES, &text, NULL, &problem) &&
-        !g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    GError *problem = NULL;
+    gsize length = 0;
+    g_autofree char *text = journal_text(folder, &length, &problem);
+    if (problem) {
+        g_propagate_error(error, problem);
         return NULL;
     }
     GPtrArray *records = g_ptr_array_new_with_free_func(unref);
-    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    for (char **line = lines; *line; line++) {
-        json_t *record = json_loads(*line, 0, NULL);
+    for (const char *line = text, *end; line && line < text + length; line = end + 1) {
+        const char *newline = memchr(line, '\n', length - (gsize)(line - text));
+        end = newline ? newline : text + length;
+        json_t *record = json_loadb(line, (gsize)(end - line), 0, NULL);
         if (json_is_object(record))
             g_ptr_array_add(records, record);
         else

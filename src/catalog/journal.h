@@ -3,9 +3,15 @@
  * the SHA-256 of the line before it, so that an edited, removed or reordered one is noticed.
  *
  * A line: {"seq": 1, "time": "2026-02-07T12:00:00+08:00", "act": "backup", "result": "ok" | "failed", "code": 0,
- * "error": "...", "who": "postgres", "host": "db1", "pid": 1234, "version": "1.0.0", ...facts..., "prev": "<64 hex>"}
- * seq counts from 1; code is the exit code; error only where there is one; prev of the first line is 64 zeros. Facts
- * are the act's own: database, id, size, duration_seconds, phases...
+ * "error": "...", ...facts..., "who": "postgres", "login": "alice", "host": "db1", "pid": 1234, "version": "1.0.0",
+ * "prev": "<64 hex>", "sum": "<64 hex>"}
+ * seq counts from 1; code is the exit code; error only where there is one. who is the user it ran as; login, where they
+ * are known, the user of the login session (kernel) and sudo_user the one who called sudo (environment). prev of the
+ * first line is 64 zeros. sum is the SHA-256 of the line up to before `,"sum"`: it tells which line was changed where
+ * prev only tells that one was. Facts are the act's own: database, id, size, duration_seconds, phases...
+ *
+ * A line that a crash cut off stays as it is, and is none of the records. The next one says "torn_before": its length
+ * in bytes, and has its digest in prev, so that it cannot be changed or made up later.
  */
 #pragma once
 
@@ -14,11 +20,32 @@
 #include "base/error.h"
 
 #define JOURNAL_FILE "journal.jsonl"
+#define JOURNAL_MAX_LINE (64u << 10) /* a longer record loses its facts */
+#define JOURNAL_MAX_BYTES (1ull << 30)
+#define JOURNAL_DIGEST_LENGTH 64
+
+/* Where a journal ends. All empty: there is none yet. */
+struct journal_head {
+    char id[JOURNAL_DIGEST_LENGTH + 1];     /* the digest of its first line: which journal it is */
+    char digest[JOURNAL_DIGEST_LENGTH + 1]; /* of its last line */
+    gint64 seq;                             /* of its last record */
+};
 
 /* Appends one line to FOLDER/journal.jsonl: RECORD (an object with "act", "result" and facts; borrowed), to which seq,
- * time, who, host, pid, version and prev are added. It is on disk when this returns TRUE. Safe among processes. */
+ * time, who, host, pid, version, prev and sum are added. It is on disk when this returns TRUE; if not, nothing was
+ * added. Safe among processes. */
 gboolean journal_append(const char *folder, const json_t *record, GError **error);
 
-/* All lines, oldest first: json_t * (objects). Lines that are not JSON objects are left out: journal_check names them.
- * A journal that is not there has none. */
+/* The end of the journal, which is read from there. */
+gboolean journal_head(const char *folder, struct journal_head *ret_head, GError **error);
+
+/* The same as it is kept with a backup, so that a cut or replaced journal is noticed: {"id", "seq", "head"}. NULL: there
+ * is no journal yet, or it cannot be read. New reference. */
+json_t *journal_anchor(const char *folder);
+
+/* All records, oldest first: json_t * (objects). Lines that are not JSON objects are left out: journal_check names
+ * them. A journal that is not there has none. */
 GPtrArray *journal_load(const char *folder, GError **error);
+
+/* The whole text as it stands when no line is half written; NULL without error if there is no journal. To be freed. */
+char *journal_text(const char *folder, gsize *ret_length, GError **error);

@@ -46,6 +46,7 @@ static const struct field {
     {"verified_at", TEXT, offsetof(struct meta, verified_at), TRUE},
     {"proven_at", TEXT, offsetof(struct meta, proven_at), TRUE},
     {"s3", JSON, offsetof(struct meta, s3), TRUE},
+    {"journal", JSON, offsetof(struct meta, journal), TRUE},
     {"hold", JSON, offsetof(struct meta, hold), TRUE},
     {"facts", JSON, offsetof(struct meta, facts), TRUE},
     {"tables", JSON, offsetof(struct meta, tables), TRUE},

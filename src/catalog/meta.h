@@ -29,6 +29,7 @@ struct meta {
     char *verified_at, *proven_at; /* ISO 8601 or NULL */
     json_t *tables;                /* array of {schema, name, rows, fingerprint} */
     json_t *facts;                 /* see docs/FORMAT.md */
+    json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
     json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
     json_t *hold;                  /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
 };
@@ -43,9 +44,15 @@ const char *meta_state_name(enum meta_state state);
 /* The tables of contents as they stand in the metadata. New reference. */
 json_t *meta_tables(const struct archive_contents *c);
 
+<<<<<<< HEAD
 /* What is known of the copy in S3, in m->s3: "state" ("pending": not there yet; "uploaded"; "failed":
  * damaged there; "expired": retention deleted it there), "bucket", "key", and once
  * it is there "size", "etag", "storage_class", "uploaded_at", "verified_at", "lock_until". NULL if not known. */
+=======
+/* What is known of the copy in S3, in m->s3: "state" ("pending": not there yet; "uploaded"), "bucket", "key", and once
+ * it is there "size", "etag", "storage_class", "uploaded_at", "verified_at", "lock_until"; and "hold": "yes" (held
+ * there too), "pending" (what is there is not yet as the metadata here says), or null. NULL if not known. */
+>>>>>>> main
 const char *meta_s3_text(const struct meta *m, const char *what);
 void meta_set_s3_text(struct meta *m, const char *what, const char *value);
 

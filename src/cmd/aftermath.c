@@ -1,7 +1,11 @@
-/* The act's line in the journal. */
+/* The act's line in the journal, and those who are told. */
 #include "cmd/aftermath.h"
 
 #include "catalog/journal.h"
+#include "cmd/alerting.h"
+
+/* Acts that change nothing: who may not write the folder may still look. */
+static const char *const only_look[] = {"verify", NULL};
 
 static json_t *record_of(struct console *c, const GError *problem)
 {
@@ -19,20 +23,42 @@ static json_t *record_of(struct console *c, const GError *problem)
     return record;
 }
 
-gboolean aftermath(struct console *c, const GError *problem, GError **error)
+/* Says that there is no record, once: where the folder is not there, the act has failed for that, or has warned. */
+static void judge_unrecorded(struct console *c, const GError *problem, GError *unrecorded, GError **error)
 {
-    g_autoptr(GError) unrecorded = NULL;
-    if (!c->act)
-        return TRUE;
+    g_autoptr(GError) own = unrecorded;
+    gboolean looks = g_strv_contains(only_look, c->act);
+    if ((problem || looks) && !g_file_test(c->settings.backup_dir, G_FILE_TEST_IS_DIR))
+        return;
+    g_prefix_error(&own, "what was done could not be recorded: ");
+    if (problem || looks)
+        report_warn(&c->report, "%s", own->message);
+    else
+        g_propagate_error(error, g_steal_pointer(&own));
+}
+
+/* As aftermath. */
+static gboolean record_act(struct console *c, const GError *problem, GError **error)
+{
+    GError *unrecorded = NULL;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
     json_decref(record);
     if (ok)
         return TRUE;
-    g_prefix_error(&unrecorded, "what was done could not be recorded: ");
-    if (problem)
-        report_warn(&c->report, "%s", unrecorded->message);
-    else
+    gboolean fails = !problem && !g_strv_contains(only_look, c->act);
+    judge_unrecorded(c, problem, unrecorded, error);
+    return !fails;
+}
+
+gboolean aftermath(struct console *c, const GError *problem, GError **error)
+{
+    g_autoptr(GError) unrecorded = NULL;
+    if (!c->act)
+        return TRUE;
+    gboolean ok = record_act(c, problem, &unrecorded);
+    alerting_act(c, problem ? problem : unrecorded);
+    if (unrecorded)
         g_propagate_error(error, g_steal_pointer(&unrecorded));
-    return problem != NULL;
+    return ok;
 }

@@ -1,6 +1,7 @@
 /* opstower backup */
 #include "engine/backup.h"
 
+#include "cmd/alerting.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
@@ -21,6 +22,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     struct backup_result result = {0};
     if (!request_backup(c, &request, error))
         return FALSE;
+    alerting_backup_starts(c);
     gboolean ok = backup_run(&request, &c->report, &result, error);
     /* A backup that is complete here but not in S3 is told of too, though the run fails. */
     if (s->json && result.id)
@@ -40,5 +42,6 @@ const struct command cmd_backup = {
                "Nothing has its final name before it is complete, on disk, read back and held against its proof.",
     .min_words = 0,
     .max_words = 0,
+    .several = TRUE,
     .run = run,
 };

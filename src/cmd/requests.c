@@ -2,7 +2,10 @@
 #include "cmd/requests.h"
 
 #include "catalog/catalog.h"
+#include "catalog/names.h"
 #include "catalog/remote.h"
+
+#define LIST_RETRY_S 15 /* somebody is waiting for the list */
 
 /* ---- S3 ---- */
 
@@ -193,21 +196,59 @@ struct copy *request_copy(struct console *c, const char *what, GError **error)
     return key ? copy_s3(c->s3, &props, key) : NULL;
 }
 
+/* ---- lists ---- */
+
+void listing_clear(struct listing *l)
+{
+    g_clear_pointer(&l->list, g_ptr_array_unref);
+    g_clear_pointer(&l->name, g_free);
+    g_clear_error(&l->s3_problem);
+}
+
+gboolean request_list(struct console *c, struct listing *l, GError **error)
+{
+    const struct settings *s = &c->settings;
+    gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
+    g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
+    if (one && !database)
+        return FALSE;
+    l->name = database ? names_encode(database) : NULL;
+    l->list = catalog_list(s->backup_dir, l->name, error);
+    if (!l->list)
+        return FALSE;
+    gboolean ask = s->s3_bucket && !s->local_only;
+    c->settings.s3_retry_s = MIN(s->s3_retry_s, LIST_RETRY_S);
+    l->looked =
+        ask && request_s3(c, &l->s3_problem) && remote_join(l->list, c->s3, s->s3_prefix, l->name, &l->s3_problem);
+    return TRUE;
+}
+
+gboolean request_list_complete(struct listing *l, GError **error)
+{
+    if (!l->s3_problem)
+        return TRUE;
+    g_prefix_error(&l->s3_problem, "the list lacks what is in S3: ");
+    g_propagate_error(error, g_steal_pointer(&l->s3_problem));
+    return FALSE;
+}
+
 #define HEALTH_RETRY_S 10 /* somebody waits, or the watch runs again in minutes */
 
 void request_health(struct console *c, const char *database, struct health_request *ret_request)
 {
     struct settings *s = &c->settings;
     g_autoptr(GError) problem = NULL;
+    g_clear_pointer(&c->s3_problem, g_free);
     *ret_request = (struct health_request){
         .dir = s->backup_dir,
         .database = database,
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
+        .critical_tables = (const char *const *)s->critical_tables,
         .retention_days = s->retention_days,
         .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
     };
     s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);
     if (!request_offsite(c, &ret_request->offsite, &problem))
-        report_warn(&c->report, "%s", problem->message);
+        ret_request->s3_problem = c->s3_problem = g_strdup(problem->message);
 }

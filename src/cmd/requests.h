@@ -30,6 +30,24 @@ gboolean request_prune(struct console *c, const char *name, struct prune_request
 /* The backup that a person named: a path, id, timestamp or "latest", or with --from-s3 a key, id, ... in the bucket. */
 struct copy *request_copy(struct console *c, const char *what, GError **error);
 
+/* The backups that a list is of: of the database that the settings name, or with --all of every one; in the folder, and
+ * in S3 unless --local-only. */
+struct listing {
+    GPtrArray *list;    /* struct catalog_entry * */
+    char *name;         /* the database's, encoded; NULL: of all */
+    gboolean looked;    /* S3 was looked at */
+    GError *s3_problem; /* why what is there is missing in the list; NULL */
+};
+typedef struct listing listing;
+void listing_clear(struct listing *l);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(listing, listing_clear)
+
+/* If S3 does not answer, what lies here is listed all the same. */
+gboolean request_list(struct console *c, struct listing *ret_listing, GError **error);
+
+/* FALSE with the error if something in S3 is missing in the list. */
+gboolean request_list_complete(struct listing *l, GError **error);
+
 /* A look at the backups of database (borrowed); S3 is asked for a short while only. Never fails: a client that cannot
  * be made is S3 that cannot be asked. */
 void request_health(struct console *c, const char *database, struct health_request *ret_request);

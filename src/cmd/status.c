@@ -47,7 +47,7 @@ static gboolean look_at_all(struct console *c, GPtrArray *list, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     const struct settings *s = &c->settings;
-    if (!s->all || s->database_url || s->database_name) {
+    if (!s->all || s->database_url || s->database_name || s->database) {
         char *database = pg_target_database(&c->target, error);
         if (!database)
             return FALSE;
@@ -134,5 +134,6 @@ const struct command cmd_status = {
     .min_words = 0,
     .max_words = 0,
     .failed_code = HEALTH_UNKNOWN,
+    .several = TRUE,
     .run = run,
 };

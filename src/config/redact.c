@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define SHORT_SECRET_BYTES 4 /* below this a secret is likely to be a part of common words */
+#define SECRET_PATH_BYTES 12
 
 static void add_secret(GPtrArray *secrets, char *secret)
 {
@@ -97,12 +98,23 @@ static void add_named_values(GPtrArray *secrets, const char *text, gboolean is_u
     }
 }
 
+/* A server may name the path that was asked for in its answer: of a webhook's address, that is the secret. A short one
+ * guards nothing, and would be found in ordinary text. */
+static void add_address(GPtrArray *secrets, const char *text)
+{
+    add_secret(secrets, g_strdup(text));
+    const char *scheme_end = strstr(text, "://");
+    const char *path = scheme_end ? strchr(scheme_end + strlen("://"), '/') : NULL;
+    if (path && strlen(path) >= SECRET_PATH_BYTES)
+        add_encoded(secrets, path, path + strlen(path));
+}
+
 void option_secrets(const struct option_row *row, const char *text, GPtrArray *secrets)
 {
     if (!row->secret)
         return;
     if (row->type != OPTION_URL) {
-        add_secret(secrets, g_strdup(text));
+        add_address(secrets, text);
         return;
     }
     const char *scheme_end = strstr(text, "://");

@@ -33,7 +33,7 @@ const struct option_row rows_main[] = {
 
     /* verify, restore */
     {.flag = "from-s3",
-     .commands = CMD_VERIFY | CMD_RESTORE,
+     .commands = CMD_VERIFY | CMD_RESTORE | CMD_HOLD,
      ON(from_s3),
      .help = "Read the copy in S3: the backup is named by its key (database/YYYYMMDD/...), its id, or latest."},
 
@@ -92,7 +92,11 @@ const struct option_row rows_main[] = {
 
     /* list, sync */
     {.flag = "all",
+<<<<<<< HEAD
      .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_PRUNE | CMD_RETENTION,
+=======
+     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD,
+>>>>>>> main
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
 

@@ -90,6 +90,31 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* Several databases. */
+    char *database;         /* in place of the one that the settings name */
+    char *config_dir;       /* one run for each *.env file in it */
+    gboolean all_databases; /* one run for each database of the server */
+
+    /* Schedule. */
+    gboolean schedule_cron, schedule_systemd;
+    char *schedule_user, *unit_dir;
+    /* Hold. */
+    char *hold_reason, *hold_until; /* as written; NULL: not given */
+    /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
+    char *slack_webhook_url;
+    char *pagerduty_key, *pagerduty_url; /* the URL is never NULL */
+    char **alert_email;                  /* NULL: to nobody */
+    char *alert_email_from;              /* NULL: opstower@HOST */
+    char *smtp_url;                      /* never NULL */
+    char *smtp_starttls;                 /* auto, always or never */
+    char *alert_webhook_url, *alert_webhook_secret;
+    char *heartbeat_url;
+    char *alert_slack_level, *alert_pagerduty_level, *alert_email_level, *alert_webhook_level;
+    int alert_reminder_hours; /* 0: no reminders */
+    int alert_max_per_hour;   /* per channel */
+    int alert_timeout_s;
+    char *alert_ca_bundle;
+    char *alert_allow_http; /* "true" or "false" */
     /* The watch. */
     int rpo_minutes, rto_minutes;
     int age_warning_minutes, age_critical_minutes; /* 0 = follow rpo_minutes */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "catalog/catalog.h"
+#include "catalog/journal.h"
 #include "catalog/names.h"
 #include "engine/dump.h"
 #include "engine/monthly.h"
@@ -120,18 +121,6 @@ static gboolean check_server(struct backup *b, GError **error)
 
 /* ---- dump ---- */
 
-/* Waits before another try, longer each time. */
-static gboolean pause_before(guint attempt, GError **error)
-{
-    guint seconds = MIN(30u, 1u << MIN(attempt, 5u));
-    for (guint waited = 0; waited < seconds * 10; waited++) {
-        if (!interrupt_check(error))
-            return FALSE;
-        g_usleep(100000);
-    }
-    return TRUE;
-}
-
 /* What a failed try has made so far is gone, here and in S3. */
 static void discard(struct backup *b)
 {
@@ -145,7 +134,7 @@ static gboolean begin_upload(struct backup *b, GError **error)
     const struct backup_request *q = b->request;
     if (q->places != BACKUP_BOTH && q->places != BACKUP_S3_ONLY)
         return TRUE;
-    struct offsite_labels labels = {q->type, q->tag, b->database};
+    struct offsite_labels labels = {q->type, q->tag, b->database, FALSE};
     GError *problem = NULL;
     g_clear_error(&b->upload_problem);
     b->run = offsite_begin(q->offsite, q->dir, b->id, &labels, b->file ? file_sink_path(b->file) : NULL,
@@ -160,14 +149,14 @@ static gboolean begin_upload(struct backup *b, GError **error)
 static gboolean dump_once(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
+    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms, q->globals};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
     if (q->places != BACKUP_S3_ONLY && !(b->file = file_sink_new(q->dir, file, error)))
         return FALSE;
     if (!begin_upload(b, error))
         return FALSE;
     struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
-    return dump_take(&request, q->globals, to, b->report, &b->dump, error);
+    return dump_take(&request, to, b->report, &b->dump, error);
 }
 
 static gboolean dump_politely(struct backup *b, GError **error)
@@ -186,7 +175,7 @@ static gboolean dump_politely(struct backup *b, GError **error)
         report_warn(b->report, "%s; trying again (attempt %u of %u)", problem->message, attempt + 1,
                     b->request->lock_attempts);
         g_error_free(problem);
-        if (!pause_before(attempt, error))
+        if (!interrupt_wait(MIN(30u, 1u << MIN(attempt, 5u)), error)) /* longer each time */
             return FALSE;
     }
 }
@@ -218,7 +207,9 @@ static gboolean read_back(struct backup *b, GError **error)
         .progress_data = b->report,
     };
     report_progress_start(b->report, "verifying", b->dump.size_bytes, 0);
+    gint64 start = g_get_monotonic_time();
     gboolean ok = archive_check(reader, &options, error);
+    report_phase(b->report, "verify", start);
     report_progress_end(b->report);
     if (!ok)
         g_prefix_error(error, "the backup was written but does not read back as it should: ");
@@ -258,6 +249,7 @@ static struct meta *make_meta(struct backup *b)
     m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
+    m->journal = journal_anchor(q->dir);
     return m;
 }
 
@@ -359,9 +351,16 @@ static gboolean keep_here(struct backup *b, GError **error)
         offsite_mark_pending(q->offsite, m, NULL);
     if (!interrupt_check(error) || !publish(b, m, error))
         return FALSE;
-    if (q->places == BACKUP_BOTH)
+    gint64 start = g_get_monotonic_time();
+    if (q->places == BACKUP_BOTH) {
         upload_too(b, m);
+<<<<<<< HEAD
     return TRUE;
+=======
+        report_phase(b->report, "upload", start);
+    }
+    return !q->prune || prune(b, error);
+>>>>>>> main
 }
 
 /* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
@@ -378,9 +377,11 @@ static gboolean discard_object(struct backup *b, GError **error)
 static gboolean keep_in_s3(struct backup *b, GError **error)
 {
     GError *problem = NULL;
+    gint64 start = g_get_monotonic_time();
     report_info(b->report, "Uploading backup to S3... (done while dumping)");
     if (!offsite_finish(b->run, NULL, &problem))
         return offsite_fail(problem, OT_S3, error);
+    report_phase(b->report, "upload", start);
     if (!read_back(b, error))
         return g_error_matches(error ? *error : NULL, OT_ERROR, OT_CORRUPT) ? discard_object(b, error) : FALSE;
     say_proof(b);
@@ -400,8 +401,10 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
         report_info(b->report, "Dumping database to: s3://%s", s3_bucket(q->offsite->client));
     else
         report_info(b->report, "Dumping database to: %s/%s" NAMES_DUMP, q->dir, b->id);
+    gint64 start = g_get_monotonic_time();
     if (!dump_politely(b, error))
         return FALSE;
+    report_phase(b->report, "dump", start);
     say_size(b);
     return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
 }
@@ -485,7 +488,7 @@ static gboolean run(struct backup *b, GError **error)
     if (!b->database || !files_need_folder(b->request->dir, error))
         return FALSE;
     b->name = names_encode(b->database);
-    report_fact(b->report, "database", json_string(b->database));
+    report_fact_text(b->report, "database", b->database);
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
     g_autoptr(lock) held = lock_take(lock_path, "backup", error);
     return held && run_locked(b, error);
@@ -497,10 +500,9 @@ static void note_facts(struct backup *b)
     const struct backup_request *q = b->request;
     struct report *r = b->report;
     const char *there = q->places == BACKUP_HERE ? "none" : b->s3_url ? "uploaded" : "pending";
-    report_fact(r, "id", json_string(b->id));
-    report_fact(r, "type", json_string(q->type));
-    if (q->tag)
-        report_fact(r, "tag", json_string(q->tag));
+    report_fact_text(r, "id", b->id);
+    report_fact_text(r, "type", q->type);
+    report_fact_text(r, "tag", q->tag);
     report_fact(r, "size", json_integer((json_int_t)b->dump.size_bytes));
     report_fact(r, "uncompressed_size", json_integer((json_int_t)b->dump.plain_bytes));
     report_fact(r, "tables", json_integer(b->dump.table_count));

@@ -10,6 +10,9 @@
 #include "catalog/names.h"
 #include "catalog/remote.h"
 
+/* Metadata that lies in S3 only is read of backups of the last 8 days: that is what the checks look back. */
+#define METADATA_SINCE_S (8 * 24 * 3600)
+
 static const struct row {
     const char *name, *title;
     gboolean (*check)(const struct health_data *d, struct health_check *c);
@@ -17,6 +20,16 @@ static const struct row {
     {"backup_age", "Backup age", health_check_age},
     {"success_rate", "Success rate", health_check_success},
     {"rpo", "RPO, measured", health_check_rpo},
+    {"rto", "RTO, measured", health_check_rto},
+    {"rto_predicted", "RTO, predicted", health_check_rto_predicted},
+    {"size_change", "Backup size", health_check_size},
+    {"row_loss", "Rows of each table", health_check_rows},
+    {"s3_upload", "S3 uploads", health_check_upload},
+    {"s3_copies", "S3 copies", health_check_copies},
+    {"verification", "Last verification", health_check_verified},
+    {"full_test", "Last full test", health_check_full_test},
+    {"drill", "Last drill", health_check_drill},
+    {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
 };
 
@@ -148,9 +161,10 @@ static void ask_s3(struct health_data *d, const char *name)
 {
     const struct offsite *o = d->request->offsite;
     g_autoptr(GError) problem = NULL;
+    d->s3_problem = g_strdup(d->request->s3_problem);
     if (!o || d->request->look_away)
         return;
-    d->s3_looked = remote_join(d->backups, o->client, o->prefix, name, &problem);
+    d->s3_looked = remote_join_since(d->backups, o->client, o->prefix, name, d->now - METADATA_SINCE_S, &problem);
     if (problem)
         d->s3_problem = g_strdup(problem->message);
 }

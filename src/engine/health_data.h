@@ -59,3 +59,19 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c);
 gboolean health_check_success(const struct health_data *d, struct health_check *c);
 gboolean health_check_rpo(const struct health_data *d, struct health_check *c);
 gboolean health_check_clock(const struct health_data *d, struct health_check *c);
+
+/* health_size.c */
+gboolean health_check_size(const struct health_data *d, struct health_check *c);
+gboolean health_check_rows(const struct health_data *d, struct health_check *c);
+gboolean health_check_disk(const struct health_data *d, struct health_check *c);
+
+/* health_copies.c */
+gboolean health_check_upload(const struct health_data *d, struct health_check *c);
+gboolean health_check_copies(const struct health_data *d, struct health_check *c);
+
+/* health_tests.c; the last one after health_check_age, which finds the present size */
+gboolean health_check_verified(const struct health_data *d, struct health_check *c);
+gboolean health_check_full_test(const struct health_data *d, struct health_check *c);
+gboolean health_check_drill(const struct health_data *d, struct health_check *c);
+gboolean health_check_rto(const struct health_data *d, struct health_check *c);
+gboolean health_check_rto_predicted(const struct health_data *d, struct health_check *c);

@@ -12,7 +12,9 @@
 #include "base/interrupt.h"
 #include "base/text.h"
 #include "catalog/copy.h"
+#include "catalog/hold.h"
 #include "catalog/names.h"
+#include "store/s3_hold.h"
 
 #define READ_BYTES (1u << 20)
 #define WAIT_US 20000
@@ -52,13 +54,15 @@ static char *tag_value(const char *text)
 char **offsite_tags(const struct offsite_labels *labels)
 {
     gboolean tagged = labels->tag && *labels->tag;
-    char **tags = g_new0(char *, 7);
+    char **tags = g_new0(char *, 9);
     tags[0] = g_strdup("database");
     tags[1] = tag_value(labels->database);
     tags[2] = g_strdup("type");
     tags[3] = tag_value(labels->type ? labels->type : "unknown");
-    tags[4] = tagged ? g_strdup("tag") : NULL;
-    tags[5] = tagged ? tag_value(labels->tag) : NULL;
+    tags[4] = g_strdup(OFFSITE_HOLD_TAG);
+    tags[5] = g_strdup(labels->held ? "yes" : "no");
+    tags[6] = tagged ? g_strdup("tag") : NULL;
+    tags[7] = tagged ? tag_value(labels->tag) : NULL;
     return tags;
 }
 
@@ -300,12 +304,23 @@ void offsite_free(struct offsite_run *r)
 
 /* ---- what lies beside it ---- */
 
+static struct offsite_labels labels_of(const struct meta *m)
+{
+    return (struct offsite_labels){m->type, m->tag, m->database, hold_is_active(m, g_get_real_time() / G_USEC_PER_SEC)};
+}
+
 static gboolean put_beside(const struct offsite *o, const struct meta *m, const char *ending, const char *text,
                            GError **error)
 {
+<<<<<<< HEAD
     struct offsite_labels labels = {m->type, m->tag, m->database};
     g_auto(GStrv) tags = offsite_tags(&labels);
     const char *dump = meta_s3_text(m, "key");
+=======
+    struct offsite_labels labels = labels_of(m);
+    g_auto(GStrv) tags = offsite_tags(&labels);
+    g_autofree char *dump = names_key(o->prefix, m->id);
+>>>>>>> main
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
     struct s3_props props = offsite_sidecar_props(o, m->type);
     props.tags = tags;
@@ -318,6 +333,31 @@ gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, con
     g_autofree char *text = meta_print(m, error);
     return text && (!globals_sql || put_beside(o, m, NAMES_GLOBALS, globals_sql, error)) &&
            put_beside(o, m, NAMES_META, text, error);
+}
+
+/* ---- holds ---- */
+
+static gboolean hold_one(const struct offsite *o, const char *key, gboolean on, gboolean *ret_binding, GError **error)
+{
+    return s3_set_tag(o->client, key, OFFSITE_HOLD_TAG, on ? "yes" : "no", error) &&
+           s3_set_legal_hold(o->client, key, on, ret_binding, error);
+}
+
+/* The legal hold is for what never changes. Metadata is written again by every check, and each old version of it would
+ * stay for good. */
+gboolean offsite_hold(const struct offsite *o, const char *key, gboolean on, gboolean *ret_binding, GError **error)
+{
+    GError *problem = NULL;
+    gboolean unused;
+    if (!hold_one(o, key, on, ret_binding ? ret_binding : &unused, error))
+        return FALSE;
+    g_autofree char *globals = g_strdup_printf("%.*s%s", (int)(strlen(key) - strlen(NAMES_DUMP)), key, NAMES_GLOBALS);
+    if (hold_one(o, globals, on, &unused, &problem) || g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
+        g_clear_error(&problem);
+        return TRUE;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 /* ---- a backup that lies in the folder ---- */
@@ -349,18 +389,31 @@ static gboolean read_globals(const char *dir, const char *id, char **ret_sql, GE
     return none;
 }
 
+/* The upload is done whatever becomes of the hold: it is not made again, only the hold is. */
+static gboolean hold_after_upload(const struct offsite *o, const char *dir, struct meta *m, GError **error)
+{
+    if (offsite_hold(o, meta_s3_text(m, "key"), TRUE, NULL, error))
+        return TRUE;
+    meta_set_s3_text(m, "hold", "pending");
+    offsite_save_record(dir, m, NULL);
+    g_prefix_error(error, "the backup is in S3, but not held there: ");
+    return FALSE;
+}
+
 gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
     g_autofree char *globals = NULL;
-    struct offsite_labels labels = {m->type, m->tag, m->database};
+    struct offsite_labels labels = labels_of(m);
     report_info(report, "Uploading backup %s to S3...", m->id);
     /* An earlier try may have made the object and been cut off before the metadata: it is made again. */
     g_autoptr(offsite_run) run = offsite_begin(o, dir, m->id, &labels, path, m->size_bytes, TRUE, error);
     if (!run || !read_globals(dir, m->id, &globals, error) || !offsite_finish(run, m->sha256, error))
         return FALSE;
     offsite_record(run, m);
-    if (!offsite_put_sidecars(o, m, globals, error) || !offsite_save_record(dir, m, error))
+    meta_set_s3_text(m, "hold", labels.held ? "yes" : NULL);
+    if (!offsite_put_sidecars(o, m, globals, error) || (labels.held && !hold_after_upload(o, dir, m, error)) ||
+        !offsite_save_record(dir, m, error))
         return FALSE;
     g_autofree char *place = s3_url(o->client, meta_s3_text(m, "key"));
     report_info(report, "Backup uploaded to S3: %s", place);

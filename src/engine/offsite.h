@@ -25,8 +25,10 @@ struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
 /* What a backup's object is told about it. */
 struct offsite_labels {
     const char *type, *tag, *database; /* tag may be NULL */
+    gboolean held;                     /* see catalog/hold.h */
 };
 
+<<<<<<< HEAD
 /* Its tags: name, value, ..., NULL. g_strfreev. */
 char **offsite_tags(const struct offsite_labels *labels);
 
@@ -35,6 +37,12 @@ struct s3_props offsite_props(const struct offsite *o, const struct offsite_labe
 
 /* Enters an object into m as its copy in S3, uploaded just now. */
 void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m);
+=======
+/* Its tags: name, value, ..., NULL. g_strfreev. Every object has hold=yes or hold=no: S3's own rules can only ask for
+ * what a tag is, not for what it is not. */
+char **offsite_tags(const struct offsite_labels *labels);
+#define OFFSITE_HOLD_TAG "hold"
+>>>>>>> main
 
 /* One upload. */
 struct offsite_run;
@@ -64,11 +72,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
 /* Puts the sidecars beside the object that m's record names: globals (NULL: none), then m. */
 gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error);
 
+/* Holds the objects of a backup (key: the dump's) or lets them go: the tag, and where the bucket has Object Lock the
+ * legal hold, of the dump and of the file with roles. *ret_binding (may be NULL): whether there are legal holds. */
+gboolean offsite_hold(const struct offsite *o, const char *key, gboolean on, gboolean *ret_binding, GError **error);
+
 /* Writes m's record of the copy in S3 into the metadata in dir. */
 gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error);
 
-/* Uploads a backup that lies in dir: object, sidecars, and the record of it in its metadata there. The caller holds the
- * database's lock. */
+/* Uploads a backup that lies in dir: object, sidecars, its hold if it has one, and the record of it in its metadata
+ * there. The caller holds the database's lock. */
 gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error);
 
 /* Ends the uploads of that database (encoded name) which killed runs left unfinished. The caller holds its lock. What

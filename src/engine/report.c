@@ -55,6 +55,23 @@ void report_fact(struct report *r, const char *key, json_t *value)
     json_object_set_new(r->facts, key, value);
 }
 
+void report_fact_text(struct report *r, const char *key, const char *text)
+{
+    g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+    if (valid)
+        report_fact(r, key, json_string(valid));
+}
+
+void report_phase(struct report *r, const char *phase, gint64 start_us)
+{
+    gint64 ms = (g_get_monotonic_time() - start_us) / 1000;
+    json_t *phases = json_object_get(r->facts, "phases");
+    if (!phases)
+        report_fact(r, "phases", phases = json_object());
+    double before = json_real_value(json_object_get(phases, phase));
+    json_object_set_new(phases, phase, json_real(before + (double)ms / 1000));
+}
+
 void report_error(struct report *r, const GError *error)
 {
     const char *hint = error->domain == OT_ERROR ? ot_error_hint(error->code) : NULL;

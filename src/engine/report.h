@@ -37,6 +37,12 @@ void report_say(struct report *r, enum report_level level, const char *format, .
  * there already is replaced. One thread at a time. */
 void report_fact(struct report *r, const char *key, json_t *value);
 
+/* The same with text, which need not be valid UTF-8; NULL: no such fact. */
+void report_fact_text(struct report *r, const char *key, const char *text);
+
+/* Adds the time since START_US (monotonic) to the phase of that name in fact "phases", in seconds. */
+void report_phase(struct report *r, const char *phase, gint64 start_us);
+
 /* Says an error as one line: message and hint. */
 void report_error(struct report *r, const GError *error);
 

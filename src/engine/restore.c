@@ -7,10 +7,15 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+<<<<<<< HEAD
 #include "catalog/inuse.h"
+=======
+#include "catalog/names.h"
+>>>>>>> main
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/plainload.h"
+#include "engine/prebackup.h"
 #include "engine/preview.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
@@ -77,7 +82,9 @@ static gboolean verify_first(struct restore *r, GError **error)
         return TRUE;
     }
     report_info(r->report, "Verifying backup file...");
+    gint64 start = g_get_monotonic_time();
     gboolean ok = verify_run(&verify, r->report, &result, error);
+    report_phase(r->report, "verify", start);
     verify_result_clear(&result);
     return ok;
 }
@@ -251,51 +258,6 @@ static gboolean preview_and_confirm(struct restore *r, GError **error)
     return ok;
 }
 
-/* ---- the pre-restore backup ---- */
-
-static gboolean prove(struct restore *r, const char *path, GError **error)
-{
-    g_autoptr(copy) made = copy_local(path);
-    struct verify_request verify = {
-        .copy = made,
-        .full_test = TRUE,
-        .test = {NULL, r->request->tmp_dir, r->request->bindir, r->request->jobs},
-        .remember = TRUE,
-    };
-    struct verify_result result = {0};
-    gboolean ok = verify_run(&verify, r->report, &result, error);
-    verify_result_clear(&result);
-    if (!ok)
-        g_prefix_error(error, "--in-place is refused, for the pre-restore backup is not proven: ");
-    return ok;
-}
-
-static gboolean take_pre_backup(struct restore *r, GError **error)
-{
-    const struct restore_request *q = r->request;
-    if (!r->exists)
-        return TRUE;
-    if (!q->pre_backup && q->in_place)
-        return ot_fail(error, OT_REFUSED, "--in-place needs the pre-restore backup: it is the only way back");
-    if (!q->pre_backup)
-        return TRUE;
-    report_info(r->report, "Creating pre-restore backup...");
-    struct report own_log = {.line = r->report->line, .redact = r->report->redact, .data = r->report->data};
-    struct backup_result made = {0};
-    gboolean ok = backup_run(q->pre_backup, &own_log, &made, error);
-    ok = report_close_log(&own_log, ok ? error : NULL) && ok;
-    json_decref(own_log.facts);
-    if (made.id)
-        report_fact(r->report, "pre_restore_backup", json_string(made.id));
-    if (ok)
-        report_info(r->report, "Pre-restore backup created: %s", made.path);
-    else
-        g_prefix_error(error, "no pre-restore backup, so no restore: ");
-    ok = ok && (!q->in_place || prove(r, made.path, error));
-    backup_result_clear(&made);
-    return ok;
-}
-
 /* ---- the side database ---- */
 
 /* A plain dump does not say what its database was like: the one that it replaces does. */
@@ -328,8 +290,10 @@ static gboolean load_ours(struct restore *r, GError **error)
     const struct restore_request *q = r->request;
     struct load_request load = {q->target, r->side, q->bindir, q->jobs, q->tablespaces};
     struct load_times t;
+    gint64 load_start = g_get_monotonic_time();
     if (!load_backup(&load, r->reader, r->toc, r->report, &t, error))
         return FALSE;
+    report_phase(r->report, "load", load_start);
     report_info(r->report, "Loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 seconds(t.schema_ms + t.rows_ms + t.indexes_ms), seconds(t.schema_ms), seconds(t.rows_ms),
                 seconds(t.indexes_ms));
@@ -337,6 +301,7 @@ static gboolean load_ours(struct restore *r, GError **error)
     struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
     if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
         return FALSE;
+    report_phase(r->report, "compare", start);
     report_info(r->report,
                 "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
                 seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
@@ -347,9 +312,11 @@ static gboolean load_ours(struct restore *r, GError **error)
 static gboolean load_plain(struct restore *r, GError **error)
 {
     struct plain_summary sum = {0};
+    gint64 start = g_get_monotonic_time();
     if (!plainload_run(r->request->target, r->side, r->request->bindir, r->plain, r->kind, r->report, &sum, error))
         return FALSE;
     plain_summary_clear(&sum);
+    report_phase(r->report, "load", start);
     report_info(r->report, "Loaded through psql without an error (a plain dump: it carries no proof to compare with)");
     return TRUE;
 }
@@ -364,6 +331,7 @@ static gboolean fill_side(struct restore *r, GError **error)
     report_info(r->report, "Optimizing restored database (ANALYZE)...");
     if (!aftercare_analyze(q->target, r->side, q->jobs, r->report, error))
         return FALSE;
+    report_phase(r->report, "analyze", start);
     report_info(r->report, "Analysed in %.1f s", seconds((g_get_monotonic_time() - start) / 1000));
     return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) &&
            (!r->facts || facts_apply_rights(r->admin, r->facts, r->side, error)) && interrupt_check(error);
@@ -402,12 +370,14 @@ static gboolean swap(struct restore *r, GError **error)
         r->replaced = swap_name(r->live, suffix);
         report_info(r->report, "Terminating connections and swapping names...");
     }
+    gint64 start = g_get_monotonic_time();
     g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
     if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, comment, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return FALSE;
     }
     g_clear_pointer(&r->side, g_free);
+    report_phase(r->report, "swap", start);
     report_info(r->report, "Database %s is in place", r->live);
     return TRUE;
 }
@@ -449,7 +419,7 @@ static void judge_failure(struct restore *r, gboolean dropped, GError **error)
 
 static gboolean replace_database(struct restore *r, GError **error)
 {
-    if (!take_pre_backup(r, error) || !interrupt_check(error))
+    if ((r->exists && !prebackup_take(r->request, r->report, error)) || !interrupt_check(error))
         return FALSE;
     gboolean dropped = FALSE;
     if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
@@ -468,6 +438,31 @@ static gboolean restore_database(struct restore *r, GError **error)
     return replace_database(r, error) && deal_with_replaced(r, error);
 }
 
+/* What the journal is to say of it, whatever becomes of it. */
+static void note_facts(struct restore *r)
+{
+    const struct restore_request *q = r->request;
+    g_autofree char *id = names_id_of_file(q->copy->file, NAMES_DUMP);
+    g_autofree char *tables = q->tables ? g_strjoinv(", ", q->tables) : NULL;
+    report_fact_text(r->report, "id", id);
+    report_fact_text(r->report, "from", q->copy->name);
+    report_fact_text(r->report, "place", q->copy->place->kind);
+    report_fact_text(r->report, "only_tables", tables);
+    report_fact(r->report, "in_place", json_boolean(q->in_place));
+    report_fact(r->report, "put_back", json_boolean(q->put_back));
+}
+
+static void note_result(struct restore *r)
+{
+    guint64 rows = r->reader ? archive_contents_rows(r->reader->contents) : r->plain_sum.rows;
+    guint64 bytes = r->reader ? r->reader->source->size_bytes : r->plain ? r->plain->size_bytes : 0;
+    if (r->request->tables)
+        return;
+    report_fact(r->report, "size", json_integer((json_int_t)bytes));
+    report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
+    report_fact(r->report, "rows", json_integer((json_int_t)rows));
+}
+
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
@@ -481,17 +476,15 @@ static gboolean run(struct restore *r, GError **error)
     }
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
-    report_fact(r->report, "from", json_string(q->copy->name));
-    if (!report_check_log(r->report, error))
+    note_facts(r);
+    r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
+    report_fact_text(r->report, "database", r->live);
+    if (!r->live || !report_check_log(r->report, error))
         return FALSE;
     if (q->tables)
         return open_backup(r, error) &&
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
                tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, error);
-    r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
-    if (!r->live)
-        return FALSE;
-    report_fact(r->report, "database", json_string(r->live));
     return restore_database(r, error);
 }
 
@@ -502,8 +495,8 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
-        if (r.replaced)
-            report_fact(report, "replaced", json_string(r.replaced));
+        report_fact_text(report, "replaced", r.replaced);
+        note_result(&r);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){

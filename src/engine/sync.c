@@ -4,7 +4,11 @@
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "catalog/remote.h"
+<<<<<<< HEAD
 #include "engine/monthly.h"
+=======
+#include "engine/hold.h"
+>>>>>>> main
 
 /* A file that failed its checks is no second copy worth having. */
 static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
@@ -19,6 +23,12 @@ static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
     return g_str_equal(state, "pending") || g_str_equal(state, "failed") || (reach != SYNC_PENDING && !e->object);
 }
 
+static gboolean catch_up(const struct offsite *o, const char *dir, const struct meta *m, struct report *report,
+                         GError **error)
+{
+    return !m || !hold_is_behind(m, g_get_real_time() / G_USEC_PER_SEC) || hold_catch_up(o, dir, m, report, error);
+}
+
 gboolean sync_database(const struct offsite *o, const char *dir, const char *name, enum sync_reach reach,
                        struct report *report, guint *ret_count, GError **error)
 {
@@ -28,8 +38,11 @@ gboolean sync_database(const struct offsite *o, const char *dir, const char *nam
     for (guint i = list->len; i-- > 0;) {
         struct catalog_entry *e = list->pdata[i];
         GError *problem = NULL;
-        if (!is_wanted(e, reach))
+        if (!is_wanted(e, reach)) {
+            if (e->path && !catch_up(o, dir, e->meta, report, error))
+                return FALSE;
             continue;
+        }
         if (!interrupt_check(&problem) || !offsite_send(o, dir, e->meta, report, &problem))
             return offsite_fail(problem, OT_UPLOAD, error);
         if (ret_count)

@@ -9,7 +9,8 @@ enum sync_reach {
     SYNC_ALL,     /* also what was never meant to go there */
 };
 
-/* Uploads backups of that database (encoded name) in dir, oldest first; the caller holds its lock. ret_count: how many
+/* Uploads backups of that database (encoded name) in dir, oldest first, and brings holds there up to date; the caller
+ * holds its lock. ret_count: how many
  * were uploaded; may be NULL. The first failure ends it: OT_UPLOAD. */
 gboolean sync_database(const struct offsite *o, const char *dir, const char *name, enum sync_reach reach,
                        struct report *report, guint *ret_count, GError **error);

@@ -7,7 +7,11 @@
 #include "archive/check.h"
 #include "archive/plain.h"
 #include "base/text.h"
+<<<<<<< HEAD
 #include "catalog/inuse.h"
+=======
+#include "catalog/names.h"
+>>>>>>> main
 #include "engine/s3check.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
@@ -394,6 +398,7 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
 
+<<<<<<< HEAD
 /* Whoever may not write into the folder can verify all the same. */
 static struct inuse *protect(struct verify *v)
 {
@@ -402,6 +407,18 @@ static struct inuse *protect(struct verify *v)
     if (problem)
         report_warn(v->report, "Retention cannot see that this backup is read: %s", problem->message);
     return u;
+=======
+/* The names of the checks that did not pass. */
+static json_t *failed_checks(const struct verify *v)
+{
+    json_t *names = json_array();
+    for (guint i = 0; i < v->result->checks->len; i++) {
+        const struct verify_check *c = &g_array_index(v->result->checks, struct verify_check, i);
+        if (c->state == CHECK_FAIL)
+            json_array_append_new(names, json_string(c->name));
+    }
+    return names;
+>>>>>>> main
 }
 
 /* What the journal is to say of it. */
@@ -409,12 +426,12 @@ static void note_facts(struct verify *v)
 {
     const struct verify_request *q = v->request;
     struct report *r = v->report;
-    if (v->meta) {
-        report_fact(r, "id", json_string(v->meta->id));
-        report_fact(r, "database", json_string(v->meta->database));
-    }
-    report_fact(r, "of", json_string(q->copy->name));
-    report_fact(r, "place", json_string(q->copy->place->kind));
+    g_autofree char *id = names_id_of_file(q->copy->file, NAMES_DUMP);
+    report_fact_text(r, "id", id);
+    report_fact_text(r, "database", v->meta ? v->meta->database : NULL);
+    report_fact_text(r, "of", q->copy->name);
+    report_fact_text(r, "place", q->copy->place->kind);
+    report_fact(r, "checks_failed", failed_checks(v));
     report_fact(r, "full_test", json_boolean(q->full_test));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
@@ -440,7 +457,8 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
         ok = FALSE;
     }
     g_clear_error(&s3_problem);
-    note_facts(&v);
+    if (request->dir) /* else it is a part of another act */
+        note_facts(&v);
     report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
     if (problem)
         g_propagate_error(error, problem);

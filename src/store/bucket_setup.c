@@ -142,7 +142,8 @@ static void our_rules(GString *out, const struct bucket_wishes *w)
     if (w->longstop_days > 0)
         g_string_append_printf(out,
                                "<Rule><ID>" OUR_RULES "longstop</ID><Filter><And>%s<Tag><Key>type</Key>"
-                               "<Value>hourly</Value></Tag></And></Filter><Status>Enabled</Status>"
+                               "<Value>hourly</Value></Tag><Tag><Key>hold</Key><Value>no</Value></Tag></And></"
+                               "Filter><Status>Enabled</Status>"
                                "<Expiration><Days>%d</Days></Expiration></Rule>",
                                prefix, w->longstop_days);
 }

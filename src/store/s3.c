@@ -209,7 +209,7 @@ static void remember_credentials(struct sending *q, const struct credentials *c)
     g_mutex_unlock(&q->s->mutex);
 }
 
-static gint64 server_time(struct s3 *s)
+gint64 s3_server_time(struct s3 *s)
 {
     return g_get_real_time() / G_USEC_PER_SEC + __atomic_load_n(&s->clock_offset_s, __ATOMIC_RELAXED);
 }
@@ -235,7 +235,7 @@ static char **sign(struct sending *q, const char *path, GError **error)
         .session_token = found->session_token,
         .region = s->region,
         .service = "s3",
-        .now = server_time(s),
+        .now = s3_server_time(s),
     };
     return sigv4_sign(&sign);
 }

@@ -44,6 +44,9 @@ gboolean s3_is_aws(const struct s3 *s);
 /* Where the credentials in use come from; "none yet" before the first request. To be freed. */
 char *s3_credentials_source(struct s3 *s);
 
+/* The time by the server's clock as far as it is known, seconds since 1970: it is asked for when it refuses ours. */
+gint64 s3_server_time(struct s3 *s);
+
 /* Bytes of answers' bodies so far. */
 guint64 s3_bytes_received(struct s3 *s);
 

@@ -151,7 +151,7 @@ def test_class_tags_and_sidecars(there, small, s3, bucket):
     assert head["StorageClass"] == "STANDARD_IA" and head["ContentType"] == "application/gzip"
     for each in s3.objects(bucket):
         tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=each)["TagSet"]}
-        assert tags == {"database": small.name, "type": "pre-deployment", "tag": "v2_x"}, each
+        assert tags == {"database": small.name, "type": "pre-deployment", "tag": "v2_x", "hold": "no"}, each
     stem = key.removesuffix(".sql.gz")
     assert sorted(s3.objects(bucket)) == [stem + ".globals.sql", stem + ".meta.json", key]
     (backup,) = backups.all_of(there)
@@ -197,7 +197,7 @@ def test_s3_only_needs_no_file(there, s3, bucket):
     result = there("backup", "--s3-only", "--json")
     made = json.loads(result.stdout)
     assert "file" not in made and made["s3"] == f"s3://{bucket}/{dump_key(s3, bucket)}"
-    assert [name for name in os.listdir(there.backup_dir) if not name.endswith((".log", ".lock"))] == []
+    assert [name for name in os.listdir(there.backup_dir) if not name.endswith((".log", ".lock", ".jsonl"))] == []
     assert copies(there) == {"s3": "present"} and entries(there)[0]["state"] == "verified"
     assert "-" in s3.client().head_object(Bucket=bucket, Key=dump_key(s3, bucket))["ETag"], "it came in parts"
     there("verify", "latest", "--from-s3", "--full-test")
@@ -426,6 +426,7 @@ def test_no_secret_anywhere(there, small, s3, bucket):
         assert secrets_in(said, secrets) == [], key
 
 
+@pytest.mark.alone
 def test_memory_stays_bounded(there, s3, bucket):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = there.popen("backup", env={"BACKUP_S3_PART_SIZE": None}, **quiet)

@@ -1,0 +1,322 @@
+/* What has changed, and whom that concerns. */
+#include "engine/alert.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "catalog/journal.h"
+#include "engine/alert_queue.h"
+
+#define NOT_TOLD (-1)
+#define HOUR_S 3600
+
+static gint64 now_s(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+gboolean alert_is_configured(const struct alert_config *c)
+{
+    for (const struct notify_channel *const *channel = notify_channels; *channel; channel++)
+        if ((*channel)->is_configured(&c->notify))
+            return TRUE;
+    return FALSE;
+}
+
+static enum notify_severity level_of(const struct alert_config *c, const struct notify_channel *channel)
+{
+    const struct {
+        const struct notify_channel *channel;
+        enum notify_severity level;
+    } levels[] = {{&notify_slack, c->slack_level},
+                  {&notify_pagerduty, c->pagerduty_level},
+                  {&notify_email, c->email_level},
+                  {&notify_webhook, c->webhook_level}};
+    for (gsize i = 0; i < G_N_ELEMENTS(levels); i++)
+        if (levels[i].channel == channel)
+            return levels[i].level;
+    return NOTIFY_INFO;
+}
+
+/* One look at the world: what is open is compared with it. */
+struct look {
+    const struct alert_config *config;
+    struct alert_store *store;
+    gint64 now;
+    gboolean changed;
+};
+
+/* ---- one trouble and one channel ---- */
+
+static int told_severity(const json_t *trouble, const char *channel)
+{
+    const json_t *told = json_object_get(json_object_get(trouble, "told"), channel);
+    return told ? (int)json_integer_value(json_object_get(told, "severity")) : NOT_TOLD;
+}
+
+static void note_told(json_t *trouble, const char *channel, int severity, gint64 now)
+{
+    json_t *told = json_object_get(trouble, "told");
+    if (severity == NOT_TOLD)
+        json_object_del(told, channel);
+    else
+        json_object_set_new(told, channel, json_pack("{si sI}", "severity", severity, "at", (json_int_t)now));
+}
+
+/* A clock that was set back does not keep reminders away for ever. */
+static gboolean is_reminder_due(const struct look *look, const json_t *trouble, const char *channel)
+{
+    const json_t *told = json_object_get(json_object_get(trouble, "told"), channel);
+    gint64 at = json_integer_value(json_object_get(told, "at"));
+    gint64 pause = (gint64)look->config->reminder_hours * HOUR_S;
+    return pause > 0 && (look->now - at >= pause || at > look->now + HOUR_S);
+}
+
+static void tell(struct look *look, const char *key, const json_t *trouble, const char *channel,
+                 enum notify_state state, int severity, const char *title, const char *text, json_t *facts)
+{
+    g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", g_get_host_name(), key);
+    struct alert_news news = {.channel = channel,
+                              .key = global_key,
+                              .title = title,
+                              .text = text,
+                              .database = json_string_value(json_object_get(trouble, "database")),
+                              .state = state,
+                              .severity = (enum notify_severity)severity,
+                              .facts = facts};
+    alert_queue_add(look->store, &news, look->now);
+    look->changed = TRUE;
+}
+
+static char *lasted(const struct look *look, const json_t *trouble)
+{
+    gint64 since = json_integer_value(json_object_get(trouble, "since"));
+    return text_duration(MAX(look->now - since, 0));
+}
+
+static void tell_trouble(struct look *look, const char *key, json_t *trouble, const struct alert_finding *f,
+                         const struct notify_channel *channel)
+{
+    int severity = (int)json_integer_value(json_object_get(trouble, "severity"));
+    int told = told_severity(trouble, channel->name);
+    g_autofree char *time = lasted(look, trouble);
+    if (severity < (int)level_of(look->config, channel)) {
+        if (told == NOT_TOLD)
+            return;
+        g_autofree char *better = g_strdup_printf("%s (%s now, after %s)", f->title,
+                                                  notify_severity_name((enum notify_severity)severity), time);
+        tell(look, key, trouble, channel->name, NOTIFY_RESOLVE, told, better, f->text, f->facts);
+        note_told(trouble, channel->name, NOT_TOLD, look->now);
+        return;
+    }
+    gboolean again = told == severity;
+    if (again && !is_reminder_due(look, trouble, channel->name))
+        return;
+    g_autofree char *title = again ? g_strdup_printf("still, after %s: %s", time, f->title) : g_strdup(f->title);
+    tell(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts);
+    note_told(trouble, channel->name, severity, look->now);
+}
+
+/* ---- one trouble ---- */
+
+static void end_trouble(struct look *look, const char *key, json_t *trouble, const char *title, const char *text,
+                        json_t *facts)
+{
+    g_autofree char *time = lasted(look, trouble);
+    g_autofree char *whole = g_strdup_printf("%s (after %s)", title, time);
+    for (const struct notify_channel *const *c = notify_channels; *c; c++) {
+        int told = told_severity(trouble, (*c)->name);
+        if (told != NOT_TOLD && (*c)->is_configured(&look->config->notify))
+            tell(look, key, trouble, (*c)->name, NOTIFY_RESOLVE, told, whole, text, facts);
+    }
+    json_object_del(alert_store_open_alerts(look->store), key);
+    look->changed = TRUE;
+}
+
+static json_t *new_trouble(struct look *look, const char *key, const char *source, const char *name)
+{
+    json_t *trouble = json_pack("{ss ss ss* sI s{}}", "source", source, "name", name, "database",
+                                look->config->database, "since", (json_int_t)look->now, "told");
+    json_object_set_new(alert_store_open_alerts(look->store), key, trouble);
+    look->changed = TRUE;
+    return trouble;
+}
+
+static void set(struct look *look, json_t *trouble, const char *key, json_t *value)
+{
+    look->changed = look->changed || !json_equal(value, json_object_get(trouble, key));
+    json_object_set_new(trouble, key, value);
+}
+
+/* What is not known does not change what was known. */
+static int severity_of(enum alert_verdict verdict, const json_t *trouble)
+{
+    if (verdict == ALERT_UNKNOWN && trouble)
+        return (int)json_integer_value(json_object_get(trouble, "severity"));
+    return verdict == ALERT_CRITICAL ? NOTIFY_CRITICAL : NOTIFY_WARNING;
+}
+
+static void consider(struct look *look, const char *key, const char *source, const struct alert_finding *f)
+{
+    json_t *trouble = json_object_get(alert_store_open_alerts(look->store), key);
+    if (f->verdict == ALERT_FINE) {
+        if (trouble)
+            end_trouble(look, key, trouble, f->title, f->text, f->facts);
+        return;
+    }
+    int severity = severity_of(f->verdict, trouble);
+    if (!trouble)
+        trouble = new_trouble(look, key, source, f->name);
+    set(look, trouble, "severity", json_integer(severity));
+    set(look, trouble, "title", json_string(f->title));
+    set(look, trouble, "text", json_string(f->text));
+    for (const struct notify_channel *const *c = notify_channels; *c; c++)
+        if ((*c)->is_configured(&look->config->notify))
+            tell_trouble(look, key, trouble, f, *c);
+}
+
+static char *key_of(const struct alert_config *c, const char *name)
+{
+    return g_strdup_printf("%s/%s", c->database ? c->database : "-", name);
+}
+
+/* ---- all checks ---- */
+
+static gboolean is_found(const struct alert_finding *list, gsize count, const char *name)
+{
+    for (gsize i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* Trouble of checks that do not apply any more, as those of a bucket that is not set. */
+static void end_others(struct look *look, const struct alert_finding *list, gsize count)
+{
+    const char *key;
+    json_t *trouble;
+    void *next;
+    json_object_foreach_safe(alert_store_open_alerts(look->store), next, key, trouble)
+    {
+        const char *name = json_string_value(json_object_get(trouble, "name"));
+        const char *source = json_string_value(json_object_get(trouble, "source"));
+        const char *database = json_string_value(json_object_get(trouble, "database"));
+        if (g_strcmp0(source, "check") != 0 || g_strcmp0(database, look->config->database) != 0 || !name ||
+            is_found(list, count, name))
+            continue;
+        g_autofree char *copy = g_strdup(key);
+        g_autofree char *title = g_strdup_printf("%s is not checked any more", name);
+        json_incref(trouble);
+        end_trouble(look, copy, trouble, title, "", NULL);
+        json_decref(trouble);
+    }
+}
+
+static void start(struct look *look, struct report *r)
+{
+    alert_store_init(look->store, look->config->dir, look->config->spare_dir);
+    alert_store_open(look->store, r);
+}
+
+static void finish(struct look *look, struct report *r)
+{
+    alert_store_close(look->store, look->changed, r);
+    alert_queue_send(look->config, look->store, r);
+    alert_store_clear(look->store);
+}
+
+void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, struct report *r)
+{
+    struct alert_store store;
+    struct look look = {c, &store, now_s(), FALSE};
+    if (!alert_is_configured(c))
+        return;
+    start(&look, r);
+    for (gsize i = 0; i < count; i++) {
+        g_autofree char *key = key_of(c, list[i].name);
+        consider(&look, key, "check", &list[i]);
+    }
+    end_others(&look, list, count);
+    finish(&look, r);
+}
+
+/* ---- acts ---- */
+
+/* Codes that no one needs to be told of: someone sat there and saw it. */
+static gboolean is_worth_telling(const char *act, int code)
+{
+    static const int seen[] = {OT_REFUSED, OT_INTERRUPTED}, mistyped[] = {OT_USAGE, OT_NOT_FOUND};
+    for (gsize i = 0; i < G_N_ELEMENTS(seen); i++)
+        if (code == seen[i])
+            return FALSE;
+    /* Backups and uploads are started by a clock, the rest mostly by people. */
+    if (strcmp(act, "backup") == 0 || strcmp(act, "sync") == 0)
+        return TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(mistyped); i++)
+        if (code == mistyped[i])
+            return FALSE;
+    return TRUE;
+}
+
+/* One backup that fails is no catastrophe: the check of its age says when it becomes one. A restore that fails is, and
+ * so is a backup that turns out to be damaged. */
+static enum alert_verdict verdict_of(const char *act, int code)
+{
+    return strcmp(act, "restore") == 0 || code == OT_CORRUPT || code == OT_MISMATCH ? ALERT_CRITICAL : ALERT_WARNING;
+}
+
+static char *act_title(const struct alert_config *c, const char *act, const char *problem)
+{
+    g_autofree char *word = g_strdup(act);
+    word[0] = g_ascii_toupper(word[0]);
+    return g_strdup_printf("%s%s%s %s", word, c->database ? " of " : "", c->database ? c->database : "",
+                           problem ? "failed" : "works again");
+}
+
+static char *act_text(int code, const char *problem)
+{
+    const char *hint = problem ? ot_error_hint(code) : NULL;
+    return g_strconcat(problem ? problem : "", hint ? "\n" : "", hint ? hint : "", NULL);
+}
+
+void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, struct report *r)
+{
+    struct alert_store store;
+    struct look look = {c, &store, now_s(), FALSE};
+    if (!alert_is_configured(c) || (problem && !is_worth_telling(act, code)))
+        return;
+    g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
+    g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
+    json_t *facts = problem ? json_pack("{so}", "exit code", json_sprintf("%d", code)) : NULL;
+    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, facts};
+    start(&look, r);
+    consider(&look, key, "act", &f);
+    finish(&look, r);
+    json_decref(facts);
+}
+
+void alert_drain(const struct alert_config *c, struct report *r)
+{
+    struct alert_store store;
+    if (!alert_is_configured(c))
+        return;
+    alert_store_init(&store, c->dir, c->spare_dir);
+    alert_queue_send(c, &store, r);
+    alert_store_clear(&store);
+}
+
+gboolean alert_close(const struct alert_config *c, const char *key, struct report *r, GError **error)
+{
+    struct alert_store store;
+    struct look look = {c, &store, now_s(), FALSE};
+    start(&look, r);
+    json_t *trouble = json_incref(json_object_get(alert_store_open_alerts(&store), key));
+    if (trouble) {
+        g_autofree char *title = g_strdup_printf("%s: closed by hand", key);
+        end_trouble(&look, key, trouble, title, "", NULL);
+    }
+    finish(&look, r);
+    json_decref(trouble);
+    return trouble != NULL ||
+           ot_fail(error, OT_NOT_FOUND, "no open alert has the key \"%s\"; `opstower alert list` shows them", key);
+}

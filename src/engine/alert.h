@@ -1,0 +1,64 @@
+/*
+ * Alerts: what is worth telling, whom, and when again. Trouble is told once when it begins, again when it becomes worse
+ * or better, and once when it is over; what could not be sent waits in a queue. Nothing here fails: what does not work
+ * is a warning in the report, for no alert is worth more than the act that it is about.
+ */
+#pragma once
+
+#include "engine/report.h"
+#include "notify/notify.h"
+
+struct alert_config {
+    struct notify_config notify;
+    enum notify_severity slack_level, pagerduty_level, email_level, webhook_level; /* least severity that goes there */
+    int reminder_hours;                                                            /* 0: none */
+    int max_per_hour;                                                              /* to each channel */
+    const char *dir;       /* BACKUP_DIR: state, queue and journal */
+    const char *spare_dir; /* the temporary folder */
+    const char *database;  /* NULL: not known */
+};
+
+/* TRUE if any channel is set. Without one nothing is decided, remembered or sent. */
+gboolean alert_is_configured(const struct alert_config *c);
+
+enum alert_verdict { ALERT_FINE, ALERT_WARNING, ALERT_CRITICAL, ALERT_UNKNOWN };
+
+/* What one check found. */
+struct alert_finding {
+    const char *name; /* a word that never changes, as "backup_age" */
+    enum alert_verdict verdict;
+    const char *title; /* one line, as "Backup age: 5 h" */
+    const char *text;  /* more, and what to do */
+    json_t *facts;     /* object of strings; borrowed, NULL: none */
+};
+
+/* All checks of the database. A change is told; trouble that no check speaks of any more is over. What is not known
+ * (ALERT_UNKNOWN) leaves trouble as it is, and is a warning where there was none. Then sends what is due. */
+void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, struct report *r);
+
+/* The outcome of an act: code is its exit code, problem its error without secrets (NULL: it went well). Sends. */
+void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, struct report *r);
+
+/* Sends what is due. */
+void alert_drain(const struct alert_config *c, struct report *r);
+
+/* A test alert through one channel, past levels and queue; it is noted in the journal. FALSE: it was not accepted. */
+gboolean alert_test(const struct alert_config *c, const struct notify_channel *channel, struct report *r,
+                    GError **error);
+
+/* {"open": [...], "queue": [...], "dropped": n}: for people and programs. New reference. */
+json_t *alert_state(const struct alert_config *c);
+
+/* Ends trouble by hand: it is told as over. OT_NOT_FOUND if there is none of that key. */
+gboolean alert_close(const struct alert_config *c, const char *key, struct report *r, GError **error);
+
+/* What waits although its time has come: for a check. */
+struct alert_backlog {
+    guint waiting;      /* alerts that were tried at least once, in vain */
+    gint64 oldest_at;   /* when the oldest of them happened; 0: none */
+    char *channels;     /* as "slack, email"; NULL: none */
+    char *error;        /* the last one; NULL: none */
+    json_int_t dropped; /* for want of room in the queue, since ever */
+};
+void alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret);
+void alert_backlog_clear(struct alert_backlog *b);

@@ -1,0 +1,49 @@
+/* A backup within a restore. */
+#include "engine/prebackup.h"
+
+static gboolean prove(const struct restore_request *q, struct report *report, const char *path, GError **error)
+{
+    g_autoptr(copy) made = copy_local(path);
+    struct verify_request verify = {
+        .copy = made,
+        .full_test = TRUE,
+        .test = {NULL, q->tmp_dir, q->bindir, q->jobs},
+        .remember = TRUE,
+    };
+    struct verify_result result = {0};
+    gboolean ok = verify_run(&verify, report, &result, error);
+    verify_result_clear(&result);
+    if (!ok)
+        g_prefix_error(error, "--in-place is refused, for the pre-restore backup is not proven: ");
+    return ok;
+}
+
+static gboolean take(const struct restore_request *q, struct report *report, struct backup_result *made, GError **error)
+{
+    struct report own_log = {.line = report->line, .redact = report->redact, .data = report->data};
+    gboolean ok = backup_run(q->pre_backup, &own_log, made, error);
+    ok = report_close_log(&own_log, ok ? error : NULL) && ok;
+    json_decref(own_log.facts);
+    report_fact_text(report, "pre_restore_backup", made->id);
+    return ok;
+}
+
+gboolean prebackup_take(const struct restore_request *q, struct report *report, GError **error)
+{
+    if (!q->pre_backup && q->in_place)
+        return ot_fail(error, OT_REFUSED, "--in-place needs the pre-restore backup: it is the only way back");
+    if (!q->pre_backup)
+        return TRUE;
+    report_info(report, "Creating pre-restore backup...");
+    gint64 start = g_get_monotonic_time();
+    struct backup_result made = {0};
+    gboolean ok = take(q, report, &made, error);
+    if (ok)
+        report_info(report, "Pre-restore backup created: %s", made.path);
+    else
+        g_prefix_error(error, "no pre-restore backup, so no restore: ");
+    ok = ok && (!q->in_place || prove(q, report, made.path, error));
+    report_phase(report, "pre_backup", start);
+    backup_result_clear(&made);
+    return ok;
+}

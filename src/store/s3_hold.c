@@ -1,0 +1,85 @@
+/* Tags are read, changed and written again: S3 knows no smaller step. */
+#include "store/s3_hold.h"
+
+#include <string.h>
+
+#include "store/bucket.h"
+#include "store/s3_objects.h"
+#include "store/s3_xml.h"
+
+#define MAX_TAGS_BYTES (64u << 10)
+
+static xmlDoc *get_tags(struct s3 *s, const char *key, GError **error)
+{
+    struct http_response r = {0};
+    struct s3_request request = {
+        .method = "GET",
+        .key = key,
+        .query = (char *[]){(char *)"tagging", (char *)"", NULL},
+        .max_answer_bytes = MAX_TAGS_BYTES,
+    };
+    if (!s3_send(s, &request, &r, NULL, error))
+        return NULL;
+    xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "Tagging", error);
+    http_response_clear(&r);
+    return doc;
+}
+
+gboolean s3_set_tag(struct s3 *s, const char *key, const char *name, const char *value, GError **error)
+{
+    xmlDoc *doc = get_tags(s, key, error);
+    if (!doc)
+        return FALSE;
+    g_autoptr(GPtrArray) tags = g_ptr_array_new_with_free_func(g_free);
+    const xmlNode *set = s3_xml_child(xmlDocGetRootElement(doc), "TagSet");
+    for (const xmlNode *tag = set ? set->children : NULL; tag; tag = tag->next) {
+        g_autofree char *other = s3_xml_text(tag, "Key"), *its_value = s3_xml_text(tag, "Value");
+        if (!other || g_str_equal(other, name))
+            continue;
+        g_ptr_array_add(tags, g_steal_pointer(&other));
+        g_ptr_array_add(tags, its_value ? g_steal_pointer(&its_value) : g_strdup(""));
+    }
+    xmlFreeDoc(doc);
+    g_ptr_array_add(tags, g_strdup(name));
+    g_ptr_array_add(tags, g_strdup(value));
+    g_ptr_array_add(tags, NULL);
+    return s3_put_tags(s, key, (char **)tags->pdata, error);
+}
+
+/* Whether the bucket says that it has no Object Lock; an answer that we may not have is no such word. */
+static gboolean has_no_lock(struct s3 *s)
+{
+    struct s3_failure failure = {0};
+    xmlDoc *doc = bucket_get(s, "object-lock", "ObjectLockConfiguration", &failure, NULL);
+    xmlFreeDoc(doc);
+    return g_str_equal(failure.code, "ObjectLockConfigurationNotFoundError") || failure.status == 501;
+}
+
+gboolean s3_set_legal_hold(struct s3 *s, const char *key, gboolean on, gboolean *ret_known, GError **error)
+{
+    g_autofree char *xml =
+        g_strdup_printf("<LegalHold xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>%s</Status></LegalHold>",
+                        on ? "ON" : "OFF");
+    struct http_response r = {0};
+    struct s3_failure failure = {0};
+    GError *problem = NULL;
+    struct s3_request request = {
+        .method = "PUT",
+        .key = key,
+        .query = (char *[]){(char *)"legal-hold", (char *)"", NULL},
+        .body = xml,
+        .body_length = strlen(xml),
+        .checksum = TRUE,
+    };
+    *ret_known = s3_send(s, &request, &r, &failure, &problem);
+    http_response_clear(&r);
+    if (*ret_known)
+        return TRUE;
+    /* Servers refuse it in several ways where there is no Object Lock, a missing permission among them. */
+    gboolean refused = failure.status >= 400 && failure.status != 404 && has_no_lock(s);
+    if (refused)
+        g_error_free(problem);
+    else
+        g_propagate_error(error, problem);
+    return refused;
+}
