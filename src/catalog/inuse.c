@@ -81,11 +81,12 @@ static gboolean is_same_folder(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
 }
 
-struct inuse *inuse_share_copy(const struct copy *c, const char *dir, GError **error)
+gboolean inuse_share_copy(const struct copy *c, const char *dir, struct inuse **ret_inuse, GError **error)
 {
     g_autofree char *id = names_id_of_file(c->file, NAMES_DUMP);
     gboolean pruned = c->path ? is_same_folder(c->place->name, dir) : g_file_test(dir, G_FILE_TEST_IS_DIR);
-    return id && pruned ? inuse_share(dir, id, error) : NULL;
+    *ret_inuse = id && pruned ? inuse_share(dir, id, error) : NULL;
+    return *ret_inuse || !id || !pruned;
 }
 
 struct inuse *inuse_take(const char *folder, const char *id, GError **error)

@@ -14,9 +14,9 @@ typedef struct inuse inuse;
 /* For reading; waits while the backup is being deleted. The folder is the backup's, or for a copy in S3 BACKUP_DIR. */
 struct inuse *inuse_share(const char *folder, const char *id, GError **error);
 
-/* The same for a copy. NULL without error where retention never comes: not named as a backup, or a file in a folder
- * other than dir. */
-struct inuse *inuse_share_copy(const struct copy *c, const char *dir, GError **error);
+/* The same for a copy. *ret_inuse stays NULL where retention never comes: not named as a backup, a file in a folder
+ * other than dir, or no such folder. */
+gboolean inuse_share_copy(const struct copy *c, const char *dir, struct inuse **ret_inuse, GError **error);
 
 /* For deleting. NULL without error if somebody reads it. */
 struct inuse *inuse_take(const char *folder, const char *id, GError **error);

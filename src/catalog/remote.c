@@ -89,21 +89,12 @@ static gboolean read_meta(guint worker, guint task, void *data, GError **error)
     return FALSE;
 }
 
-<<<<<<< HEAD
 gboolean remote_read_meta(GPtrArray *entries, struct s3 *client, GError **error)
 {
     g_autoptr(GPtrArray) wanted = g_ptr_array_new();
     for (guint i = 0; i < entries->len; i++) {
         struct catalog_entry *e = entries->pdata[i];
         if (e->object && e->object->has_meta && !e->meta && !e->meta_error)
-=======
-static gboolean read_metadata(GPtrArray *list, struct s3 *client, gint64 since, GError **error)
-{
-    g_autoptr(GPtrArray) wanted = g_ptr_array_new();
-    for (guint i = 0; i < list->len; i++) {
-        struct catalog_entry *e = list->pdata[i];
-        if (!e->path && e->object && e->object->has_meta && e->taken_at >= since)
->>>>>>> main
             g_ptr_array_add(wanted, e);
     }
     struct reading r = {client, wanted};
@@ -166,23 +157,21 @@ static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *pre
 
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
 {
-<<<<<<< HEAD
-    if (!join_objects(list, client, prefix, name, error))
-        return FALSE;
-    g_autoptr(GPtrArray) there = g_ptr_array_new();
-    for (guint i = 0; i < list->len; i++)
-        if (!((struct catalog_entry *)list->pdata[i])->path)
-            g_ptr_array_add(there, list->pdata[i]);
-    return remote_read_meta(there, client, error);
-=======
     return remote_join_since(list, client, prefix, name, G_MININT64, error);
 }
 
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error)
 {
-    return join_objects(list, client, prefix, name, error) && read_metadata(list, client, since, error);
->>>>>>> main
+    if (!join_objects(list, client, prefix, name, error))
+        return FALSE;
+    g_autoptr(GPtrArray) there = g_ptr_array_new();
+    for (guint i = 0; i < list->len; i++) {
+        const struct catalog_entry *e = list->pdata[i];
+        if (!e->path && e->taken_at >= since)
+            g_ptr_array_add(there, list->pdata[i]);
+    }
+    return remote_read_meta(there, client, error);
 }
 
 /* ---- what a person wrote ---- */

@@ -10,19 +10,17 @@
  * prefix with other names are not looked at. */
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
 
-<<<<<<< HEAD
+/* The same, but metadata is read only of backups taken at or after since (seconds since 1970): older ones that are in
+ * the bucket only come without. */
+gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
+                           GError **error);
+
 /* One entry for every backup object under the prefix, the monthly archive's too, newest first; of that database only,
  * if name (encoded) is given. Without metadata: remote_read_meta reads it. struct catalog_entry *. */
 GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, GError **error);
 
 /* Reads the metadata of those entries that have an object with some beside it, and none read yet. */
 gboolean remote_read_meta(GPtrArray *entries, struct s3 *client, GError **error);
-=======
-/* The same, but metadata is read only of backups taken at or after since (seconds since 1970): older ones that are in
- * the bucket only come without. */
-gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
-                           GError **error);
->>>>>>> main
 
 /* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, a timestamp, or "latest" (as catalog_resolve has it).
  * Whether there is such an object is not asked, but for "latest" and for an id: of

@@ -4,15 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-<<<<<<< HEAD
-static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,     &cmd_status,
-                                                 &cmd_sync,   &cmd_bucket, &cmd_prune,   &cmd_retention};
-=======
 static const struct command *const commands[] = {
-    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,  &cmd_status,
-    &cmd_sync,   &cmd_bucket, &cmd_hold,    &cmd_alert, &cmd_schedule,
+    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,      &cmd_status, &cmd_sync,
+    &cmd_bucket, &cmd_hold,   &cmd_prune,   &cmd_retention, &cmd_alert,  &cmd_schedule,
 };
->>>>>>> main
 
 static const char exit_codes[] =
     "Exit codes:\n"

@@ -6,17 +6,12 @@
 
 #include <string.h>
 
-<<<<<<< HEAD
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_retention[];
-
-const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, rows_retention, NULL};
-=======
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_schedule[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_schedule[],
+    rows_retention[];
 
 const struct option_row *const option_tables[] = {
-    rows_main, rows_s3, rows_health, rows_alert, rows_hold, rows_schedule, NULL,
+    rows_main, rows_s3, rows_health, rows_alert, rows_hold, rows_schedule, rows_retention, NULL,
 };
->>>>>>> main
 
 static const struct {
     unsigned command;

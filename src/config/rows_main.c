@@ -92,11 +92,7 @@ const struct option_row rows_main[] = {
 
     /* list, sync */
     {.flag = "all",
-<<<<<<< HEAD
-     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_PRUNE | CMD_RETENTION,
-=======
-     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD,
->>>>>>> main
+     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD | CMD_PRUNE | CMD_RETENTION,
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
 

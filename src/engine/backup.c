@@ -14,10 +14,8 @@
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "engine/dump.h"
-#include "engine/monthly.h"
-#include "engine/prune.h"
+#include "engine/followup.h"
 #include "engine/slot.h"
-#include "engine/sync.h"
 #include "pg/facts.h"
 #include "pg/tools.h"
 
@@ -264,28 +262,6 @@ static gboolean publish(struct backup *b, const struct meta *m, GError **error)
            (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
 }
 
-/* Here, and in S3 if it takes backups at the moment. */
-static gboolean prune(struct backup *b, gboolean in_s3, GError **error)
-{
-    const struct backup_request *q = b->request;
-    g_autoptr(GPtrArray) verdicts = prune_verdicts_new();
-    struct prune_request request = {
-        .dir = q->dir,
-        .name = b->name,
-        .tiers = q->tiers,
-        .keep_min = q->keep_min,
-        .keep_pending = q->keep_pending,
-        .local = TRUE,
-        .offsite = in_s3 && q->prune_s3 ? q->offsite : NULL,
-        .apply = TRUE,
-        .now = b->started_us / G_USEC_PER_SEC,
-    };
-    gboolean ok = prune_database(&request, b->report, verdicts, error);
-    if (!ok)
-        g_prefix_error(error, "the backup is complete, but old ones could not be deleted: ");
-    return ok;
-}
-
 /* ---- the whole ---- */
 
 static void say_size(struct backup *b)
@@ -354,13 +330,9 @@ static gboolean keep_here(struct backup *b, GError **error)
     gint64 start = g_get_monotonic_time();
     if (q->places == BACKUP_BOTH) {
         upload_too(b, m);
-<<<<<<< HEAD
-    return TRUE;
-=======
         report_phase(b->report, "upload", start);
     }
-    return !q->prune || prune(b, error);
->>>>>>> main
+    return TRUE;
 }
 
 /* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
@@ -409,50 +381,9 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
     return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
 }
 
-/* What earlier runs could not upload, now that S3 takes backups again. */
-static gboolean upload_earlier(struct backup *b, GError **error)
-{
-    const struct backup_request *q = b->request;
-    GError *problem = NULL;
-    if (b->upload_problem) {
-        problem = g_steal_pointer(&b->upload_problem);
-        return offsite_fail(problem, OT_UPLOAD, error);
-    }
-    if (q->places != BACKUP_BOTH || sync_database(q->offsite, q->dir, b->name, SYNC_PENDING, b->report, NULL, error))
-        return TRUE;
-    g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
-    return FALSE;
-}
-
 static gboolean is_in_s3(const struct backup *b)
 {
     return b->request->places == BACKUP_BOTH || b->request->places == BACKUP_S3_ONLY;
-}
-
-static gboolean archive_monthly(struct backup *b, GError **error)
-{
-    const struct backup_request *q = b->request;
-    GError *problem = NULL;
-    if (!q->monthly || !is_in_s3(b) ||
-        monthly_archive(q->offsite, b->name, b->started_us / G_USEC_PER_SEC, b->report, NULL, &problem))
-        return TRUE;
-    return offsite_fail(problem, q->places == BACKUP_BOTH ? OT_UPLOAD : OT_S3, error);
-}
-
-/* What follows a backup that is complete. Of several failures the first is the run's; each step is taken all the
- * same, for a bucket that is down is no reason to let the disk fill up. */
-static gboolean follow_up(struct backup *b, GError **error)
-{
-    const struct backup_request *q = b->request;
-    GError *problem = NULL, *second = NULL;
-    gboolean sent = upload_earlier(b, &problem) && archive_monthly(b, &problem);
-    if (q->prune && interrupt_check(NULL) && !prune(b, sent && is_in_s3(b), problem ? &second : &problem) && second) {
-        report_warn(b->report, "%s", second->message);
-        g_error_free(second);
-    }
-    if (problem)
-        g_propagate_error(error, problem);
-    return problem == NULL;
 }
 
 static void clean_s3(struct backup *b)
@@ -473,7 +404,8 @@ static gboolean run_locked(struct backup *b, GError **error)
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
     if (ok)
-        return follow_up(b, error);
+        return followup_run(b->request, b->name, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
+                            b->report, error);
     if (b->upload_problem)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */

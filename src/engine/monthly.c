@@ -93,7 +93,7 @@ static gboolean copy_backup(const struct offsite *o, struct catalog_entry *e, st
     if (!original || !read_globals(o, from, &globals, error))
         return FALSE;
     make_monthly(o, m);
-    struct offsite_labels labels = {m->type, m->tag, m->database};
+    struct offsite_labels labels = {m->type, m->tag, m->database, FALSE};
     g_auto(GStrv) tags = offsite_tags(&labels);
     struct s3_props props = offsite_props(o, &labels, tags);
     if (!s3_copy(o->client, original, key, &props, &copied, error))

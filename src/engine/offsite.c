@@ -312,15 +312,10 @@ static struct offsite_labels labels_of(const struct meta *m)
 static gboolean put_beside(const struct offsite *o, const struct meta *m, const char *ending, const char *text,
                            GError **error)
 {
-<<<<<<< HEAD
-    struct offsite_labels labels = {m->type, m->tag, m->database};
-    g_auto(GStrv) tags = offsite_tags(&labels);
-    const char *dump = meta_s3_text(m, "key");
-=======
     struct offsite_labels labels = labels_of(m);
     g_auto(GStrv) tags = offsite_tags(&labels);
-    g_autofree char *dump = names_key(o->prefix, m->id);
->>>>>>> main
+    const char *noted = meta_s3_text(m, "key");
+    g_autofree char *dump = noted ? g_strdup(noted) : names_key(o->prefix, m->id);
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
     struct s3_props props = offsite_sidecar_props(o, m->type);
     props.tags = tags;

@@ -28,21 +28,16 @@ struct offsite_labels {
     gboolean held;                     /* see catalog/hold.h */
 };
 
-<<<<<<< HEAD
-/* Its tags: name, value, ..., NULL. g_strfreev. */
+/* Its tags: name, value, ..., NULL. g_strfreev. Every object has hold=yes or hold=no: S3's own rules can only ask for
+ * what a tag is, not for what it is not. */
 char **offsite_tags(const struct offsite_labels *labels);
+#define OFFSITE_HOLD_TAG "hold"
 
 /* How the object of such a backup is stored, and how long it is locked from now on. tags must outlive it. */
 struct s3_props offsite_props(const struct offsite *o, const struct offsite_labels *labels, char **tags);
 
 /* Enters an object into m as its copy in S3, uploaded just now. */
 void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m);
-=======
-/* Its tags: name, value, ..., NULL. g_strfreev. Every object has hold=yes or hold=no: S3's own rules can only ask for
- * what a tag is, not for what it is not. */
-char **offsite_tags(const struct offsite_labels *labels);
-#define OFFSITE_HOLD_TAG "hold"
->>>>>>> main
 
 /* One upload. */
 struct offsite_run;

@@ -7,11 +7,8 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
-<<<<<<< HEAD
 #include "catalog/inuse.h"
-=======
 #include "catalog/names.h"
->>>>>>> main
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/plainload.h"
@@ -38,13 +35,12 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
-    json_t
-        *facts; /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
-    char *live; /* the name that the result will have */
-    char *side; /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    json_t *facts;  /* the result's: of the backup, else of the database it replaces; may be NULL */
+    char *live;     /* the name that the result will have */
+    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
-    struct inuse *reading; /* keeps retention from the backup */
+    struct inuse *reading; /* keeps retention off */
 };
 
 void restore_result_clear(struct restore_result *r)
@@ -466,14 +462,9 @@ static void note_result(struct restore *r)
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)))
+    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)) ||
+        !inuse_share_copy(q->copy, q->dir, &r->reading, error))
         return FALSE;
-    GError *problem = NULL;
-    r->reading = inuse_share_copy(q->copy, q->dir, &problem);
-    if (problem) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
     note_facts(r);

@@ -4,11 +4,8 @@
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "catalog/remote.h"
-<<<<<<< HEAD
-#include "engine/monthly.h"
-=======
 #include "engine/hold.h"
->>>>>>> main
+#include "engine/monthly.h"
 
 /* A file that failed its checks is no second copy worth having. */
 static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)

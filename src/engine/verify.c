@@ -7,11 +7,8 @@
 #include "archive/check.h"
 #include "archive/plain.h"
 #include "base/text.h"
-<<<<<<< HEAD
 #include "catalog/inuse.h"
-=======
 #include "catalog/names.h"
->>>>>>> main
 #include "engine/s3check.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
@@ -398,16 +395,16 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
 
-<<<<<<< HEAD
 /* Whoever may not write into the folder can verify all the same. */
 static struct inuse *protect(struct verify *v)
 {
     g_autoptr(GError) problem = NULL;
-    struct inuse *u = v->request->dir ? inuse_share_copy(v->request->copy, v->request->dir, &problem) : NULL;
-    if (problem)
+    struct inuse *u = NULL;
+    if (v->request->dir && !inuse_share_copy(v->request->copy, v->request->dir, &u, &problem))
         report_warn(v->report, "Retention cannot see that this backup is read: %s", problem->message);
     return u;
-=======
+}
+
 /* The names of the checks that did not pass. */
 static json_t *failed_checks(const struct verify *v)
 {
@@ -418,7 +415,6 @@ static json_t *failed_checks(const struct verify *v)
             json_array_append_new(names, json_string(c->name));
     }
     return names;
->>>>>>> main
 }
 
 /* What the journal is to say of it. */

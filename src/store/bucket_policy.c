@@ -5,20 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-<<<<<<< HEAD
-static const char *const writer_objects[] = {"s3:PutObject", "s3:PutObjectTagging", "s3:GetObject",
-                                             "s3:AbortMultipartUpload", NULL};
-static const char *const pruner_objects[] = {"s3:PutObject",    "s3:PutObjectTagging",     "s3:GetObject",
-                                             "s3:DeleteObject", "s3:AbortMultipartUpload", NULL};
-=======
-static const char *const writer_objects[] = {"s3:PutObject",
-                                             "s3:PutObjectTagging",
-                                             "s3:GetObjectTagging",
-                                             "s3:PutObjectLegalHold",
-                                             "s3:GetObject",
-                                             "s3:AbortMultipartUpload",
-                                             NULL};
->>>>>>> main
+#define WRITES "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:GetObject"
+
+static const char *const writer_objects[] = {WRITES, "s3:AbortMultipartUpload", NULL};
+static const char *const pruner_objects[] = {WRITES, "s3:AbortMultipartUpload", "s3:DeleteObject", NULL};
 static const char *const writer_bucket[] = {"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning",
                                             "s3:GetBucketObjectLockConfiguration", NULL};
 static const char *const restorer_objects[] = {"s3:GetObject", NULL};
