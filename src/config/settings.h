@@ -87,6 +87,10 @@ struct settings {
     gboolean tablespaces; /* TRUE unless --no-tablespaces */
     gboolean create_roles;
 
+    /* Audit; until also of holds. */
+    char *since;
+    char *export_format; /* json or csv */
+
     /* List. */
     gboolean all;
 
@@ -99,8 +103,9 @@ struct settings {
     gboolean schedule_cron, schedule_systemd;
     char *schedule_user, *unit_dir;
     /* Hold. */
-    char *hold_reason, *hold_until; /* as written; NULL: not given */
+    char *hold_reason, *until; /* as written; NULL: not given */
     /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
+    gboolean alert; /* status --alert */
     char *slack_webhook_url;
     char *pagerduty_key, *pagerduty_url; /* the URL is never NULL */
     char **alert_email;                  /* NULL: to nobody */
@@ -121,6 +126,12 @@ struct settings {
     char **row_loss_ignore;                        /* NULL = none */
     gboolean nagios, prometheus;
     char *output; /* NULL = stdout */
+
+    /* The dashboard. */
+    char *listen; /* never NULL: ADDRESS:PORT */
+    char *tls_cert, *tls_key;
+    char *dashboard_token, *dashboard_user, *dashboard_password;
+    char **dashboard_hosts;
 
     /* What is said. */
     gboolean json;

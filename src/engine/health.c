@@ -31,6 +31,7 @@ static const struct row {
     {"drill", "Last drill", health_check_drill},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"alerts", "Alerts", health_check_alerts},
 };
 
 /* ---- verdicts ---- */
@@ -179,6 +180,7 @@ static gboolean gather(struct health_data *d, GError **error)
         return FALSE;
     read_journal(d);
     ask_s3(d, name);
+    d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
     return TRUE;
@@ -190,6 +192,7 @@ static void data_clear(struct health_data *d)
     g_clear_pointer(&d->journal, g_ptr_array_unref);
     g_free(d->s3_problem);
     g_free(d->journal_problem);
+    alert_backlog_clear(&d->alerts);
 }
 
 /* ---- the look ---- */
@@ -201,6 +204,7 @@ static void check_clear(gpointer data)
     g_free(c->target);
     g_free(c->threshold);
     g_free(c->advice);
+    g_free(c->subject);
 }
 
 static void run_row(const struct row *row, const struct health_data *d, struct health *h)

@@ -31,6 +31,7 @@ struct health_check {
     char *target;    /* what it should be; may be NULL */
     char *threshold; /* from where it is a warning or critical; may be NULL */
     char *advice;    /* what to do; NULL if the verdict is OK */
+    char *subject;   /* lines that name what is concerned, where that is more than one thing; NULL: none */
     /* The same as a number; NAN: there is none. unit: "s", "B", "%", or "" for a count. A percentage is 0 to 100. */
     double number;
     const char *unit;
@@ -74,6 +75,7 @@ struct health_limits {
 struct health_request {
     const char *dir, *database;         /* the folder; the database's name as the server has it */
     const struct offsite *offsite;      /* NULL: no bucket is set */
+    const char *spare_dir;              /* where alerts lie while dir cannot be written; NULL: not looked at */
     const char *s3_problem;             /* a bucket is set, but there can be no offsite: why; else NULL */
     const struct pg_target *target;     /* NULL: the server is not asked for its certificate */
     const char *const *row_loss_ignore; /* tables (NAME or SCHEMA.NAME, with *) that may lose rows; NULL: none */
