@@ -137,7 +137,7 @@ static gboolean complete_object(const struct offsite *o, const struct note *n, c
         return FALSE;
     if (settled)
         return TRUE;
-    offsite_record_object(o, n->key, object, m);
+    offsite_record_object(o, object, n->key, m);
     if (!offsite_put_sidecars(o, m, n->globals, error))
         return FALSE;
     report_warn(report,
