@@ -31,6 +31,7 @@ static const struct row {
     {"drill", "Last drill", health_check_drill},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"journal", "Journal", health_check_journal},
     {"alerts", "Alerts", health_check_alerts},
 };
 

@@ -81,3 +81,6 @@ gboolean health_check_full_test(const struct health_data *d, struct health_check
 gboolean health_check_drill(const struct health_data *d, struct health_check *c);
 gboolean health_check_rto(const struct health_data *d, struct health_check *c);
 gboolean health_check_rto_predicted(const struct health_data *d, struct health_check *c);
+
+/* health_journal.c */
+gboolean health_check_journal(const struct health_data *d, struct health_check *c);

@@ -231,6 +231,22 @@ def test_a_journal_that_is_gone_or_begun_anew(opstower, written):
     assert "nothing was recorded yet" in opstower("audit", "check", check=10).stderr
 
 
+def test_status_sees_it(opstower, written):
+    def journal_check():
+        status = json.loads(opstower("status", "--json", check=False).stdout)
+        (check,) = [check for check in status["checks"] if check["name"] == "journal"]
+        return check["verdict"], check["value"]
+    assert journal_check() == ("OK", "9 lines, each in its place")
+    lines = list(written)
+    edited(lines)
+    journal_of(opstower).write_text("".join(lines), encoding="utf-8")
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and value.startswith("line 4: edited")
+    journal_of(opstower).unlink()
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and "the journal is gone" in value
+
+
 def test_a_torn_line_is_an_error_until_the_next_act(opstower, written):
     text = "".join(written)
     journal_of(opstower).write_text(text[:-20], encoding="utf-8")
