@@ -121,6 +121,12 @@ struct settings {
     gboolean nagios, prometheus;
     char *output; /* NULL = stdout */
 
+    /* The dashboard. */
+    char *listen; /* never NULL: ADDRESS:PORT */
+    char *tls_cert, *tls_key;
+    char *dashboard_token, *dashboard_user, *dashboard_password;
+    char **dashboard_hosts;
+
     /* What is said. */
     gboolean json;
     gboolean quiet;
