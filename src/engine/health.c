@@ -35,6 +35,7 @@ static const struct row {
     {"holds", "Holds", health_check_holds},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"journal", "Journal", health_check_journal},
     {"alerts", "Alerts", health_check_alerts},
 };
 
