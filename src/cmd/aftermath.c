@@ -3,6 +3,7 @@
 
 #include "catalog/journal.h"
 #include "cmd/alerting.h"
+#include "cmd/hooking.h"
 
 /* Acts that change nothing: who may not write the folder may still look. */
 static const char *const only_look[] = {"verify", NULL};
@@ -58,6 +59,8 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
         return TRUE;
     gboolean ok = record_act(c, problem, &unrecorded);
     alerting_act(c, problem ? problem : unrecorded);
+    if (problem || unrecorded)
+        hooking_failed(c, problem ? problem : unrecorded);
     if (unrecorded)
         g_propagate_error(error, g_steal_pointer(&unrecorded));
     return ok;

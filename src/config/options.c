@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_hooks[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3, rows_health, rows_alert, rows_hold, NULL};
+const struct option_row *const option_tables[] = {rows_main, rows_s3,    rows_health, rows_alert,
+                                                  rows_hold, rows_hooks, NULL};
 
 static const struct {
     unsigned command;

@@ -25,6 +25,9 @@ struct backup_request {
     const struct offsite *offsite; /* NULL only with BACKUP_HERE */
     gboolean globals;
     gboolean prune; /* delete what retention no longer wants, when done */
+    /* Called once the lock is held, before anything is done; FALSE ends the run. NULL: nothing */
+    gboolean (*begin)(void *data, GError **error);
+    void *begin_data;
 };
 
 struct backup_result {

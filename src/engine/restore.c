@@ -34,10 +34,9 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
-    json_t
-        *facts; /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
-    char *live; /* the name that the result will have */
-    char *side; /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    json_t *facts;  /* what the result is to be like: the backup's, else the replaced database's; may be NULL */
+    char *live;     /* the name that the result will have */
+    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
 };
@@ -493,6 +492,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
+            .proven = r.reader != NULL,
         };
     }
     restore_clear(&r);
