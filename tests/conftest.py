@@ -18,6 +18,33 @@ DEMO = pathlib.Path(__file__).resolve().parents[1] / "demo"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; run by `make check-long` only")
+    config.addinivalue_line("markers", "alone: measures time or memory; tests/run runs it when nothing else runs")
+    config.addinivalue_line("markers", "together(name): with others of that name in one worker of tests/run")
+
+
+# Who uses these needs a server that takes seconds to start: it is started in few workers only.
+COSTLY = {"s3"}
+
+
+def group_of(item):
+    """Tests of one file that share something costly run in the same worker; None: in any."""
+    mark = item.get_closest_marker("together")
+    if mark:
+        return f"{item.module.__name__}-{mark.args[0]}"
+    fixtures = item._fixtureinfo.name2fixturedefs  # pylint: disable=protected-access
+    shared = any(definitions[-1].scope == "module" for definitions in fixtures.values())
+    return item.module.__name__ if shared or COSTLY & set(fixtures) else None
+
+
+@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
+def pytest_collection_modifyitems(config, items):
+    if not hasattr(config, "workerinput"):
+        return
+    groups = {item: group_of(item) for item in items}
+    for item, name in groups.items():
+        if name:
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: groups[item] is None)   # what takes longest begins first
 
 
 def psql(url, *arguments, input=None, check=True):  # pylint: disable=redefined-builtin
@@ -131,7 +158,10 @@ def folder():
 @pytest.fixture
 def opstower(folder, server):
     """The program under test; see lib/runner.py. Its scratch servers have the tests' extension (PG_BINDIR)."""
-    return runner.Opstower(folder, {"PG_BINDIR": server.bindir})
+    fast = pgserver.temporary_folder("opstower-tmp-", pgserver.fast_place())
+    os.chmod(fast, 0o1777)
+    yield runner.Opstower(folder, {"PG_BINDIR": server.bindir, "TMPDIR": fast})
+    shutil.rmtree(fast, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "base/pool.h"
 
+#define LINES_STEP 240 /* at most 255, so that they can be counted in a byte */
 #define TAIL_LAST_LINE "-- PostgreSQL database dump complete"
 
 struct check {
@@ -76,12 +77,18 @@ static gboolean compare_digests(struct check *c, GError **error)
     return TRUE;
 }
 
-/* Rows are short: counting all bytes, which the compiler does many at a time, is faster than searching for each end. */
+/* Rows are short: counting all bytes, which the compiler does many at a time, is faster than searching for each end. A
+ * count that fits into a byte lets it do most at a time. */
 static guint64 count_lines(const char *text, gsize length)
 {
     guint64 lines = 0;
-    for (gsize i = 0; i < length; i++)
-        lines += text[i] == '\n';
+    for (gsize start = 0; start < length; start += LINES_STEP) {
+        gsize end = MIN(length, start + LINES_STEP);
+        guint8 few = 0;
+        for (gsize i = start; i < end; i++)
+            few = (guint8)(few + (text[i] == '\n'));
+        lines += few;
+    }
     return lines;
 }
 

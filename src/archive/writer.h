@@ -7,8 +7,13 @@
 #include "archive/contents.h"
 #include "base/sink.h"
 
-/* Rows are gathered until a member has this many plain bytes; see the member sizes in docs/FORMAT.md. */
+/* Rows are gathered until a member has so many plain bytes: between these two, see archive_member_bytes and the member
+ * sizes in docs/FORMAT.md. */
+#define ARCHIVE_MEMBER_MIN_BYTES (1u << 20)
 #define ARCHIVE_MEMBER_BYTES (4u << 20)
+
+/* How large members of a dump of about so many plain bytes should be. */
+gsize archive_member_bytes(guint64 plain_bytes);
 
 struct archive_writer;
 typedef struct archive_writer archive_writer;
@@ -31,7 +36,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(archive_writer, archive_writer_free)
 /* Gathers text for members of one kind: packs and adds a member each time it has enough. One per thread. */
 struct member_builder;
 typedef struct member_builder member_builder;
-struct member_builder *member_builder_new(struct archive_writer *w, int compress_level);
+struct member_builder *member_builder_new(struct archive_writer *w, int compress_level, gsize member_bytes);
 
 /* Packs text as one member. rows: COPY rows in it. */
 gboolean member_builder_put(struct member_builder *b, enum member_kind kind, const char *text, gsize length,

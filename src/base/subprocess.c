@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/interrupt.h"
 
 #define STDERR_KEEP 16384
@@ -22,6 +23,7 @@ struct subprocess {
     int stdin_fd, stdout_fd, stderr_fd;
     int stop_signal;
     gboolean own_group, despite_interrupt;
+    gboolean pass_stderr;
     gboolean reaped;
     int status;
     guint interrupt_id;
@@ -82,6 +84,8 @@ static void *read_stderr(void *data)
             continue;
         if (n <= 0)
             return NULL;
+        if (p->pass_stderr)
+            files_write_all(STDERR_FILENO, buffer, (gsize)n, "to stderr", NULL); /* nowhere to say that it failed */
         g_mutex_lock(&p->mutex);
         g_string_append_len(p->said, buffer, n);
         if (p->said->len > STDERR_KEEP)
@@ -111,6 +115,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
         return NULL;
     GPid pid = 0;
     int in = -1, out = -1, err = -1;
+    const int third_from[] = {o->third_fd}, third_to[] = {3};
     GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_CLOEXEC_PIPES;
     if (!o->pipe_stdout && o->stdout_fd <= 0)
         flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
@@ -118,8 +123,8 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, (const char *const *)o->environment, flags, prepare_child,
                                           &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
                                           o->stdout_fd > 0 ? o->stdout_fd : -1, o->stderr_fd > 0 ? o->stderr_fd : -1,
-                                          NULL, NULL, 0, &pid, o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL,
-                                          o->stderr_fd > 0 ? NULL : &err, &spawn_error)) {
+                                          third_from, third_to, o->third_fd > 0, &pid, o->pipe_stdin ? &in : NULL,
+                                          o->pipe_stdout ? &out : NULL, o->stderr_fd > 0 ? NULL : &err, &spawn_error)) {
         ot_fail(error, OT_PREREQUISITE, "cannot start %s: %s", argv[0], spawn_error->message);
         return NULL;
     }
@@ -132,6 +137,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
     p->own_group = o->own_group;
     p->despite_interrupt = o->despite_interrupt;
+    p->pass_stderr = o->pass_stderr;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
     if (err >= 0)
@@ -228,6 +234,11 @@ static void stop(struct subprocess *p)
     if (p->own_group || !has_exited(p))
         send_signal(p, SIGKILL);
     reap(p, 0);
+}
+
+int subprocess_exit_code(const struct subprocess *p)
+{
+    return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }
 
 void subprocess_free(struct subprocess *p)

@@ -20,6 +20,8 @@ struct subprocess_options {
     gboolean pipe_stdin;
     gboolean own_group;         /* it leads a process group of its own; whatever stops it stops the whole group */
     gboolean despite_interrupt; /* it is not told to end when we are interrupted */
+    int third_fd;               /* > 0: becomes the child's file descriptor 3 */
+    gboolean pass_stderr;       /* what it says on stderr also goes to ours, as it comes */
     int death_signal;           /* sent to the child if this program dies; 0: SIGTERM */
     int stop_signal;            /* sent by subprocess_free and on interrupt; 0: SIGTERM */
 };
@@ -37,6 +39,9 @@ gboolean subprocess_close_stdin(struct subprocess *p, GError **error);
 /* Waits for the end. FALSE unless the child exited with 0: OT_FAILED with the program's name, how it ended and the
  * last lines of its stderr. Call once. */
 gboolean subprocess_wait(struct subprocess *p, GError **error);
+
+/* After the wait: its exit code, or 128 and the number of the signal that ended it. */
+int subprocess_exit_code(const struct subprocess *p);
 
 /* TRUE if the child has ended by now (it is still to be waited for). */
 gboolean subprocess_has_ended(struct subprocess *p);

@@ -95,12 +95,12 @@ static gboolean read_meta(guint worker, guint task, void *data, GError **error)
     return FALSE;
 }
 
-static gboolean read_metadata(GPtrArray *list, struct s3 *client, GError **error)
+static gboolean read_metadata(GPtrArray *list, struct s3 *client, gint64 since, GError **error)
 {
     g_autoptr(GPtrArray) wanted = g_ptr_array_new();
     for (guint i = 0; i < list->len; i++) {
         struct catalog_entry *e = list->pdata[i];
-        if (!e->path && e->object && e->object->has_meta)
+        if (!e->path && e->object && e->object->has_meta && e->taken_at >= since)
             g_ptr_array_add(wanted, e);
     }
     struct reading r = {client, wanted};
@@ -128,7 +128,13 @@ static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *pre
 
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
 {
-    return join_objects(list, client, prefix, name, error) && read_metadata(list, client, error);
+    return remote_join_since(list, client, prefix, name, G_MININT64, error);
+}
+
+gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
+                           GError **error)
+{
+    return join_objects(list, client, prefix, name, error) && read_metadata(list, client, since, error);
 }
 
 /* ---- what a person wrote ---- */

@@ -9,6 +9,11 @@
  * prefix with other names are not looked at. */
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
 
+/* The same, but metadata is read only of backups taken at or after since (seconds since 1970): older ones that are in
+ * the bucket only come without. */
+gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
+                           GError **error);
+
 /* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, a timestamp, or "latest" (as catalog_resolve has it).
  * Whether there is such an object is not asked, but for "latest". NULL: OT_NOT_FOUND, OT_S3. To be freed. */
 char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error);

@@ -80,15 +80,70 @@ void alerting_backup_starts(struct console *c)
     beat(c, &config, NOTIFY_BEAT_START, "");
 }
 
+/* NULL for no problem. */
+static char *problem_text(struct console *c, const GError *problem)
+{
+    if (!problem)
+        return NULL;
+    g_autofree char *valid = g_utf8_make_valid(problem->message, -1);
+    return options_redact(&c->settings, valid);
+}
+
 void alerting_act(struct console *c, const GError *problem)
 {
-    g_autofree char *database = NULL, *text = NULL;
+    g_autofree char *database = NULL, *text = problem_text(c, problem);
     struct alert_config config = alerting_config(c, &database);
-    if (problem) {
-        g_autofree char *valid = g_utf8_make_valid(problem->message, -1);
-        text = options_redact(&c->settings, valid);
-    }
     if (g_str_equal(c->act, "backup"))
         beat(c, &config.notify, problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
     alert_act(&config, c->act, problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+}
+
+/* ---- the watch ---- */
+
+void alerting_watch(struct console *c, const GError *problem)
+{
+    g_autofree char *database = NULL, *text = problem_text(c, problem);
+    struct alert_config config = alerting_config(c, &database);
+    alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+}
+
+static enum alert_verdict verdict_of(enum health_verdict v)
+{
+    static const enum alert_verdict verdicts[] = {[HEALTH_OK] = ALERT_FINE,
+                                                  [HEALTH_WARNING] = ALERT_WARNING,
+                                                  [HEALTH_CRITICAL] = ALERT_CRITICAL,
+                                                  [HEALTH_UNKNOWN] = ALERT_UNKNOWN};
+    return verdicts[v];
+}
+
+/* What is found in a check belongs to it and to the lists that free it. */
+static struct alert_finding finding_of(struct console *c, const struct health_check *check, GPtrArray *texts,
+                                       GPtrArray *objects)
+{
+    g_autofree char *raw = g_strdup_printf("%s: %s", check->title, check->value);
+    char *title = options_redact(&c->settings, raw);
+    char *text = options_redact(&c->settings, check->advice ? check->advice : "");
+    json_t *facts = json_pack("{ss* ss*}", "target", check->target, "limits", check->threshold);
+    g_ptr_array_add(texts, title);
+    g_ptr_array_add(texts, text);
+    g_ptr_array_add(objects, facts);
+    return (struct alert_finding){check->name, verdict_of(check->verdict), title, text, facts};
+}
+
+static void unref(gpointer object)
+{
+    json_decref(object);
+}
+
+void alerting_health(struct console *c, const struct health *h, gboolean complete)
+{
+    g_autofree char *database = NULL;
+    struct alert_config config = alerting_config(c, &database);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func(unref);
+    g_autofree struct alert_finding *list = g_new0(struct alert_finding, h->checks->len + 1);
+    for (guint i = 0; i < h->checks->len; i++)
+        list[i] = finding_of(c, &g_array_index(h->checks, struct health_check, i), texts, objects);
+    config.database = h->database;
+    alert_checks(&config, list, h->checks->len, complete, &c->report);
 }

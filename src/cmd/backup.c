@@ -73,5 +73,6 @@ const struct command cmd_backup = {
                "Nothing has its final name before it is complete, on disk, read back and held against its proof.",
     .min_words = 0,
     .max_words = 0,
+    .several = TRUE,
     .run = run,
 };

@@ -10,6 +10,7 @@ struct command {
     const char *summary;      /* one line */
     const char *details;      /* paragraphs for --help */
     int min_words, max_words; /* words that are not options */
+    gboolean several;         /* can be run once for each of several databases; see cmd/several.h */
     int failed_code;          /* what it ends with instead of an error's own code; 0: with that. Not for signals */
     /* Runs it. FALSE with *error set makes the exit code. */
     gboolean (*run)(struct console *c, char **words, GError **error);
@@ -22,5 +23,6 @@ extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_status;
 extern const struct command cmd_bucket;
+extern const struct command cmd_schedule;
 extern const struct command cmd_hold;
 extern const struct command cmd_alert;

@@ -99,7 +99,8 @@ void console_start(struct console *c)
     const struct settings *s = &c->settings;
     c->target =
         (struct pg_target){g_strdup(s->database_url),  g_strdup(s->database_host),     g_strdup(s->database_name),
-                           g_strdup(s->database_user), g_strdup(s->database_password), s->database_port};
+                           g_strdup(s->database_user), g_strdup(s->database_password), s->database_port,
+                           g_strdup(s->database)};
     c->started_us = g_get_monotonic_time();
     c->report.line = line;
     c->report.redact = redact;
@@ -154,6 +155,7 @@ void console_clear(struct console *c)
 {
     pg_target_clear(&c->target);
     s3_free(c->s3);
+    g_free(c->s3_problem);
     json_decref(c->report.facts);
     settings_clear(&c->settings);
 }

@@ -14,8 +14,9 @@ struct console {
     struct report report;
     struct s3 *s3; /* made by request_s3; NULL until then */
     struct offsite offsite;
-    const char *act; /* static; set by a command whose outcome is to be recorded in the journal. NULL: none */
-    int verdict;     /* the exit code of a command that ended without an error */
+    char *s3_problem; /* why there is none; of the last request_health */
+    const char *act;  /* static; set by a command whose outcome is to be recorded in the journal. NULL: none */
+    int verdict;      /* the exit code of a command that ended without an error */
     gint64 started_us;
     GThread *ticker; /* draws the progress line on a terminal */
     gint ticker_stop;

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&cmd_backup, &cmd_verify, &cmd_restore, &cmd_list, &cmd_status,
-                                                 &cmd_sync,   &cmd_bucket, &cmd_hold,    &cmd_alert};
+static const struct command *const commands[] = {
+    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,  &cmd_status,
+    &cmd_sync,   &cmd_bucket, &cmd_hold,    &cmd_alert, &cmd_schedule,
+};
 
 static const char exit_codes[] =
     "Exit codes:\n"

@@ -174,7 +174,7 @@ void listing_clear(struct listing *l)
 gboolean request_list(struct console *c, struct listing *l, GError **error)
 {
     const struct settings *s = &c->settings;
-    gboolean one = (s->database_url || s->database_name) && !s->all;
+    gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
     g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
     if (one && !database)
         return FALSE;
@@ -204,15 +204,18 @@ void request_health(struct console *c, const char *database, struct health_reque
 {
     struct settings *s = &c->settings;
     g_autoptr(GError) problem = NULL;
+    g_clear_pointer(&c->s3_problem, g_free);
     *ret_request = (struct health_request){
         .dir = s->backup_dir,
         .database = database,
+        .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
+        .critical_tables = (const char *const *)s->critical_tables,
         .retention_days = s->retention_days,
         .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
     };
     s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);
     if (!request_offsite(c, &ret_request->offsite, &problem))
-        report_warn(&c->report, "%s", problem->message);
+        ret_request->s3_problem = c->s3_problem = g_strdup(problem->message);
 }

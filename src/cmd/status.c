@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/files.h"
+#include "cmd/alerting.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
@@ -47,7 +48,7 @@ static gboolean look_at_all(struct console *c, GPtrArray *list, GError **error)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     const struct settings *s = &c->settings;
-    if (!s->all || s->database_url || s->database_name) {
+    if (!s->all || s->database_url || s->database_name || s->database) {
         char *database = pg_target_database(&c->target, error);
         if (!database)
             return FALSE;
@@ -105,12 +106,37 @@ static gboolean one_form(const struct settings *s, GError **error)
            ot_fail(error, OT_USAGE, "--json, --nagios and --prometheus exclude each other");
 }
 
+static gboolean fail_unwatched(GError **error)
+{
+    return ot_fail(error, OT_USAGE,
+                   "--alert has nobody to tell: set SLACK_WEBHOOK_URL, PAGERDUTY_SERVICE_KEY, ALERT_EMAIL or "
+                   "ALERT_WEBHOOK_URL");
+}
+
+/* As look_at_all; with --alert people are told, also when there is nothing to be seen. */
+static gboolean watch(struct console *c, GPtrArray *list, GError **error)
+{
+    g_autofree char *database = NULL;
+    struct alert_config config = alerting_config(c, &database);
+    g_autoptr(GError) problem = NULL;
+    if (c->settings.alert && !alert_is_configured(&config))
+        return fail_unwatched(error);
+    gboolean ok = look_at_all(c, list, &problem);
+    if (c->settings.alert)
+        alerting_watch(c, problem);
+    for (guint i = 0; c->settings.alert && i < list->len; i++)
+        alerting_health(c, list->pdata[i], !c->settings.local_only);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return ok;
+}
+
 static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(health_delete);
     g_autoptr(GString) text = g_string_new(NULL);
-    if (!one_form(&c->settings, error) || !look_at_all(c, list, error))
+    if (!one_form(&c->settings, error) || !watch(c, list, error))
         return FALSE;
     tell(&c->settings, list, text);
     if (!put(&c->settings, text, error))
@@ -125,7 +151,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_status = {
     .name = "status",
     .mask = CMD_STATUS,
-    .usage = "[--json | --nagios | --prometheus] [--output FILE] [--all] [--local-only] [OPTION]...",
+    .usage = "[--json | --nagios | --prometheus] [--output FILE] [--alert] [--all] [--local-only] [OPTION]...",
     .summary = "Tell how the backups are doing, and what to do.",
     .details = "Each check has a value, its target and thresholds in brackets, a verdict, and what to do if it is not "
                "OK.\nWorks with the database and S3 down: that S3 does not answer is a verdict too. Exit codes of "
@@ -134,5 +160,6 @@ const struct command cmd_status = {
     .min_words = 0,
     .max_words = 0,
     .failed_code = HEALTH_UNKNOWN,
+    .several = TRUE,
     .run = run,
 };

@@ -37,5 +37,6 @@ const struct command cmd_sync = {
         "--all takes every database's backups, and those that were taken with --local-only.",
     .min_words = 0,
     .max_words = 0,
+    .several = TRUE,
     .run = run,
 };

@@ -54,5 +54,6 @@ const struct command cmd_verify = {
                "A plain dump made by others is checked as far as it can show.",
     .min_words = 1,
     .max_words = 1,
+    .several = TRUE,
     .run = run,
 };

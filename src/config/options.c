@@ -6,10 +6,12 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_hooks[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_hooks[],
+    rows_schedule[];
 
-const struct option_row *const option_tables[] = {rows_main, rows_s3,    rows_health, rows_alert,
-                                                  rows_hold, rows_hooks, NULL};
+const struct option_row *const option_tables[] = {
+    rows_main, rows_s3, rows_health, rows_alert, rows_hold, rows_hooks, rows_schedule, NULL,
+};
 
 static const struct {
     unsigned command;

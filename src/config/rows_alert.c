@@ -10,6 +10,10 @@ static const char *const starttls[] = {"auto", "always", "never", NULL};
 
 /* The whole address of a webhook is a secret: who knows it can post. */
 const struct option_row rows_alert[] = {
+    {.flag = "alert",
+     .commands = CMD_STATUS,
+     ON(alert),
+     .help = "Tell the alert channels what has changed, and send what waits: for a timer, every few minutes."},
     {.env = "SLACK_WEBHOOK_URL",
      .commands = CMD_ALERTS,
      TEXT(slack_webhook_url),

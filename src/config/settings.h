@@ -84,9 +84,18 @@ struct settings {
     /* List. */
     gboolean all;
 
+    /* Several databases. */
+    char *database;         /* in place of the one that the settings name */
+    char *config_dir;       /* one run for each *.env file in it */
+    gboolean all_databases; /* one run for each database of the server */
+
+    /* Schedule. */
+    gboolean schedule_cron, schedule_systemd;
+    char *schedule_user, *unit_dir;
     /* Hold. */
     char *hold_reason, *hold_until; /* as written; NULL: not given */
     /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
+    gboolean alert; /* status --alert */
     char *slack_webhook_url;
     char *pagerduty_key, *pagerduty_url; /* the URL is never NULL */
     char **alert_email;                  /* NULL: to nobody */

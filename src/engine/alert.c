@@ -225,7 +225,8 @@ static void finish(struct look *look, struct report *r)
     alert_store_clear(look->store);
 }
 
-void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, struct report *r)
+void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
+                  struct report *r)
 {
     struct alert_store store;
     struct look look = {c, &store, now_s(), FALSE};
@@ -236,7 +237,8 @@ void alert_checks(const struct alert_config *c, const struct alert_finding *list
         g_autofree char *key = key_of(c, list[i].name);
         consider(&look, key, "check", &list[i]);
     }
-    end_others(&look, list, count);
+    if (complete)
+        end_others(&look, list, count);
     finish(&look, r);
 }
 

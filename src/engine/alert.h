@@ -32,9 +32,11 @@ struct alert_finding {
     json_t *facts;     /* object of strings; borrowed, NULL: none */
 };
 
-/* All checks of the database. A change is told; trouble that no check speaks of any more is over. What is not known
- * (ALERT_UNKNOWN) leaves trouble as it is, and is a warning where there was none. Then sends what is due. */
-void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, struct report *r);
+/* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is, and is a warning
+ * where there was none. complete: these are all, and trouble that none of them speaks of any more is over. Then sends
+ * what is due. */
+void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
+                  struct report *r);
 
 /* The outcome of an act: code is its exit code, problem its error without secrets (NULL: it went well). Sends. */
 void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, struct report *r);
@@ -56,9 +58,10 @@ gboolean alert_close(const struct alert_config *c, const char *key, struct repor
 struct alert_backlog {
     guint waiting;      /* alerts that were tried at least once, in vain */
     gint64 oldest_at;   /* when the oldest of them happened; 0: none */
-    char *channels;     /* as "slack, email"; NULL: none */
+    char *channels;     /* as "slack, email" */
     char *error;        /* the last one; NULL: none */
     json_int_t dropped; /* for want of room in the queue, since ever */
 };
-void alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret);
+/* spare_dir may be NULL. *ret is to be cleared. FALSE: there is no file, so no alert was ever to be sent. */
+gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret);
 void alert_backlog_clear(struct alert_backlog *b);

@@ -56,7 +56,7 @@ static void lock(struct alert_store *s)
 {
     g_autofree char *name = g_strconcat(".", s->spare_name, ".lock", NULL);
     const char *const folders[] = {s->dir, s->spare_dir}, *const names[] = {LOCK_FILE, name};
-    for (gsize i = 0; i < G_N_ELEMENTS(folders) && s->lock_fd < 0; i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(folders) && folders[i] && s->lock_fd < 0; i++) {
         g_autofree char *path = g_build_filename(folders[i], names[i], NULL);
         s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     }
@@ -75,11 +75,17 @@ static gboolean is_root(const json_t *root)
            json_is_object(json_object_get(root, "sent"));
 }
 
+/* NULL: there is no spare place. */
+static char *spare_path_of(const struct alert_store *s)
+{
+    return s->spare_dir ? g_build_filename(s->spare_dir, s->spare_name, NULL) : NULL;
+}
+
 /* Everyone may make files in a temporary folder: only one of our own is believed. */
 static gboolean is_ours(const char *path)
 {
     struct stat st;
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
+    return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
 }
 
 /* NULL if there is none, or none that can be used: then *error is set. */
@@ -105,11 +111,25 @@ static json_int_t serial_of(const json_t *root)
     return json_integer_value(json_object_get(root, "serial"));
 }
 
+/* Whoever edited it by hand: what is no alert is not taken for one. */
+static void drop_what_is_none(json_t *root)
+{
+    const char *key;
+    json_t *trouble;
+    void *next;
+    json_t *open = json_object_get(root, "open");
+    json_object_foreach_safe(open, next, key, trouble)
+    {
+        if (!json_is_object(json_object_get(trouble, "told")))
+            json_object_del(open, key);
+    }
+}
+
 /* The newer one of both places. */
 static void load(struct alert_store *s, GError **error)
 {
     g_autofree char *path = g_build_filename(s->dir, ALERTS_FILE, NULL);
-    g_autofree char *spare_path = g_build_filename(s->spare_dir, s->spare_name, NULL);
+    g_autofree char *spare_path = spare_path_of(s);
     json_t *root = read_file(path, error);
     json_t *spare = is_ours(spare_path) ? read_file(spare_path, NULL) : NULL;
     if (spare && (!root || serial_of(spare) > serial_of(root))) {
@@ -119,6 +139,7 @@ static void load(struct alert_store *s, GError **error)
     json_decref(spare);
     json_decref(s->root);
     s->root = root ? root : empty();
+    drop_what_is_none(s->root);
 }
 
 void alert_store_open(struct alert_store *s, struct report *r)
@@ -139,14 +160,14 @@ static gboolean save(struct alert_store *s, GError **error)
     if (!text)
         return ot_fail(error, OT_FAILED, "the alerts cannot be written as JSON");
     g_autoptr(GError) problem = NULL;
-    g_autofree char *spare_path = g_build_filename(s->spare_dir, s->spare_name, NULL);
+    g_autofree char *spare_path = spare_path_of(s);
     g_clear_pointer(&s->problem, g_free);
     gboolean ok = files_write(s->dir, ALERTS_FILE, text, strlen(text), TRUE, &problem);
     if (ok && is_ours(spare_path))
         unlink(spare_path);
     if (!ok) {
         s->problem = g_strdup(problem->message);
-        ok = files_write(s->spare_dir, s->spare_name, text, strlen(text), TRUE, NULL);
+        ok = s->spare_dir && files_write(s->spare_dir, s->spare_name, text, strlen(text), TRUE, NULL);
     }
     free(text);
     return ok || ot_fail(error, OT_IO, "%s", s->problem);
@@ -164,9 +185,10 @@ void alert_store_close(struct alert_store *s, gboolean changed, struct report *r
     unlock(s);
 }
 
-void alert_store_peek(struct alert_store *s)
+gboolean alert_store_peek(struct alert_store *s)
 {
     load(s, NULL);
+    return serial_of(s->root) > 0;
 }
 
 json_t *alert_store_open_alerts(const struct alert_store *s)

@@ -28,7 +28,7 @@ struct alert_store {
     char *problem;    /* why the folder could not be written; NULL: it could */
 };
 
-/* spare_dir: the temporary folder. */
+/* spare_dir: the temporary folder; NULL: none. */
 void alert_store_init(struct alert_store *s, const char *dir, const char *spare_dir);
 void alert_store_clear(struct alert_store *s);
 
@@ -39,8 +39,8 @@ void alert_store_open(struct alert_store *s, struct report *r);
 /* Writes (if changed) and unlocks. */
 void alert_store_close(struct alert_store *s, gboolean changed, struct report *r);
 
-/* Reads only, without lock and without making anything; an empty one if there is none. */
-void alert_store_peek(struct alert_store *s);
+/* Reads only, without lock and without making anything; an empty one, and FALSE, if there is none. */
+gboolean alert_store_peek(struct alert_store *s);
 
 json_t *alert_store_open_alerts(const struct alert_store *s); /* borrowed: "open" */
 json_t *alert_store_queue(const struct alert_store *s);       /* borrowed: "queue" */

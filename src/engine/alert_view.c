@@ -98,13 +98,13 @@ static void add_channel(GString *names, const char *channel)
     g_string_append_printf(names, "%s%s", names->len ? ", " : "", channel);
 }
 
-void alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret)
+gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret)
 {
     struct alert_store s;
     g_autoptr(GString) channels = g_string_new(NULL);
     *ret = (struct alert_backlog){0};
     alert_store_init(&s, dir, spare_dir);
-    alert_store_peek(&s);
+    gboolean found = alert_store_peek(&s);
     gsize i;
     json_t *item;
     json_array_foreach(alert_store_queue(&s), i, item)
@@ -118,9 +118,10 @@ void alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog 
         g_free(ret->error);
         ret->error = g_strdup(json_string_value(json_object_get(item, "error")));
     }
-    ret->channels = channels->len ? g_string_free(g_steal_pointer(&channels), FALSE) : NULL;
+    ret->channels = g_string_free(g_steal_pointer(&channels), FALSE);
     ret->dropped = json_integer_value(json_object_get(s.root, "dropped"));
     alert_store_clear(&s);
+    return found;
 }
 
 void alert_backlog_clear(struct alert_backlog *b)

@@ -147,14 +147,14 @@ static gboolean begin_upload(struct backup *b, GError **error)
 static gboolean dump_once(struct backup *b, GError **error)
 {
     const struct backup_request *q = b->request;
-    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms};
+    struct dump_request request = {q->target, q->bindir, q->jobs, q->compress_level, q->lock_timeout_ms, q->globals};
     g_autofree char *file = g_strconcat(b->id, NAMES_DUMP, NULL);
     if (q->places != BACKUP_S3_ONLY && !(b->file = file_sink_new(q->dir, file, error)))
         return FALSE;
     if (!begin_upload(b, error))
         return FALSE;
     struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
-    return dump_take(&request, q->globals, to, b->report, &b->dump, error);
+    return dump_take(&request, to, b->report, &b->dump, error);
 }
 
 static gboolean dump_politely(struct backup *b, GError **error)

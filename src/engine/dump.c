@@ -17,6 +17,9 @@
 
 #define PROGRESS_STEP (1u << 20)
 
+struct dump;
+typedef gboolean (*side_task)(struct dump *d, guint worker, GError **error);
+
 struct dump {
     const struct dump_request *request;
     struct report *report;
@@ -29,6 +32,9 @@ struct dump {
     guint64 large_objects; /* how many the server has */
     struct archive_contents *contents;
     struct archive_writer *writer;
+    side_task sides[2]; /* what is done beside the pieces, before them */
+    guint n_sides;
+    GString *tail;             /* the post-data section, made meanwhile */
     struct session **sessions; /* one per worker */
     struct member_builder **builders;
     GMutex mutex;
@@ -106,13 +112,22 @@ static gboolean make_plan(struct dump *d, GError **error)
     return ok;
 }
 
+static guint64 total_weight(const GArray *pieces)
+{
+    guint64 total = 0;
+    for (guint i = 0; i < pieces->len; i++)
+        total += g_array_index(pieces, struct plan_piece, i).weight_bytes;
+    return total;
+}
+
 static gboolean open_workers(struct dump *d, GError **error)
 {
+    gsize member_bytes = archive_member_bytes(total_weight(d->pieces));
     for (guint i = 0; i < d->jobs; i++) {
         d->sessions[i] = snapshot_join(d->snapshot, d->request->target, error);
         if (!d->sessions[i])
             return FALSE;
-        d->builders[i] = member_builder_new(d->writer, d->request->compress_level);
+        d->builders[i] = member_builder_new(d->writer, d->request->compress_level, member_bytes);
     }
     return TRUE;
 }
@@ -215,15 +230,31 @@ static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
     return ok;
 }
 
+/* ---- beside the rows: while a child works, the processors have rows to work on ---- */
+
+static gboolean make_tail(struct dump *d, guint worker, GError **error)
+{
+    (void)worker;
+    int major = session_version(snapshot_session(d->snapshot)) / 10000;
+    d->tail = pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", error);
+    return d->tail != NULL;
+}
+
+static void list_sides(struct dump *d)
+{
+    if (d->large_objects > 0)
+        d->sides[d->n_sides++] = dump_large_objects;
+    d->sides[d->n_sides++] = make_tail;
+}
+
 static gboolean run_task(guint worker, guint task, void *data, GError **error)
 {
     struct dump *d = data;
     if (!go_on(d, error))
         return FALSE;
-    if (d->large_objects > 0 && task == 0)
-        return dump_large_objects(d, worker, error);
-    guint i = task - (d->large_objects > 0 ? 1 : 0);
-    return dump_piece(d, worker, &g_array_index(d->pieces, struct plan_piece, i), error);
+    if (task < d->n_sides)
+        return d->sides[task](d, worker, error);
+    return dump_piece(d, worker, &g_array_index(d->pieces, struct plan_piece, task - d->n_sides), error);
 }
 
 /* ---- sections ---- */
@@ -243,28 +274,20 @@ static gboolean write_all(struct dump *d, GError **error)
 {
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
     g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", error);
-    g_autoptr(GString) post = pre ? pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", error) : NULL;
-    if (!post)
+    if (!pre)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);
-    g_autofree char *tail = sections_tail(post->str, pre->str);
-    guint n_tasks = d->pieces->len + (d->large_objects > 0 ? 1 : 0);
-    if (!put_text(d, MEMBER_HEAD, head, error) || !pool_run(d->jobs, n_tasks, run_task, cancel_workers, d, error))
+    list_sides(d);
+    if (!put_text(d, MEMBER_HEAD, head, error) ||
+        !pool_run(d->jobs, d->n_sides + d->pieces->len, run_task, cancel_workers, d, error))
         return FALSE;
+    g_autofree char *tail = sections_tail(d->tail->str, pre->str);
     /* All is read: nobody need wait for us any longer. */
     close_workers(d);
     return snapshot_end(d->snapshot, error) && put_sequences(d, error) && put_text(d, MEMBER_TAIL, tail, error);
 }
 
 /* ---- the whole ---- */
-
-static guint64 total_weight(const GArray *pieces)
-{
-    guint64 total = 0;
-    for (guint i = 0; i < pieces->len; i++)
-        total += g_array_index(pieces, struct plan_piece, i).weight_bytes;
-    return total;
-}
 
 static void dump_clear(struct dump *d)
 {
@@ -275,6 +298,8 @@ static void dump_clear(struct dump *d)
     g_free(d->builders);
     g_free(d->sessions);
     g_free(d->pieces_left);
+    if (d->tail)
+        g_string_free(d->tail, TRUE);
     if (d->pieces)
         g_array_unref(d->pieces);
     archive_writer_free(d->writer);
@@ -313,14 +338,13 @@ static gboolean take_globals(struct dump *d, struct dump_result *result, GError 
     return result->globals_sql != NULL;
 }
 
-static gboolean take(struct dump *d, gboolean want_globals, struct sink *sink, struct dump_result *result,
-                     GError **error)
+static gboolean take(struct dump *d, struct sink *sink, struct dump_result *result, GError **error)
 {
     d->snapshot = snapshot_begin(d->request->target, d->request->lock_timeout_ms, error);
     if (!d->snapshot)
         return FALSE;
     result->snapshot_time = snapshot_time(d->snapshot);
-    if (!read_politely(d, sink, error) || (want_globals && !take_globals(d, result, error)))
+    if (!read_politely(d, sink, error) || (d->request->globals && !take_globals(d, result, error)))
         return FALSE;
     guint64 unused;
     archive_writer_totals(d->writer, &result->plain_bytes, &unused);
@@ -328,7 +352,7 @@ static gboolean take(struct dump *d, gboolean want_globals, struct sink *sink, s
     return archive_writer_finish(d->writer, &result->sha256, error);
 }
 
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+gboolean dump_take(const struct dump_request *request, struct sink *sink, struct report *report,
                    struct dump_result *ret_result, GError **error)
 {
     struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
@@ -337,7 +361,7 @@ gboolean dump_take(const struct dump_request *request, gboolean want_globals, st
     d.sessions = g_new0(struct session *, d.jobs);
     d.builders = g_new0(struct member_builder *, d.jobs);
     g_mutex_init(&d.mutex);
-    gboolean ok = take(&d, want_globals, sink, &result, error);
+    gboolean ok = take(&d, sink, &result, error);
     report_progress_end(report);
     dump_clear(&d);
     if (ok)

@@ -15,6 +15,7 @@ struct dump_request {
     guint jobs;         /* 0: default */
     int compress_level; /* 0: fast */
     guint lock_timeout_ms;
+    gboolean globals; /* roles and tablespaces too */
 };
 
 struct dump_result {
@@ -23,10 +24,10 @@ struct dump_result {
     guint64 plain_bytes, size_bytes;   /* of all members; of the file */
     guint table_count;                 /* CREATE TABLE statements */
     char *sha256;
-    char *globals_sql; /* roles and tablespaces; NULL unless want_globals */
+    char *globals_sql; /* roles and tablespaces; NULL unless asked for */
 };
 void dump_result_clear(struct dump_result *r);
 
 /* Writes into sink and flushes it. */
-gboolean dump_take(const struct dump_request *request, gboolean want_globals, struct sink *sink, struct report *report,
+gboolean dump_take(const struct dump_request *request, struct sink *sink, struct report *report,
                    struct dump_result *ret_result, GError **error);

@@ -10,6 +10,9 @@
 #include "catalog/names.h"
 #include "catalog/remote.h"
 
+/* Metadata that lies in S3 only is read of backups of the last 8 days: that is what the checks look back. */
+#define METADATA_SINCE_S (8 * 24 * 3600)
+
 static const struct row {
     const char *name, *title;
     gboolean (*check)(const struct health_data *d, struct health_check *c);
@@ -17,7 +20,18 @@ static const struct row {
     {"backup_age", "Backup age", health_check_age},
     {"success_rate", "Success rate", health_check_success},
     {"rpo", "RPO, measured", health_check_rpo},
+    {"rto", "RTO, measured", health_check_rto},
+    {"rto_predicted", "RTO, predicted", health_check_rto_predicted},
+    {"size_change", "Backup size", health_check_size},
+    {"row_loss", "Rows of each table", health_check_rows},
+    {"s3_upload", "S3 uploads", health_check_upload},
+    {"s3_copies", "S3 copies", health_check_copies},
+    {"verification", "Last verification", health_check_verified},
+    {"full_test", "Last full test", health_check_full_test},
+    {"drill", "Last drill", health_check_drill},
+    {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"alerts", "Alerts", health_check_alerts},
 };
 
 /* ---- verdicts ---- */
@@ -148,9 +162,10 @@ static void ask_s3(struct health_data *d, const char *name)
 {
     const struct offsite *o = d->request->offsite;
     g_autoptr(GError) problem = NULL;
+    d->s3_problem = g_strdup(d->request->s3_problem);
     if (!o || d->request->look_away)
         return;
-    d->s3_looked = remote_join(d->backups, o->client, o->prefix, name, &problem);
+    d->s3_looked = remote_join_since(d->backups, o->client, o->prefix, name, d->now - METADATA_SINCE_S, &problem);
     if (problem)
         d->s3_problem = g_strdup(problem->message);
 }
@@ -165,6 +180,7 @@ static gboolean gather(struct health_data *d, GError **error)
         return FALSE;
     read_journal(d);
     ask_s3(d, name);
+    d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
     return TRUE;
@@ -176,6 +192,7 @@ static void data_clear(struct health_data *d)
     g_clear_pointer(&d->journal, g_ptr_array_unref);
     g_free(d->s3_problem);
     g_free(d->journal_problem);
+    alert_backlog_clear(&d->alerts);
 }
 
 /* ---- the look ---- */

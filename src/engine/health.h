@@ -74,8 +74,11 @@ struct health_limits {
 struct health_request {
     const char *dir, *database;         /* the folder; the database's name as the server has it */
     const struct offsite *offsite;      /* NULL: no bucket is set */
+    const char *spare_dir;              /* where alerts lie while dir cannot be written; NULL: not looked at */
+    const char *s3_problem;             /* a bucket is set, but there can be no offsite: why; else NULL */
     const struct pg_target *target;     /* NULL: the server is not asked for its certificate */
-    const char *const *row_loss_ignore; /* tables (NAME or SCHEMA.NAME) that may lose rows; NULL: none */
+    const char *const *row_loss_ignore; /* tables (NAME or SCHEMA.NAME, with *) that may lose rows; NULL: none */
+    const char *const *critical_tables; /* that may least of all; NULL: the three with the most rows */
     int retention_days;                 /* how long backups stay in the folder */
     gboolean look_away;                 /* ask neither S3 nor the server: quick, from what is noted */
     struct health_limits limits;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/alert.h"
 #include "engine/health.h"
 
 /* A guess of when something happened that was noted in the future is not trusted; clocks of several machines may differ
@@ -20,6 +21,8 @@ struct health_data {
     char *s3_problem;   /* why not; NULL: it was not to be asked */
     char *journal_problem;
     gint64 free_bytes;              /* -1: not known */
+    gboolean alerts_used;           /* an alert was to be sent, ever */
+    struct alert_backlog alerts;    /* those that wait */
     struct health_numbers *numbers; /* a check adds those it comes upon */
 };
 
@@ -59,3 +62,22 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c);
 gboolean health_check_success(const struct health_data *d, struct health_check *c);
 gboolean health_check_rpo(const struct health_data *d, struct health_check *c);
 gboolean health_check_clock(const struct health_data *d, struct health_check *c);
+
+/* health_alerts.c */
+gboolean health_check_alerts(const struct health_data *d, struct health_check *c);
+
+/* health_size.c */
+gboolean health_check_size(const struct health_data *d, struct health_check *c);
+gboolean health_check_rows(const struct health_data *d, struct health_check *c);
+gboolean health_check_disk(const struct health_data *d, struct health_check *c);
+
+/* health_copies.c */
+gboolean health_check_upload(const struct health_data *d, struct health_check *c);
+gboolean health_check_copies(const struct health_data *d, struct health_check *c);
+
+/* health_tests.c; the last one after health_check_age, which finds the present size */
+gboolean health_check_verified(const struct health_data *d, struct health_check *c);
+gboolean health_check_full_test(const struct health_data *d, struct health_check *c);
+gboolean health_check_drill(const struct health_data *d, struct health_check *c);
+gboolean health_check_rto(const struct health_data *d, struct health_check *c);
+gboolean health_check_rto_predicted(const struct health_data *d, struct health_check *c);

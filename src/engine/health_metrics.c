@@ -6,6 +6,7 @@
 #include "engine/health.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/version.h"
 
@@ -82,6 +83,14 @@ static const struct {
     {"opstower_backup_age_seconds", "Age of the newest good backup.", "backup_age"},
     {"opstower_backup_success_ratio", "Part of the backup runs of the last 7 days that went well.", "success_rate"},
     {"opstower_rpo_seconds", "Longest time without a good backup in the last 7 days.", "rpo"},
+    {"opstower_rto_seconds", "Time of the last restore or full test, and people's half hour.", "rto"},
+    {"opstower_rto_predicted_seconds", "The same for the present size.", "rto_predicted"},
+    {"opstower_backup_size_change_ratio", "Size of the newest good backup against the median before, less 1.",
+     "size_change"},
+    {"opstower_row_loss_ratio", "Part of the rows that the table with the worst loss has lost in 24 hours.",
+     "row_loss"},
+    {"opstower_s3_upload_ratio", "Part of the backups of the last 7 days that are in S3 as they should.", "s3_upload"},
+    {"opstower_disk_forecast_seconds", "Time until the disk is full; no sample if it does not fill.", "disk_space"},
 };
 
 static void append_gauge(GString *text, const GPtrArray *list, gsize i)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -18,6 +19,7 @@
 #define PREFIX "opstower-scratch-"
 #define SUPERUSER "postgres"
 #define START_TIMEOUT_MS 60000
+#define MAX_TRIES 20
 
 struct scratch {
     char *folder;
@@ -62,18 +64,35 @@ static gboolean give_to_server_user(const char *folder, GError **error)
     return TRUE;
 }
 
+/* FALSE if another run took it for one that was left behind, in the moment before it was locked. */
+static gboolean lock_folder(struct scratch *s)
+{
+    struct stat held, there;
+    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(s->lock_fd, &held) == 0 &&
+        stat(s->folder, &there) == 0 && held.st_ino == there.st_ino)
+        return TRUE;
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    s->lock_fd = -1;
+    rmdir(s->folder);
+    return FALSE;
+}
+
 static gboolean make_folder(struct scratch *s, const char *tmp_dir, GError **error)
 {
-    s->folder = g_strdup_printf("%s/" PREFIX "XXXXXX", tmp_dir);
-    if (!g_mkdtemp_full(s->folder, 0700)) {
-        ot_fail_errno(error, OT_IO, "cannot make a folder in %s", tmp_dir);
-        g_clear_pointer(&s->folder, g_free);
-        return FALSE;
+    for (int tries = 1; tries <= MAX_TRIES; tries++) {
+        g_free(s->folder);
+        s->folder = g_strdup_printf("%s/" PREFIX "XXXXXX", tmp_dir);
+        if (!g_mkdtemp_full(s->folder, 0700)) {
+            ot_fail_errno(error, OT_IO, "cannot make a folder in %s", tmp_dir);
+            g_clear_pointer(&s->folder, g_free);
+            return FALSE;
+        }
+        if (lock_folder(s))
+            return give_to_server_user(s->folder, error);
     }
-    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->lock_fd < 0 || flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return ot_fail_errno(error, OT_IO, "cannot lock %s", s->folder);
-    return give_to_server_user(s->folder, error);
+    return ot_fail_errno(error, OT_IO, "cannot lock %s", s->folder);
 }
 
 /* ---- the server ---- */

@@ -24,13 +24,14 @@ void pg_target_clear(struct pg_target *t)
     g_free(t->name);
     g_free(t->user);
     g_free(t->password);
+    g_free(t->database);
     memset(t, 0, sizeof *t);
 }
 
 struct pg_target pg_target_copy(const struct pg_target *t)
 {
-    return (struct pg_target){g_strdup(t->url),  g_strdup(t->host),     g_strdup(t->name),
-                              g_strdup(t->user), g_strdup(t->password), t->port};
+    return (struct pg_target){g_strdup(t->url),      g_strdup(t->host), g_strdup(t->name),    g_strdup(t->user),
+                              g_strdup(t->password), t->port,           g_strdup(t->database)};
 }
 
 /* ---- connection parameters ---- */
@@ -61,7 +62,7 @@ static gboolean params_fill(struct params *p, const struct pg_target *t, const c
 {
     p->keywords = g_ptr_array_new_with_free_func(g_free);
     p->values = g_ptr_array_new_with_free_func(g_free);
-    params_set(p, "dbname", dbname);
+    params_set(p, "dbname", dbname ? dbname : t->database);
     if (t->url) {
         char *message = NULL;
         PQconninfoOption *options = PQconninfoParse(t->url, &message);

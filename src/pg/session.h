@@ -10,10 +10,12 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PGresult, PQclear)
 
-/* Where to connect. The URL wins, the parts fill what it lacks, libpq's PG* variables and .pgpass fill the rest. */
+/* Where to connect. database, if set, is the one whatever else says so; then the URL wins, the parts fill what it
+ * lacks, libpq's PG* variables and .pgpass fill the rest. */
 struct pg_target {
     char *url, *host, *name, *user, *password;
     int port; /* 0: not given */
+    char *database;
 };
 
 void pg_target_clear(struct pg_target *t);

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from conftest import create_database, drop_databases
-from lib import backups, oracle, pgserver, runner
+from lib import backups, oracle, pgserver, ports, runner
 from lib.backups import error_lines, mode_of, programs_with, take
 
 SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
@@ -385,10 +385,12 @@ class TcpServer(pgserver.Server):
     """A server on TCP (and its socket), which asks for passwords on TCP."""
 
     def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port, self.claim = ports.claim()
         super().__init__({"listen_addresses": "127.0.0.1", "port": str(self.port)})
+
+    def remove(self):
+        super().remove()
+        self.claim.close()
 
     def initdb(self):
         super().initdb()

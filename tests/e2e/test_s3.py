@@ -426,6 +426,7 @@ def test_no_secret_anywhere(there, small, s3, bucket):
         assert secrets_in(said, secrets) == [], key
 
 
+@pytest.mark.alone
 def test_memory_stays_bounded(there, s3, bucket):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = there.popen("backup", env={"BACKUP_S3_PART_SIZE": None}, **quiet)

@@ -36,9 +36,14 @@ def duration(opstower, work):
     return time.monotonic() - started
 
 
-def moments(count, duration):
+def shares(count):
+    """Moments as parts of a backup's duration; some of them come too late."""
     chooser = random.Random(SEED)
-    return [chooser.uniform(0.0, duration * 1.05) for _ in range(count)]
+    return [chooser.uniform(0.0, 1.05) for _ in range(count)]
+
+
+def moments(count, duration):
+    return [share * duration for share in shares(count)]
 
 
 def children_of(session):
@@ -70,14 +75,14 @@ def ended_by(opstower, work, signal_number, delay):
     process = opstower.popen("backup", "--jobs", 2, env={"DATABASE_URL": work.url})
     time.sleep(delay)
     process.send_signal(signal_number)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=30)
     process.output = (stdout + stderr).decode()
     return process
 
 
 def assert_nothing_runs(process, work):
-    wait_until_gone(lambda: children_of(process.pid), 2, "children are left")
-    wait_until_gone(lambda: backups.our_backends(work.server), 2, "the server still works for us")
+    wait_until_gone(lambda: children_of(process.pid), 10, "children are left")
+    wait_until_gone(lambda: backups.our_backends(work.server), 10, "the server still works for us")
 
 
 def check_killed(opstower, work, delay):
@@ -87,9 +92,12 @@ def check_killed(opstower, work, delay):
     assert_nothing_runs(process, work)
     backups.assert_only_whole(opstower)
     assert len(backups.all_of(opstower)) - before in (0, 1)
-    take(opstower, work).assert_whole()
+    started = time.monotonic()
+    next_one = take(opstower, work)
+    duration = time.monotonic() - started
+    next_one.assert_whole()
     assert backups.unfinished(opstower) == [], f"killed after {delay} s"
-    return process.returncode
+    return process.returncode, duration
 
 
 def check_interrupted(opstower, work, signal_number, delay):
@@ -118,9 +126,11 @@ def clear(opstower):
 
 def kill_many(opstower, work, duration, count):
     codes = []
-    for delay in moments(count, duration):
-        codes.append(check_killed(opstower, work, delay))
+    for share in shares(count):     # of the last one's duration: the machine may be busier than a minute ago, or less
+        code, duration = check_killed(opstower, work, share * duration)
+        codes.append(code)
         clear(opstower)
+    print(f"{count} moments: {codes.count(-signal.SIGKILL)} met it at work")
     assert codes.count(-signal.SIGKILL) > count / 2, "most of them must meet it at work"
 
 
@@ -172,9 +182,9 @@ def test_ends_at_once_while_a_child_makes(opstower, work, folder, phase, signal_
     process.send_signal(signal_number)
     stdout, stderr = process.communicate(timeout=30)
     ended = time.monotonic() - started
-    wait_until_gone(lambda: children_of(process.pid), 2, "children are left")
-    assert ended < 3, f"{ended} s"
-    wait_until_gone(lambda: backups.our_backends(work.server), 2, "the server still works for us")
+    wait_until_gone(lambda: children_of(process.pid), 8, "children are left")
+    assert ended < 8, f"{ended} s: it waited for the child, which takes 20"
+    wait_until_gone(lambda: backups.our_backends(work.server), 8, "the server still works for us")
     assert backups.all_of(opstower) == []
     if signal_number == signal.SIGKILL:
         assert process.returncode == -signal_number
@@ -183,6 +193,7 @@ def test_ends_at_once_while_a_child_makes(opstower, work, folder, phase, signal_
         assert backups.unfinished(opstower) == [] and stderr.count(b"[ERROR]") == 1
 
 
+@pytest.mark.alone
 def test_interrupted_while_it_waits_for_a_lock(opstower, work):
     holder = work.server.connect(work.name)
     holder.autocommit = False

@@ -14,6 +14,7 @@ What radosgw 16 does otherwise than AWS, so that no test should rely on it:
 - <Message> of an error is empty.
 """
 import base64
+import json
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ import botocore.exceptions
 import botocore.handlers
 import botocore.session
 
-from . import ports
+from . import pgserver, ports
 
 HOST = "s3.localhost"   # BUCKET.s3.localhost is a bucket's own name; *.localhost is too short for a wildcard certificate
 CEPH_USER = "client.rgw"
@@ -142,9 +143,7 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
     def __init__(self, settings=None, encrypt=False):
         require_programs()
         self.folder = tempfile.mkdtemp(prefix="opstower-s3-", dir="/tmp")
-        # Removes the folder when its input ends, which it does at our end too.
-        self.janitor = subprocess.Popen(["sh", "-c", 'cat; rm -rf "$0"', self.folder], stdin=subprocess.PIPE,
-                                        start_new_session=True)
+        self.janitor = pgserver.remove_at_our_end(self.folder)
         self.port, self.claim = ports.claim()
         self.tls_port, self.mon_port = self.port + 1, self.port + 2
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -186,6 +185,7 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
         self.tool("ceph", "osd", "new", self.fsid, "0")
         self.tool("ceph-osd", "--mkfs", "-i", "0", "--osd-uuid", self.fsid)
         self.launch("osd", "ceph-osd", "-i", "0")
+        self.wait_for_osd()
         self.admin("user", "create", f"--uid={self.user}", "--display-name=Tests", f"--access-key={self.access_key}",
                    f"--secret-key={self.secret_key}", "--caps=user-policy=*;roles=*")
         for name in ("STANDARD_IA", "GLACIER"):     # a name only: what is in it can be read at once
@@ -228,6 +228,15 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
             self.daemons[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", program, "-c", self.config_file, *arguments, "-f"], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+
+    def wait_for_osd(self, timeout=60):
+        """Who asks it for something before it is up waits for five seconds, then asks again."""
+        deadline = time.monotonic() + timeout
+        while json.loads(self.tool("ceph", "--format=json", "osd", "stat"))["num_up_osds"] == 0:
+            self.check_daemons()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the osd does not come up\n{self.log('osd')}")
+            time.sleep(0.02)
 
     def start_rgw(self, timeout=60):
         self.launch("rgw", "radosgw", "-n", CEPH_USER)

@@ -57,7 +57,7 @@ static GByteArray *write_archive(const char *note, int level, char **ret_sha256)
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "small.sql.gz", &error);
     g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
-    g_autoptr(member_builder) b = member_builder_new(w, level);
+    g_autoptr(member_builder) b = member_builder_new(w, level, ARCHIVE_MEMBER_BYTES);
     add_table(c, "public", "a", COPY_A);
     add_table(c, "odd schema", "b b", COPY_B);
     add_table(c, "public", "empty", "COPY public.empty (x) FROM stdin;");
@@ -250,7 +250,7 @@ static void test_large_rows(void)
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "large.sql.gz", &error);
     g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
-    g_autoptr(member_builder) b = member_builder_new(w, 0);
+    g_autoptr(member_builder) b = member_builder_new(w, 0, ARCHIVE_MEMBER_BYTES);
     add_table(c, "public", "a", COPY_A);
     put_text(b, MEMBER_HEAD, ARCHIVE_FIRST_LINE);
     g_autofree char *half = g_strnfill(ARCHIVE_MEMBER_BYTES / 2, 'h');
@@ -275,7 +275,7 @@ static gboolean add_piece(guint worker, guint task, void *data, GError **error)
 {
     struct archive_writer *w = data;
     (void)worker;
-    g_autoptr(member_builder) b = member_builder_new(w, 0);
+    g_autoptr(member_builder) b = member_builder_new(w, 0, ARCHIVE_MEMBER_BYTES);
     g_autofree char *text = g_strdup_printf("SELECT %u;\n", task);
     return member_builder_put(b, MEMBER_LARGE_OBJECTS, text, strlen(text), error);
 }
@@ -286,7 +286,7 @@ static void test_threads(void)
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(file_sink) sink = file_sink_new(folder, "threads.sql.gz", &error);
     g_autoptr(archive_writer) w = archive_writer_new(file_sink_stream(sink), c);
-    g_autoptr(member_builder) b = member_builder_new(w, 0);
+    g_autoptr(member_builder) b = member_builder_new(w, 0, ARCHIVE_MEMBER_BYTES);
     put_text(b, MEMBER_HEAD, ARCHIVE_FIRST_LINE);
     g_assert_true(pool_run(4, 500, add_piece, NULL, w, &error));
     put_text(b, MEMBER_TAIL, TAIL);

@@ -1,0 +1,346 @@
+/*
+ * opstower schedule
+ * The jobs are told what their own settings are, not the caller's: the .env file alone, for cron and systemd have no
+ * more than that.
+ */
+#include "engine/schedule.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "cmd/command.h"
+#include "cmd/several.h"
+
+/* Everything a request points to. */
+struct plan {
+    struct schedule_request request;
+    char *program, *scripts, *env_file, *unit_dir;
+    GPtrArray *several, *writable; /* char *, NULL at the end */
+};
+
+static void plan_clear(struct plan *p)
+{
+    g_free(p->program);
+    g_free(p->scripts);
+    g_free(p->env_file);
+    g_free(p->unit_dir);
+    g_clear_pointer(&p->several, g_ptr_array_unref);
+    g_clear_pointer(&p->writable, g_ptr_array_unref);
+}
+
+/* ---- what is to run ---- */
+
+static gboolean find_program(struct plan *p, GError **error)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0)
+        return ot_fail_errno(error, OT_PREREQUISITE, "cannot find out where this program lies");
+    path[length] = '\0';
+    if (g_str_has_suffix(path, " (deleted)"))
+        return ot_fail(error, OT_PREREQUISITE, "%s: this program was replaced while it ran; run again", path);
+    p->program = g_strdup(path);
+    /* build/opstower beside scripts/, or PREFIX/bin/opstower beside PREFIX/share. */
+    static const char *const places[] = {"../scripts", "../share/opstower/scripts"};
+    g_autofree char *folder = g_path_get_dirname(path);
+    for (gsize i = 0; i < G_N_ELEMENTS(places) && !p->scripts; i++) {
+        g_autofree char *joined = g_build_filename(folder, places[i], NULL);
+        g_autofree char *candidate = g_canonicalize_filename(joined, NULL);
+        g_autofree char *script = g_build_filename(candidate, "backup-database.sh", NULL);
+        if (g_file_test(script, G_FILE_TEST_IS_EXECUTABLE))
+            p->scripts = g_steal_pointer(&candidate);
+    }
+    return TRUE;
+}
+
+static void add_folder(GPtrArray *folders, const char *path)
+{
+    g_autofree char *absolute = path ? g_canonicalize_filename(path, NULL) : NULL;
+    if (absolute && !g_ptr_array_find_with_equal_func(folders, absolute, g_str_equal, NULL))
+        g_ptr_array_add(folders, g_steal_pointer(&absolute));
+}
+
+/* What a job with this .env file and nothing else will write to, and whether it knows its database and bucket. */
+static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_database, GError **error)
+{
+    g_autofree char *variable = g_strconcat("OPSTOWER_ENV_FILE=", env_file, NULL);
+    char *environment[] = {variable, NULL};
+    g_auto(GStrv) words = NULL;
+    struct settings job = {0};
+    if (!settings_load(&job, CMD_BACKUP, 0, NULL, environment, &words, NULL, error))
+        return FALSE;
+    gboolean named = job.database_url || job.database_name || any_database;
+    if (!named)
+        ot_fail(error, OT_USAGE,
+                "%s names no database, and the jobs have no other settings: set DATABASE_URL or DATABASE_NAME in it",
+                env_file);
+    add_folder(p->writable, job.backup_dir);
+    add_folder(p->writable, job.tmp_dir);
+    p->request.bucket = p->request.bucket || job.s3_bucket;
+    settings_clear(&job);
+    return named;
+}
+
+static gboolean learn_from_dir(struct plan *p, const char *config_dir, GError **error)
+{
+    g_autofree char *folder = g_canonicalize_filename(config_dir, NULL);
+    g_autoptr(GPtrArray) files = several_env_files(folder, error);
+    for (guint i = 0; files && i < files->len; i++)
+        if (!learn_from(p, files->pdata[i], FALSE, error))
+            return FALSE;
+    g_ptr_array_add(p->several, g_strconcat("--config-dir=", folder, NULL));
+    return files != NULL;
+}
+
+static gboolean learn(struct plan *p, const struct settings *s, GError **error)
+{
+    if (s->config_dir && s->all_databases)
+        return ot_fail(error, OT_USAGE, "--config-dir and --all-databases exclude each other");
+    if (s->config_dir)
+        return learn_from_dir(p, s->config_dir, error);
+    if (!s->env_file)
+        return ot_fail(error, OT_USAGE,
+                       "there is no .env file, and the jobs will have none of this environment: write the settings to "
+                       "/etc/opstower/backup.env, or name a file with --env-file");
+    p->env_file = g_canonicalize_filename(s->env_file, NULL);
+    if (s->all_databases)
+        g_ptr_array_add(p->several, g_strdup("--all-databases"));
+    return learn_from(p, p->env_file, s->all_databases, error);
+}
+
+/* ---- how it is started ---- */
+
+static gboolean choose_kind(struct plan *p, const struct settings *s, GError **error)
+{
+    if (s->schedule_cron && s->schedule_systemd)
+        return ot_fail(error, OT_USAGE, "--cron and --systemd exclude each other");
+    gboolean own_files = s->unit_dir || geteuid() == 0;
+    gboolean systemd = s->schedule_systemd || (!s->schedule_cron && own_files && schedule_has_systemd());
+    if (systemd && !own_files)
+        return ot_fail(error, OT_REFUSED,
+                       "systemd's units are root's to install: run this through sudo, or use --cron");
+    if (s->schedule_user && !own_files)
+        return ot_fail(error, OT_USAGE, "--run-as is for root: a crontab's jobs run as the user it belongs to");
+    p->request.kind = systemd ? SCHEDULE_SYSTEMD : own_files ? SCHEDULE_CRON_FILE : SCHEDULE_CRONTAB;
+    return TRUE;
+}
+
+/* A name goes into a unit and a crontab's line as it is. */
+static gboolean check_user(const struct settings *s, GError **error)
+{
+    const char *user = s->schedule_user;
+    if (!user)
+        return TRUE;
+    if (user[strspn(user, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")])
+        return ot_fail(error, OT_USAGE, "--run-as is not the name of a user");
+    if (!s->unit_dir && !getpwnam(user))
+        return ot_fail(error, OT_PREREQUISITE, "there is no user \"%s\" on this machine", user);
+    return TRUE;
+}
+
+static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, GError **error)
+{
+    const struct settings *s = &c->settings;
+    p->several = g_ptr_array_new_with_free_func(g_free);
+    p->writable = g_ptr_array_new_with_free_func(g_free);
+    p->unit_dir = s->unit_dir ? g_canonicalize_filename(s->unit_dir, NULL) : NULL;
+    p->request.unit_dir = p->unit_dir;
+    p->request.user = s->schedule_user;
+    if (!choose_kind(p, s, error) || !check_user(s, error))
+        return FALSE;
+    if (in_full && (!find_program(p, error) || !learn(p, s, error)))
+        return FALSE;
+    g_ptr_array_add(p->several, NULL);
+    g_ptr_array_add(p->writable, NULL);
+    p->request.program = p->program;
+    p->request.scripts = p->scripts;
+    p->request.env_file = p->env_file;
+    p->request.several = (const char *const *)p->several->pdata;
+    p->request.writable = (const char *const *)p->writable->pdata;
+    return TRUE;
+}
+
+static const char *kind_name(enum schedule_kind kind)
+{
+    return kind == SCHEDULE_SYSTEMD ? "systemd" : kind == SCHEDULE_CRON_FILE ? "cron" : "crontab";
+}
+
+/* ---- print ---- */
+
+static gboolean print_schedule(struct console *c, const struct plan *p, GError **error)
+{
+    g_autoptr(GPtrArray) files = schedule_files(&p->request, error);
+    if (!files)
+        return FALSE;
+    json_t *array = json_array();
+    for (guint i = 0; i < files->len; i++) {
+        const struct schedule_file *f = files->pdata[i];
+        if (c->settings.json)
+            json_array_append_new(array, json_pack("{ss ss}", "file", f->path, "text", f->text));
+        else
+            printf("%s# %s\n%s", i ? "\n" : "", f->path, f->text);
+    }
+    if (c->settings.json)
+        return console_print_json(array, error);
+    json_decref(array);
+    return TRUE;
+}
+
+/* ---- install, remove ---- */
+
+/* The jobs' user must be able to write where it is to write; a folder that is there is its owner's business. */
+static gboolean need_folders(struct console *c, const struct plan *p, GError **error)
+{
+    const char *user = p->request.user;
+    for (const char *const *folder = p->request.writable; *folder; folder++) {
+        if (p->request.unit_dir || g_file_test(*folder, G_FILE_TEST_EXISTS))
+            continue;
+        const struct passwd *owner = user ? getpwnam(user) : NULL;
+        if (!files_need_folder(*folder, error))
+            return FALSE;
+        if (owner && chown(*folder, owner->pw_uid, owner->pw_gid) != 0)
+            return ot_fail_errno(error, OT_PREREQUISITE, "cannot give %s to %s", *folder, user);
+        report_info(&c->report, "Made: %s", *folder);
+    }
+    return TRUE;
+}
+
+static void warn_if_nobody_listens(struct console *c, const struct plan *p)
+{
+    if (p->request.unit_dir)
+        return;
+    if (p->request.kind == SCHEDULE_SYSTEMD && !schedule_has_systemd())
+        report_warn(&c->report, "systemd is not running here: the timers start when it does, once enabled "
+                                "(systemctl enable opstower-*.timer)");
+    if (p->request.kind != SCHEDULE_SYSTEMD && !schedule_has_cron())
+        report_warn(&c->report, "no cron daemon is running: nothing starts these jobs until one does");
+}
+
+static gboolean tell(struct console *c, const struct plan *p, const char *what, guint count, GError **error)
+{
+    const char *kind = kind_name(p->request.kind);
+    report_fact(&c->report, "kind", json_string(kind));
+    report_fact(&c->report, what, json_integer(count));
+    if (c->settings.json)
+        return console_print_json(json_pack("{ss si}", "kind", kind, what, (int)count), error);
+    return TRUE;
+}
+
+/* Files for a package are no act on this machine. */
+static const char *act_of(const struct plan *p, const char *act)
+{
+    return p->request.unit_dir ? NULL : act;
+}
+
+static gboolean install(struct console *c, const struct plan *p, GError **error)
+{
+    guint changed = 0;
+    c->act = act_of(p, "schedule-install");
+    if (!need_folders(c, p, error) || !schedule_install(&p->request, &c->report, &changed, error))
+        return FALSE;
+    report_info(&c->report, changed ? "Installed (%s)" : "Nothing to change (%s): it is installed as it should be",
+                kind_name(p->request.kind));
+    warn_if_nobody_listens(c, p);
+    return tell(c, p, "changed", changed, error);
+}
+
+static gboolean remove_schedule(struct console *c, const struct plan *p, GError **error)
+{
+    guint removed = 0;
+    c->act = act_of(p, "schedule-remove");
+    if (!schedule_remove(&p->request, &c->report, &removed, error))
+        return FALSE;
+    if (removed == 0)
+        report_info(&c->report, "Nothing was installed");
+    return tell(c, p, "removed", removed, error);
+}
+
+/* ---- status ---- */
+
+static void print_state(const struct schedule_state *s)
+{
+    g_autofree char *next = s->next ? text_iso_time(s->next) : g_strdup("-");
+    printf("%-22s %-10s %-8s %-26s %s\n", s->job->name, s->installed, s->enabled ? "yes" : "no", next, s->job->title);
+}
+
+static json_t *state_json(const struct schedule_state *s)
+{
+    g_autofree char *next = s->next ? text_iso_time(s->next) : NULL;
+    return json_pack("{ss ss ss sb ss*}", "name", s->job->name, "title", s->job->title, "installed", s->installed,
+                     "enabled", s->enabled, "next", next);
+}
+
+static gboolean print_status(struct console *c, const struct plan *p, GError **error)
+{
+    g_autoptr(GPtrArray) states = schedule_status(&p->request, error);
+    if (!states)
+        return FALSE;
+    json_t *array = json_array();
+    if (!c->settings.json)
+        printf("%-22s %-10s %-8s %-26s %s\n", "JOB", "INSTALLED", "ENABLED", "NEXT", "WHAT");
+    for (guint i = 0; i < states->len; i++) {
+        const struct schedule_state *s = states->pdata[i];
+        if (!g_str_equal(s->installed, "yes") || !s->enabled)
+            c->verdict = OT_FAILED;
+        if (c->settings.json)
+            json_array_append_new(array, state_json(s));
+        else
+            print_state(s);
+    }
+    if (!c->settings.json) {
+        json_decref(array);
+        return TRUE;
+    }
+    return console_print_json(json_pack("{ss so}", "kind", kind_name(p->request.kind), "jobs", array), error);
+}
+
+static const struct {
+    const char *name;
+    gboolean in_full; /* needs to know what would be installed */
+    gboolean (*run)(struct console *c, const struct plan *p, GError **error);
+} verbs[] = {
+    {"print", TRUE, print_schedule},
+    {"install", TRUE, install},
+    {"remove", FALSE, remove_schedule},
+    {"status", TRUE, print_status},
+};
+
+static gboolean run(struct console *c, char **words, GError **error)
+{
+    const char *names[G_N_ELEMENTS(verbs) + 1] = {NULL};
+    for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        names[i] = verbs[i].name;
+        if (!g_str_equal(words[0], verbs[i].name))
+            continue;
+        struct plan p = {0};
+        gboolean ok = make_plan(c, verbs[i].in_full, &p, error) && verbs[i].run(c, &p, error);
+        plan_clear(&p);
+        return ok;
+    }
+    const char *near = options_nearest_word(words[0], names);
+    return ot_fail(error, OT_USAGE, "opstower schedule knows print, install, remove and status, not \"%s\"%s%s",
+                   words[0], near ? "; did you mean " : "", near ? near : "");
+}
+
+const struct command cmd_schedule = {
+    .name = "schedule",
+    .mask = CMD_SCHEDULE,
+    .usage = "print|install|remove|status [--cron|--systemd] [OPTION]...",
+    .summary = "Run backups and their tests by themselves, by systemd's timers or cron.",
+    .details =
+        "Every hour a backup; on Sundays a verification of the latest one; on the first Sunday of a month a full\n"
+        "restore test; on the second Sunday of January, April, July and October a drill: a full test of the\n"
+        "copy in S3 if there is a bucket, else of the one here.\n"
+        "print shows what install would write. install and remove may be run again; what others wrote is left\n"
+        "alone. status says what is installed, whether it is what install would write now, and when it runs\n"
+        "next; its exit code is 1 unless all is installed, up to date and enabled.\n"
+        "The jobs get their settings from the .env file alone, whose path is all they are told: no secret\n"
+        "stands in a unit or crontab.",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,40 @@
+/* The options of the schedule, and of running a command for several databases. */
+#include "config/rows.h"
+
+#define EACH (CMD_BACKUP | CMD_VERIFY | CMD_SYNC | CMD_STATUS | CMD_SCHEDULE)
+
+const struct option_row rows_schedule[] = {
+    {.flag = "cron",
+     .commands = CMD_SCHEDULE,
+     ON(schedule_cron),
+     .help = "Use cron: as root a file in /etc/cron.d, else the user's crontab."},
+    {.flag = "systemd",
+     .commands = CMD_SCHEDULE,
+     ON(schedule_systemd),
+     .help = "Use systemd's timers. If neither is given: systemd where it is running, else cron."},
+    {.flag = "run-as",
+     .commands = CMD_SCHEDULE,
+     TEXT(schedule_user),
+     .arg = "USER",
+     .help = "Whom the jobs run as; root if not given. The user must be able to read the .env file."},
+    {.flag = "unit-dir",
+     .commands = CMD_SCHEDULE,
+     TEXT(unit_dir),
+     .arg = "FOLDER",
+     .help = "Write units or the cron file there, and tell nobody: for packages."},
+    {.flag = "config-dir",
+     .commands = EACH,
+     TEXT(config_dir),
+     .arg = "FOLDER",
+     .help = "Run once for each *.env file in this folder, one after the other, each with its own settings."},
+    {.flag = "all-databases",
+     .commands = EACH,
+     ON(all_databases),
+     .help = "Run once for each database of the server that takes connections and is no template."},
+    {.flag = "database",
+     .commands = CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST | CMD_SYNC | CMD_STATUS,
+     TEXT(database),
+     .arg = "NAME",
+     .help = "This database of the server instead of the one that the settings name."},
+    {0},
+};

@@ -1,0 +1,111 @@
+/* The jobs and their times; how a time is written for cron and for systemd, and when it comes next. */
+#include <string.h>
+#include <time.h>
+
+#include "engine/schedule.h"
+
+static const char *const quarters[] = {"1", "4", "7", "10", NULL};
+
+/* Quiet hours for what reads everything; the drill on another Sunday than the monthly test. */
+const struct schedule_job schedule_jobs[] = {
+    {.name = "opstower-backup",
+     .title = "hourly database backup",
+     .command = "backup",
+     .script = "backup-database.sh",
+     .when = {.minute = 0, .hour = -1}},
+    {.name = "opstower-verify",
+     .title = "weekly verification of the latest backup",
+     .command = "verify",
+     .words = {"latest"},
+     .script = "verify-backup.sh",
+     .when = {.minute = 30, .hour = 2, .sunday = TRUE}},
+    {.name = "opstower-restore-test",
+     .title = "monthly full restore test",
+     .command = "verify",
+     .words = {"latest", "--full-test"},
+     .script = "verify-backup.sh",
+     .full_test = TRUE,
+     .when = {.minute = 30, .hour = 3, .sunday = TRUE, .first_day = 1, .last_day = 7}},
+    {.name = "opstower-drill",
+     .title = "quarterly recovery drill",
+     .command = "verify",
+     .words = {"latest", "--full-test"},
+     .script = "verify-backup.sh",
+     .from_s3 = TRUE,
+     .full_test = TRUE,
+     .when = {.minute = 30, .hour = 3, .sunday = TRUE, .first_day = 8, .last_day = 14, .months = quarters}},
+    {0},
+};
+
+gboolean schedule_needs_sunday(const struct schedule_when *w)
+{
+    return w->sunday && w->first_day > 0;
+}
+
+static char *months_text(const struct schedule_when *w, const char *any)
+{
+    return w->months ? g_strjoinv(",", (char **)w->months) : g_strdup(any);
+}
+
+char *schedule_cron_fields(const struct schedule_when *w)
+{
+    if (w->every_minutes)
+        return g_strdup_printf("*/%d * * * *", w->every_minutes);
+    g_autofree char *hour = w->hour < 0 ? g_strdup("*") : g_strdup_printf("%d", w->hour);
+    g_autofree char *days = w->first_day ? g_strdup_printf("%d-%d", w->first_day, w->last_day) : g_strdup("*");
+    g_autofree char *months = months_text(w, "*");
+    const char *weekday = w->sunday && !schedule_needs_sunday(w) ? "0" : "*";
+    return g_strdup_printf("%d %s %s %s %s", w->minute, hour, days, months, weekday);
+}
+
+char *schedule_calendar(const struct schedule_when *w)
+{
+    if (w->every_minutes)
+        return g_strdup_printf("*-*-* *:00/%d:00", w->every_minutes);
+    g_autofree char *hour = w->hour < 0 ? g_strdup("*") : g_strdup_printf("%02d", w->hour);
+    g_autofree char *days = w->first_day ? g_strdup_printf("%02d..%02d", w->first_day, w->last_day) : g_strdup("*");
+    g_autofree char *months = months_text(w, "*");
+    return g_strdup_printf("%s*-%s-%s %s:%02d:00", w->sunday ? "Sun " : "", months, days, hour, w->minute);
+}
+
+static gboolean day_fits(const struct schedule_when *w, const struct tm *day)
+{
+    g_autofree char *month = g_strdup_printf("%d", day->tm_mon + 1);
+    return (!w->sunday || day->tm_wday == 0) &&
+           (!w->first_day || (day->tm_mday >= w->first_day && day->tm_mday <= w->last_day)) &&
+           (!w->months || g_strv_contains(w->months, month));
+}
+
+/* The time on that day; mktime knows the hours that a change of clocks moves. */
+static gint64 time_of(const struct tm *day, int hour, int minute)
+{
+    struct tm t = *day;
+    t.tm_hour = hour;
+    t.tm_min = minute;
+    t.tm_sec = 0;
+    t.tm_isdst = -1;
+    return mktime(&t);
+}
+
+gint64 schedule_next(const struct schedule_when *w, gint64 after)
+{
+    time_t start = (time_t)after;
+    struct tm day;
+    if (w->every_minutes)
+        return (after / (w->every_minutes * 60) + 1) * w->every_minutes * 60;
+    if (!localtime_r(&start, &day))
+        return 0;
+    for (int i = 0; i < 400; i++) {
+        int first = w->hour < 0 ? 0 : w->hour, last = w->hour < 0 ? 23 : w->hour;
+        for (int hour = first; day_fits(w, &day) && hour <= last; hour++) {
+            gint64 at = time_of(&day, hour, w->minute);
+            if (at > after)
+                return at;
+        }
+        day.tm_mday++;
+        day.tm_hour = 12;
+        day.tm_isdst = -1;
+        mktime(&day);
+    }
+    return 0;
+}

@@ -1,0 +1,411 @@
+"""Alerts from beginning to end: what is told, to whom, once; what waits when it cannot be sent; what no alert may break."""
+import datetime
+import json
+import os
+import pathlib
+import signal
+import time
+
+import jsonschema
+import pytest
+
+from lib import alertschemas, backups, disks, ports
+from lib.clock import HOUR, shifted
+from lib.hookserver import HookServer
+
+SLACK, PAGERDUTY, HOOK, PING = "/services/T00000000/B00000000/aB3dE5gH7jK9mN1p", "/v2/enqueue", "/hook/9f8e7d6c5b4a", "/ping/0c0ffee0"
+KEY = "0123456789abcdef0123456789ABCDEF"
+DEAD = "postgresql://nobody@127.0.0.1:1/app"    # nobody listens there
+
+
+@pytest.fixture
+def hooks():
+    with HookServer() as started:
+        yield started
+
+
+@pytest.fixture
+def watched(opstower, hooks, folder):
+    """The program with Slack, PagerDuty and a webhook."""
+    os.mkdir(os.path.join(folder, "tmp"))
+    opstower.env.update(SLACK_WEBHOOK_URL=hooks.url(SLACK), PAGERDUTY_SERVICE_KEY=KEY,
+                        PAGERDUTY_EVENTS_URL=hooks.url(PAGERDUTY), ALERT_WEBHOOK_URL=hooks.url(HOOK),
+                        ALERT_TIMEOUT="2", DATABASE_NAME="app", TMPDIR=os.path.join(folder, "tmp"))
+    return opstower
+
+
+def at(seconds, env=None):
+    return {**shifted(seconds), **(env or {})}
+
+
+def watch(opstower, when=0, env=None):
+    """What the timer runs; any verdict is fine, an error is not."""
+    result = opstower("status", "--alert", "--quiet", env=at(when, env), check=False)
+    assert "[ERROR]" not in result.output and result.returncode in (0, 1, 2, 3), result
+    return result
+
+
+def told(hooks, name, database="app"):
+    """[(state, severity)] that the webhook, which gets everything, was told of one trouble."""
+    return [(post.json["state"], post.json["severity"]) for post in hooks.posts(HOOK)
+            if post.json["key"].endswith(f"/{database}/{name}")]
+
+
+def paged(hooks, name, database="app"):
+    return [post.json["event_action"] for post in hooks.posts(PAGERDUTY)
+            if post.json["dedup_key"].endswith(f"/{database}/{name}")]
+
+
+def slacked(hooks, words):
+    return [post.json["text"] for post in hooks.posts(SLACK) if words in post.json["text"]]
+
+
+def state(opstower, **options):
+    return json.loads(opstower("alert", "list", "--json", **options).stdout)
+
+
+def journal(opstower, **wanted):
+    lines = [json.loads(line) for line in (pathlib.Path(opstower.backup_dir) / "journal.jsonl").read_text().splitlines()]
+    return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
+
+
+def take(opstower, database, when=0, env=None):
+    """A backup of that time; the server, whose clock cannot be moved, has noted its own in the metadata."""
+    backup = backups.take(opstower, database, env=at(when, env))
+    meta = backup.meta
+    then = datetime.datetime.fromisoformat(meta["snapshot_time"]) + datetime.timedelta(seconds=when)
+    meta["snapshot_time"] = then.isoformat(timespec="seconds")
+    backup.beside(".meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    return backup
+
+
+# ---- the scenarios ----
+
+def test_a_dead_scheduler_is_told_as_it_gets_worse_and_when_it_is_over(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    take(watched, database)
+    for hours in (0.1, 1.9):
+        watch(watched, hours * HOUR)
+    assert told(hooks, "backup_age", database.name) == []
+    for hours in (2.1, 2.2, 3, 3.9):
+        watch(watched, hours * HOUR)
+    assert told(hooks, "backup_age", database.name) == [("trigger", "warning")]
+    assert paged(hooks, "backup_age", database.name) == []
+    for hours in (4.1, 4.5, 5):
+        watch(watched, hours * HOUR)
+    assert told(hooks, "backup_age", database.name) == [("trigger", "warning"), ("trigger", "critical")]
+    assert paged(hooks, "backup_age", database.name) == ["trigger"]
+    assert [text.split(":")[0] for text in slacked(hooks, "Backup age")] == ["WARNING", "CRITICAL"]
+    take(watched, database, 5 * HOUR)
+    for hours in (5.1, 5.2):
+        watch(watched, hours * HOUR)
+    assert told(hooks, "backup_age", database.name)[2:] == [("resolve", "critical")]
+    assert paged(hooks, "backup_age", database.name) == ["trigger", "resolve"]
+    assert len(slacked(hooks, "Resolved: Backup age")) == 1
+    for post in hooks.posts(PAGERDUTY):
+        jsonschema.validate(post.json, alertschemas.PAGERDUTY)
+    for post in hooks.posts(SLACK):
+        jsonschema.validate(post.json, alertschemas.SLACK)
+
+
+def test_backups_that_fail_for_two_days_are_told_once(watched, hooks, db):
+    database = db("odd.sql")
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}"), "HEARTBEAT_URL": hooks.url(PING)}
+    take(watched, database)
+    for hour in range(1, 49):
+        watched("backup", "--local-only", env=at(hour * HOUR, broken), check=5)
+        watch(watched, hour * HOUR + 300, broken)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")]
+    assert told(hooks, "backup_age", database.name) == [("trigger", "warning"), ("trigger", "critical")]
+    assert paged(hooks, "failed-backup", database.name) == []
+    assert len(hooks.posts(PING + "/start")) == len(hooks.posts(PING + "/fail")) == 48 and hooks.posts(PING) == []
+    assert len(slacked(hooks, f"WARNING: Backup of {database.name} failed")) == 1
+    take(watched, database, 49 * HOUR, {"HEARTBEAT_URL": hooks.url(PING)})
+    watch(watched, 49 * HOUR + 300, {"DATABASE_URL": database.url})
+    assert told(hooks, "failed-backup", database.name)[1:] == [("resolve", "warning")]
+    assert told(hooks, "backup_age", database.name)[2:] == [("resolve", "critical")]
+    assert len(hooks.posts(PING)) == 1
+    line, = journal(watched, act="alert", channel="slack", key=hooks.posts(HOOK)[0].json["key"], state="trigger")
+    assert line["result"] == "ok" and line["title"] == f"Backup of {database.name} failed"
+
+
+def test_a_clock_that_jumps_back_is_told_and_over(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    take(watched, database)
+    for _ in range(2):
+        watch(watched, -24 * HOUR)
+    assert [s for s, _ in told(hooks, "clock", database.name)] == ["trigger"]
+    for _ in range(2):
+        watch(watched, 60)
+    assert [s for s, _ in told(hooks, "clock", database.name)] == ["trigger", "resolve"]
+
+
+def test_s3_that_is_down_is_told_once(watched, hooks, db, s3, bucket):
+    """The backup is complete here and not in S3: exit code 15, one alert; the next upload ends it."""
+    database = db("odd.sql")
+    watched.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1", BACKUP_S3_TIMEOUT="1", DATABASE_URL=database.url)
+    watched("backup")
+    port, claim = ports.claim()
+    with claim:
+        down = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}
+        for _ in range(3):
+            time.sleep(1)
+            watched("backup", env=down, check=15)
+            watch(watched, 0, down)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")]
+    watched("backup")
+    watch(watched)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
+
+
+def test_the_watch_works_with_the_database_down_and_nothing_there(watched, hooks):
+    env = {"DATABASE_URL": DEAD}
+    for _ in range(2):
+        watch(watched, 0, env)
+    assert told(hooks, "backup_age") == [("trigger", "critical")] and paged(hooks, "backup_age") == ["trigger"]
+
+
+def test_the_watch_without_channels_is_an_error(opstower):
+    assert "--alert has nobody to tell" in opstower("status", "--alert", env={"DATABASE_URL": DEAD}, check=3).stderr
+
+
+# ---- what is told where, and when again ----
+
+def fail(opstower, when=0, check=5, env=None):
+    return opstower("backup", "--local-only", env=at(when, {"DATABASE_URL": DEAD, **(env or {})}), check=check)
+
+
+def test_levels(watched, hooks):
+    fail(watched, env={"ALERT_SLACK_LEVEL": "critical", "ALERT_PAGERDUTY_LEVEL": "warning"})
+    assert slacked(hooks, "") == [] and paged(hooks, "failed-backup") == ["trigger"]
+    assert hooks.posts(PAGERDUTY)[0].json["payload"]["severity"] == "warning"
+    fail(watched)
+    assert len(slacked(hooks, "Backup of app failed")) == 1, "a channel that hears of it now is told now"
+    assert paged(hooks, "failed-backup") == ["trigger", "resolve"], "below its level now, so it is over there"
+
+
+def test_reminders_by_option_only(watched, hooks):
+    for hour in range(0, 30):
+        fail(watched, hour * HOUR + 60, env={"ALERT_REMINDER_HOURS": "12"})
+    texts = slacked(hooks, "Backup of app failed")
+    assert len(texts) == 3 and texts[1].startswith("WARNING: still, after 12 h") and "24 h" in texts[2] or "1 d" in texts[2]
+
+
+def test_no_more_than_so_many_an_hour_and_the_worst_first(watched, hooks):
+    limits = {"ALERT_MAX_PER_HOUR": "2", "ALERT_SLACK_LEVEL": "warning"}
+    for name in "abcd":
+        fail(watched, env={**limits, "DATABASE_URL": DEAD.replace("/app", f"/{name}")})
+    assert len(hooks.posts(SLACK)) == 2
+    watch(watched, 0, {**limits, "DATABASE_URL": DEAD})      # no backup at all: critical
+    assert len(hooks.posts(SLACK)) == 2
+    watch(watched, HOUR + 60, {**limits, "DATABASE_URL": DEAD})
+    assert len(hooks.posts(SLACK)) == 4 and hooks.posts(SLACK)[2].json["text"].startswith("CRITICAL")
+    for hour in range(2, 8):
+        watch(watched, hour * HOUR + 200, {**limits, "DATABASE_URL": DEAD})
+    assert [len(slacked(hooks, f"Backup of {name} failed")) for name in "abcd"] == [1, 1, 1, 1]
+
+
+def test_what_a_person_sees_is_not_told(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    take(watched, database)
+    watched("restore", "nonsense", check=10)
+    watched("restore", "latest", check=12)
+    watched("verify", "nonsense", check=10)
+    assert hooks.all() == []
+
+
+def test_a_damaged_backup_is_critical(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    backup = take(watched, database)
+    data = bytearray(backup.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    backup.path.write_bytes(data)
+    for _ in range(2):
+        watched("verify", backup.path, check=8)
+    assert told(hooks, "failed-verify", database.name) == [("trigger", "critical")]
+    assert paged(hooks, "failed-verify", database.name) == ["trigger"]
+    key, = [each["key"] for each in state(watched)["open"]]
+    assert f"{key} is closed" in watched("alert", "close", key).stdout
+    assert paged(hooks, "failed-verify", database.name) == ["trigger", "resolve"] and state(watched)["open"] == []
+
+
+def test_a_terminated_backup_is_told(watched, hooks, db):
+    database = db("odd.sql")
+    bindir = backups.programs_with(watched.folder, database.server, pg_dump='#!/bin/bash\nnap 60\n')
+    process = watched.popen("backup", "--local-only", env={"DATABASE_URL": database.url, "PG_BINDIR": bindir,
+                                                          "HEARTBEAT_URL": hooks.url(PING)})
+    deadline = time.monotonic() + 30
+    while not hooks.posts(PING + "/start") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")] and len(hooks.posts(PING + "/fail")) == 1
+
+
+# ---- what cannot be sent ----
+
+def test_no_alert_makes_a_good_backup_a_failure(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")})
+    for path in (SLACK, PAGERDUTY, HOOK, PING, PING + "/start"):
+        hooks.plan(path, 500)
+    said = watched("backup", "--local-only", env={"HEARTBEAT_URL": hooks.url(PING)})
+    assert "[WARN] An alert waits, as it could not be sent by slack: Slack answered 500" in said.stderr
+    assert "[WARN] The heartbeat was not taken" in said.stderr
+    backups.assert_only_whole(watched)
+
+
+@pytest.mark.parametrize("answer, headers, pause", [
+    (500, {}, 60), (503, {"Retry-After": "3000"}, 3000), (429, {"Retry-After": "240"}, 240), ("stall", {}, 60), ("close", {}, 60),
+    (404, {}, 3600),
+])
+def test_what_could_not_be_sent_waits_and_is_sent_once(watched, hooks, answer, headers, pause):
+    hooks.plan(SLACK, answer, times=1, headers=headers)
+    fail(watched)
+    waits, = state(watched)["queue"]
+    assert waits["channel"] == "slack" and waits["tries"] == 1 and waits["error"]
+    assert abs(waits["next_try"] - time.time() - pause) < 10
+    fail(watched, pause - 15)
+    assert slacked(hooks, "") == []
+    for later in (15, 30, 45):
+        fail(watched, pause + later)
+    assert len(slacked(hooks, "Backup of app failed")) == 1 and len(hooks.all(SLACK)) == 2
+    assert state(watched)["queue"] == []
+    lines = [line["result"] for line in journal(watched, act="alert", channel="slack")]
+    assert lines == ["failed", "ok"]
+
+
+def test_what_waits_is_a_check(watched, hooks):
+    hooks.plan(SLACK, 500)
+    fail(watched)
+    env = {"DATABASE_URL": DEAD}
+    for when, verdict in ((600, "OK"), (960, "WARNING")):
+        checks = json.loads(watched("status", "--json", env=at(when, env), check=2).stdout)["checks"]
+        check, = [each for each in checks if each["name"] == "alerts"]
+        assert check["verdict"] == verdict and "slack" in check["value"], check
+    assert "Slack answered 500" in check["advice"]
+    watch(watched, 1000, env)
+    assert told(hooks, "alerts") == [("trigger", "warning")], "the others hear of it"
+    hooks.plan(SLACK, 200)
+    watch(watched, 3 * HOUR, env)
+    watch(watched, 3 * HOUR + 60, env)
+    assert told(hooks, "alerts") == [("trigger", "warning"), ("resolve", "warning")]
+    assert len(slacked(hooks, "Backup of app failed")) == 1
+
+
+def test_the_end_does_not_overtake_the_beginning(watched, hooks, db):
+    database = db("odd.sql")
+    hooks.plan(SLACK, 500)
+    fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")})
+    take(watched, database)
+    hooks.plan(SLACK, 200)
+    watch(watched, HOUR, {"DATABASE_URL": database.url})
+    assert [text.split(":")[0] for text in slacked(hooks, f"Backup of {database.name}")] == ["WARNING", "Resolved"]
+
+
+def test_a_clock_that_was_wrong_keeps_nothing_back(watched, hooks):
+    hooks.plan(SLACK, 500)
+    fail(watched, 365 * 24 * HOUR)
+    hooks.plan(SLACK, 200)
+    fail(watched)
+    assert len(slacked(hooks, "Backup of app failed")) == 1
+
+
+def test_many_at_once_send_each_alert_once(watched, hooks):
+    hooks.plan(HOOK, 500)
+    hooks.plan(SLACK, 500)
+    for number in range(6):
+        fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/db{number}")})
+    hooks.forget()
+    processes = [watched.popen("status", "--alert", "--quiet", env=at(3 * HOUR, {"DATABASE_URL": DEAD})) for _ in range(8)]
+    for process in processes:
+        process.communicate(timeout=120)
+    keys = [post.json["key"] for post in hooks.posts(HOOK)]
+    assert len(keys) == len(set(keys)) and [key for key in keys if "/db" in key] and len([k for k in keys if "/db" in k]) == 6
+    assert len(slacked(hooks, "failed")) == 6 and state(watched)["queue"] == []
+
+
+def test_a_sender_that_was_killed(watched, hooks):
+    """What it had claimed is sent by another run, once the claim has run out."""
+    hooks.plan(SLACK, "stall")
+    process = watched.popen("backup", "--local-only", env={"DATABASE_URL": DEAD, "ALERT_TIMEOUT": "60"})
+    deadline = time.monotonic() + 30
+    while not hooks.all(SLACK) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    hooks.plan(SLACK, 200)
+    fail(watched, 60)
+    assert slacked(hooks, "") == []
+    fail(watched, 700)
+    assert len(slacked(hooks, "Backup of app failed")) == 1
+
+
+# ---- the file ----
+
+def test_the_file_is_private_and_bounded(watched, hooks):
+    for path in (SLACK, PAGERDUTY, HOOK):
+        hooks.plan(path, 500)
+    fail(watched)
+    path = pathlib.Path(watched.backup_dir) / "alerts.json"
+    assert backups.mode_of(path) == 0o600
+    root = json.loads(path.read_text())
+    root["queue"] = [{**root["queue"][0], "id": f"x{i}", "key": f"k{i}"} for i in range(199)]
+    path.write_text(json.dumps(root))
+    for name in ("x", "y"):
+        fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{name}")})
+    found = state(watched)
+    assert len(found["queue"]) == 200 and found["dropped"] == 3
+    assert "3 alerts were dropped" in watched("alert", "list").stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}', '{"format": 1, "open": [], "queue": {}, "sent": 1}',
+                                     '{"format":1,"serial":1,"open":{"app/failed-backup":7},"queue":[1,{"id":5}],"sent":{"slack":{}}}',
+                                     "\0" * 100])
+def test_a_file_that_cannot_be_understood(watched, hooks, content):
+    os.makedirs(watched.backup_dir)
+    path = pathlib.Path(watched.backup_dir) / "alerts.json"
+    path.write_text(content)
+    fail(watched)
+    fail(watched)
+    assert len(slacked(hooks, "Backup of app failed")) == 1
+    assert json.loads(path.read_text())["format"] == 1
+
+
+def test_a_folder_that_cannot_be_used(watched, hooks, folder):
+    """Told once all the same: the state lies in the temporary folder meanwhile."""
+    pathlib.Path(folder, "file").write_text("")
+    env = {"BACKUP_DIR": os.path.join(folder, "file", "backups")}
+    for _ in range(3):
+        fail(watched, env=env, check=3)
+    assert len(slacked(hooks, "Backup of app failed")) == 1
+    spare, = pathlib.Path(folder, "tmp").glob("opstower-alerts-*.json")
+    assert backups.mode_of(spare) == 0o600 and KEY not in spare.read_text()
+
+
+if disks.CAN_MOUNT:
+    def test_a_full_disk(watched, hooks, db, folder):
+        database = db("odd.sql")
+        watched.env["DATABASE_URL"] = database.url
+        os.makedirs(watched.backup_dir)
+        disk = disks.Disk(watched.backup_dir, 40)
+        try:
+            disk.fill(0)
+            for _ in range(3):
+                watched("backup", "--local-only", check=4)
+            assert len(slacked(hooks, f"Backup of {database.name} failed")) == 1
+            assert len(list(pathlib.Path(folder, "tmp").glob("opstower-alerts-*.json"))) == 1
+            disk.free()
+            watched("backup", "--local-only")
+            assert len(slacked(hooks, f"Resolved: Backup of {database.name} works again")) == 1
+            assert list(pathlib.Path(folder, "tmp").glob("opstower-alerts-*.json")) == []
+            assert (pathlib.Path(watched.backup_dir) / "alerts.json").exists()
+        finally:
+            disk.unmount()

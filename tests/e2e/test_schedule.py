@@ -1,0 +1,450 @@
+"""The guide's cadence by systemd's timers and by cron: what is installed, what is left when it is removed, what is refused.
+
+Installed is into a root of its own (lib/fakeroot.py). What the units mean is asked of the real systemd-analyze, what the
+cron lines mean of the real crontab and of a shell.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import pytest
+
+from lib import backups, fakeroot
+
+NAMES = ["opstower-backup", "opstower-verify", "opstower-restore-test", "opstower-drill"]
+SECRET = "s3cret-of-the-database"
+ENV = f"DATABASE_URL=postgresql://app:{SECRET}@db.example/app\nBACKUP_DIR=/data/backups\n"
+MARK = '# Made by "opstower schedule install"'
+OTHERS = "# mine\nMAILTO=me@example.com\n\n5 4 * * *\techo 'a  b' % c\n@daily  true   \n"
+
+
+def unit_names():
+    return sorted(name + ending for name in NAMES for ending in (".service", ".timer"))
+
+
+@pytest.fixture
+def make_root(folder):
+    def make(env=ENV, **options):
+        root = fakeroot.FakeRoot(os.path.join(folder, "root"), **options)
+        root.write("/etc/opstower/backup.env", env)
+        return root
+    return make
+
+
+def journal(root):
+    lines = root.file("/data/backups/journal.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def units(root):
+    return sorted(path.name for path in root.file("/etc/systemd/system").iterdir())
+
+
+def printed(opstower, *arguments, env_text=ENV, check=True):
+    """What `schedule print` prints with a .env file, by file name."""
+    file = pathlib.Path(opstower.folder, "job.env")
+    file.write_text(env_text, encoding="utf-8")
+    file.chmod(0o600)
+    result = opstower("schedule", "print", "--json", "--env-file", str(file), "--unit-dir", opstower.folder, *arguments,
+                      check=check)
+    return {os.path.basename(each["file"]): each["text"] for each in json.loads(result.stdout)} if check is True else result
+
+
+# ---- install and remove ----
+
+def test_systemd_units_come_and_go_without_a_trace(make_root):
+    root = make_root(systemd=True)
+    before = root.snapshot()
+    root("schedule", "install")
+    assert units(root) == unit_names()
+    assert root.told() == ["daemon-reload"] + [f"enable --now {name}.timer" for name in NAMES]
+    assert not root.file("/etc/cron.d/opstower").exists()
+    for name in unit_names():
+        path = root.file(f"/etc/systemd/system/{name}")
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(MARK) and SECRET not in text and backups.mode_of(path) == 0o644
+    root("schedule", "remove")
+    expected = [word for name in NAMES for word in (f"disable --now {name}.timer", f"clean --what=state {name}.timer")]
+    assert root.told() == expected + ["daemon-reload"]
+    assert root.snapshot() == before
+    assert [(line["act"], line["result"], line["kind"]) for line in journal(root)] == [
+        ("schedule-install", "ok", "systemd"), ("schedule-remove", "ok", "systemd")]
+
+
+def test_without_systemd_root_gets_a_cron_file_that_goes_without_a_trace(make_root):
+    root = make_root()
+    before = root.snapshot()
+    result = root("schedule", "install")
+    assert "no cron daemon is running" in result.stderr
+    path = root.file("/etc/cron.d/opstower")
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(MARK) and SECRET not in text and backups.mode_of(path) == 0o644
+    assert re.search(r"^0 \* \* \* \* root .* /opt/opstower/scripts/backup-database\.sh --quiet$", text, re.M)
+    assert units(root) == [] and root.told() == []
+    root("schedule", "remove")
+    assert root.snapshot() == before
+
+
+def test_install_twice_changes_nothing(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install")
+    stamps = {name: root.file(f"/etc/systemd/system/{name}").stat().st_mtime_ns for name in unit_names()}
+    again = root("schedule", "install", "--json")
+    assert json.loads(again.stdout) == {"kind": "systemd", "changed": 0}
+    assert stamps == {name: root.file(f"/etc/systemd/system/{name}").stat().st_mtime_ns for name in unit_names()}
+
+
+def test_a_changed_setting_is_seen_and_installed(make_root):
+    root = make_root()
+    root("schedule", "install")
+    assert "differs" not in root("schedule", "status", check=1).stdout
+    root("schedule", "status", "--run-as", "nobody", check=1)
+    assert "differs" in root("schedule", "status", "--run-as", "nobody", check=1).stdout
+    root("schedule", "install", "--run-as", "nobody")
+    text = root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
+    assert re.search(r"^0 \* \* \* \* nobody ", text, re.M) and " root " not in text
+
+
+def test_one_kind_takes_the_others_place(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install", "--cron")
+    assert root.file("/etc/cron.d/opstower").exists() and units(root) == []
+    root("schedule", "install")
+    assert not root.file("/etc/cron.d/opstower").exists() and units(root) == unit_names()
+    root.told()
+    root("schedule", "install", "--cron")
+    assert units(root) == [] and f"disable --now {NAMES[0]}.timer" in root.told()
+
+
+@pytest.mark.parametrize("systemd,name", [(True, "/etc/systemd/system/opstower-drill.timer"), (False, "/etc/cron.d/opstower")])
+def test_a_file_of_others_is_refused_and_stays(make_root, systemd, name):
+    root = make_root(systemd=systemd)
+    root.write(name, "# somebody else's\n")
+    before = root.snapshot()
+    result = root("schedule", "install", check=12)
+    assert backups.error_lines(result)[0].startswith(f"[ERROR] {name} is there and was not made by opstower")
+    assert root.snapshot() == before and root.told() == []
+    assert "it stays" in root("schedule", "remove").stderr
+    assert root.snapshot() == before
+    assert "not ours" in root("schedule", "status", check=1).stdout
+    assert journal(root)[0]["code"] == 12
+
+
+def test_a_masked_unit_is_not_ours(make_root):
+    root = make_root(systemd=True)
+    os.symlink("/dev/null", root.file("/etc/systemd/system/opstower-backup.service"))
+    root("schedule", "install", check=12)
+    assert os.readlink(root.file("/etc/systemd/system/opstower-backup.service")) == "/dev/null"
+
+
+def test_a_systemctl_that_fails_is_an_error(make_root):
+    root = make_root(systemd=True)
+    root.write("/fail-enable", "")
+    result = root("schedule", "install", check=1)
+    assert "enable refused" in backups.error_lines(result)[0]
+    root.file("/fail-enable").unlink()
+    root("schedule", "install")
+    root.write("/fail-disable", "")
+    root("schedule", "remove", check=1)
+    assert units(root) == unit_names()
+
+
+def test_files_for_a_package_tell_nobody(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install", "--unit-dir", "/tmp/stage")
+    assert sorted(path.name for path in root.file("/tmp/stage").iterdir()) == unit_names()
+    assert root.told() == [] and units(root) == [] and not root.file("/data/backups").exists()
+    root("schedule", "remove", "--unit-dir", "/tmp/stage")
+    assert list(root.file("/tmp/stage").iterdir()) == []
+
+
+def test_a_folder_that_is_missing_is_made_for_the_jobs_user(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install", "--run-as", "nobody")
+    assert root.file("/data/backups").stat().st_uid == 65534
+    assert "User=nobody\n" in root.file("/etc/systemd/system/opstower-backup.service").read_text(encoding="utf-8")
+
+
+# ---- a person's crontab ----
+
+def crontab(root, user="nobody"):
+    return root.run("/usr/bin/crontab", "-l", user=user).stdout.decode()
+
+
+@pytest.fixture
+def person(make_root):
+    root = make_root()
+    root.write("/data/me.env", ENV, owner="nobody")
+
+    def run(*arguments, **options):
+        return root("schedule", *arguments, "--env-file", "/data/me.env", user="nobody", **options)
+    run.root = root
+    return run
+
+
+def test_others_lines_in_a_crontab_stay_to_the_byte(person):
+    assert person.root.run("/usr/bin/crontab", "-", user="nobody", stdin=OTHERS.encode()).returncode == 0
+    assert crontab(person.root) == OTHERS
+    person("install")
+    text = crontab(person.root)
+    assert text.startswith(OTHERS + "# BEGIN opstower") and text.endswith("# END opstower\n") and SECRET not in text
+    assert re.search(r"^0 \* \* \* \* OPSTOWER=\S+ OPSTOWER_ENV_FILE=/data/me\.env /opt/opstower/scripts/backup-database\.sh",
+                     text, re.M)
+    person("install")
+    assert crontab(person.root) == text
+    moved = text + "1 1 * * * later\n"
+    person.root.run("/usr/bin/crontab", "-", user="nobody", stdin=moved.encode())
+    assert '"changed": 0' in person("install", "--json").stdout
+    person("remove")
+    assert crontab(person.root) == OTHERS + "1 1 * * * later\n"
+    assert not person.root.file("/etc/cron.d/opstower").exists()
+
+
+def test_a_crontab_of_ours_alone_goes_altogether(person):
+    person("install")
+    assert crontab(person.root).count("\n") == 2 + 2 * len(NAMES)
+    person("remove")
+    assert list(person.root.file("/var/spool/cron/crontabs").iterdir()) == []
+    assert "Nothing was installed" in person("remove").stdout
+
+
+def test_a_crontab_with_half_of_our_marks_is_left_alone(person):
+    torn = OTHERS + "# END opstower\n"
+    person.root.run("/usr/bin/crontab", "-", user="nobody", stdin=torn.encode())
+    for verb in ("install", "remove", "status"):
+        assert "only one of the lines" in backups.error_lines(person(verb, check=12))[0]
+    assert crontab(person.root) == torn
+
+
+def test_without_crontab_it_is_said(make_root):
+    root = make_root(cron=False)
+    root.write("/data/me.env", ENV, owner="nobody")
+    result = root("schedule", "install", "--env-file", "/data/me.env", user="nobody", check=3)
+    assert "cannot start crontab" in backups.error_lines(result)[0] and "No such file" in result.stderr
+
+
+def test_units_are_roots(person):
+    assert "through sudo" in backups.error_lines(person("install", "--systemd", check=12))[0]
+    assert "--run-as is for root" in backups.error_lines(person("install", "--run-as", "root", check=2))[0]
+
+
+# ---- status ----
+
+def test_status_of_systemd(make_root):
+    root = make_root(systemd=True)
+    empty = json.loads(root("schedule", "status", "--json", check=1).stdout)
+    assert [job["installed"] for job in empty["jobs"]] == ["no"] * len(NAMES)
+    root("schedule", "install")
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\nNextElapseUSecRealtime=@1770440400\n", 0o644)
+    shown = json.loads(root("schedule", "status", "--json").stdout)
+    assert shown["kind"] == "systemd" and [job["name"] for job in shown["jobs"]] == NAMES
+    assert {(job["installed"], job["enabled"], job["next"]) for job in shown["jobs"]} == {
+        ("yes", True, "2026-02-07T05:00:00+00:00")}
+    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\nNextElapseUSecRealtime=\n", 0o644)
+    assert not any(job["enabled"] for job in json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"])
+    timer = root.file(f"/etc/systemd/system/{NAMES[2]}.timer")
+    timer.write_text(timer.read_text(encoding="utf-8").replace("03:30", "04:30"), encoding="utf-8")
+    shown = json.loads(root("schedule", "status", "--json", check=1).stdout)
+    assert [job["installed"] for job in shown["jobs"]] == ["yes", "yes", "differs", "yes"]
+
+
+def test_status_of_cron_is_enabled_where_a_cron_daemon_runs(make_root):
+    root = make_root()
+    root("schedule", "install")
+    assert not any(job["enabled"] for job in json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"])
+    root.write("/proc/77/comm", "cron\n", 0o644)
+    shown = json.loads(root("schedule", "status", "--json").stdout)
+    calendars = re.findall(r"^OnCalendar=(.*)$", root("schedule", "print", "--systemd").stdout, re.M)
+    assert len(calendars) == len(shown["jobs"]) == len(NAMES)
+    for job, calendar in zip(shown["jobs"], calendars):
+        assert job["next"] == next_by_systemd(calendar), calendar
+
+
+def next_by_systemd(calendar):
+    """When the real systemd would run it next."""
+    told = subprocess.run(["systemd-analyze", "calendar", calendar], capture_output=True, text=True, check=True,
+                          env={"TZ": "UTC", "PATH": os.environ["PATH"], "LC_ALL": "C"}).stdout
+    day, clock = re.search(r"Next elapse: \w+ (\S+) (\S+) UTC", told).groups()
+    return f"{day}T{clock}+00:00"
+
+
+# ---- what the units and lines mean ----
+
+@pytest.fixture
+def unit_folder(opstower):
+    """Units of a path with everything that must be escaped."""
+    def make(*arguments, name="my e$nv %h.env"):
+        folder = pathlib.Path(opstower.folder, "units")
+        file = pathlib.Path(opstower.folder, name)
+        file.write_text(ENV + "BACKUP_S3_BUCKET=b\n", encoding="utf-8")
+        file.chmod(0o600)
+        opstower("schedule", "install", "--systemd", "--env-file", str(file), "--unit-dir", str(folder), *arguments)
+        return folder
+    return make
+
+
+@pytest.mark.parametrize("user", [[], ["--run-as", "backup"]])
+def test_systemd_finds_nothing_wrong_with_the_units(unit_folder, user):
+    found = sorted(map(str, unit_folder(*user).iterdir()))
+    assert len(found) == 2 * len(NAMES)
+    result = subprocess.run(["systemd-analyze", "verify", *found], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("user,limit", [([], {"opstower-backup": 21, "opstower-verify": 21, "opstower-restore-test": 27,
+                                              "opstower-drill": 27}),
+                                        (["--run-as", "backup"], dict.fromkeys(NAMES, 16))])
+def test_the_sandbox_is_tight(unit_folder, user, limit):
+    """Exposure as systemd counts it, in tenths: under 50 is "OK", and most services of a distribution have over 90."""
+    folder = unit_folder(*user)
+    for name in NAMES:
+        result = subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={limit[name]}",
+                                 str(folder / f"{name}.service")], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout
+
+
+def test_no_secret_and_no_shell_in_the_units(unit_folder):
+    for path in unit_folder().iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert SECRET not in text and "sh -c" not in text
+        if path.suffix == ".service":
+            assert re.search(r'^Environment="OPSTOWER_ENV_FILE=.*/my e\$nv %%h\.env"$', text, re.M), text
+            assert f"SyslogIdentifier={path.stem}\n" in text and "ReadWritePaths=-/data/backups\n" in text
+        else:
+            assert "Persistent=true\n" in text and "RandomizedDelaySec=0\n" in text
+
+
+def test_the_drill_is_from_s3_where_there_is_a_bucket(opstower):
+    local = printed(opstower, "--systemd")["opstower-drill.service"]
+    assert " verify latest --full-test\n" in local
+    there = printed(opstower, "--systemd", env_text=ENV + "BACKUP_S3_BUCKET=b\n")["opstower-drill.service"]
+    assert " verify latest --full-test --from-s3\n" in there
+
+
+def test_the_calendar_is_the_guides(opstower):
+    """Each of the next runs that systemd itself counts out is one that the guide names."""
+    texts = printed(opstower, "--systemd")
+    runs = {}
+    for name in NAMES:
+        calendar = re.search(r"^OnCalendar=(.*)$", texts[name + ".timer"], re.M).group(1)
+        told = subprocess.run(["systemd-analyze", "calendar", "--iterations=40", calendar], capture_output=True, text=True,
+                              check=True, env={"TZ": "UTC", "PATH": os.environ["PATH"], "LC_ALL": "C"}).stdout
+        found = re.findall(r": (\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", told)
+        runs[name] = [time.strptime(text, "%a %Y-%m-%d %H:%M:%S") for text in found]
+        assert len(runs[name]) == 40, told
+    assert all(run.tm_min == 0 for run in runs["opstower-backup"])
+    assert len({run.tm_hour for run in runs["opstower-backup"]}) == 24
+    assert all(run.tm_wday == 6 for name in NAMES[1:] for run in runs[name])
+    days = [time.mktime(run) / 86400 for run in runs["opstower-verify"]]
+    assert all(round(b - a) == 7 for a, b in zip(days, days[1:]))
+    assert all(run.tm_mday <= 7 for run in runs["opstower-restore-test"])
+    assert len({(run.tm_year, run.tm_mon) for run in runs["opstower-restore-test"]}) == 40
+    assert {run.tm_mon for run in runs["opstower-drill"]} == {1, 4, 7, 10}
+    assert len({(run.tm_year, run.tm_mon) for run in runs["opstower-drill"]}) == 40
+
+
+def test_cron_takes_the_lines(opstower, folder):
+    """The real crontab reads them all, without the user's column that only /etc/cron.d has."""
+    text = printed(opstower, "--cron")["opstower"].replace(" root ", " ")
+    path = pathlib.Path(folder, "lines")
+    path.write_text(text, encoding="utf-8")
+    result = subprocess.run(["crontab", "-n", str(path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    path.write_text(text.replace("30 2", "30 25"), encoding="utf-8")
+    assert subprocess.run(["crontab", "-n", str(path)], capture_output=True, check=False).returncode != 0
+
+
+def cron_commands(text):
+    """The command of each job's line, as cron gives it to the shell."""
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "PATH="))]
+    return [line.split(" root ", 1)[1].replace("\\%", "%") for line in lines]
+
+
+def test_cron_lines_run_the_guides_scripts_on_the_right_sundays(opstower, folder):
+    """A shell runs each line, with a `date` that says Sunday or Monday, and a program that says what it was given."""
+    name = "my e'nv % $HOME.env"
+    pathlib.Path(folder, name).write_text(ENV, encoding="utf-8")
+    text = opstower("schedule", "print", "--cron", "--unit-dir", folder, "--env-file", os.path.join(folder, name)).stdout
+    bindir = pathlib.Path(folder, "bin")
+    bindir.mkdir()
+    script = '#!/bin/sh\necho "$* in $OPSTOWER_ENV_FILE"\n'
+    for day, expected in (("7", 4), ("1", 2)):
+        said = []
+        (bindir / "date").write_text(f"#!/bin/sh\necho {day}\n", encoding="utf-8")
+        (bindir / "say").write_text(script, encoding="utf-8")
+        for path in bindir.iterdir():
+            path.chmod(0o755)
+        for command in cron_commands(text):
+            command = re.sub(r"OPSTOWER=\S+", f"OPSTOWER={bindir}/say", command)
+            done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True,
+                                  env={"PATH": f"{bindir}:/usr/bin:/bin"}, cwd="/")
+            said += done.stdout.splitlines()
+        where = f" --quiet in {folder}/{name}"
+        assert said == [words + where for words in ("backup", "verify latest", "verify latest --full-test",
+                                                    "verify latest --full-test")][:expected]
+
+
+def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, unit_folder):
+    """The restore test runs with just the capabilities of its unit, and fails without: the scratch server is not root's."""
+    if os.geteuid() != 0:
+        return     # then the unit has a user, and no capabilities are asked for
+    database = db("odd.sql")
+    backups.take(opstower, database)
+    text = (unit_folder() / "opstower-restore-test.service").read_text(encoding="utf-8")
+    allowed = re.search(r"^CapabilityBoundingSet=(.*)$", text, re.M).group(1).lower().replace("cap_", "").split()
+    for names, code in ((allowed, 0), ([], None)):
+        bounds = ",".join(["-all", *(f"+{name}" for name in names)])
+        command = ["setpriv", "--no-new-privs", f"--bounding-set={bounds}", f"--inh-caps={bounds}", os.path.abspath(
+            os.environ.get("OPSTOWER", "build/opstower")), "verify", "latest", "--full-test"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=opstower.folder,
+                              env=opstower.environment({"DATABASE_URL": database.url}))
+        assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+
+
+# ---- what is refused ----
+
+def test_jobs_need_a_file_that_names_a_database(opstower):
+    result = opstower("schedule", "print", "--cron", env={"DATABASE_URL": "postgresql:///app"}, check=2)
+    assert "there is no .env file" in backups.error_lines(result)[0]
+    result = printed(opstower, env_text="BACKUP_DIR=/data\n", check=2)
+    assert "names no database" in backups.error_lines(result)[0]
+
+
+@pytest.mark.parametrize("words,code,says", [
+    (["print", "--cron", "--systemd"], 2, "exclude each other"),
+    (["instal"], 2, "did you mean install"),
+    (["print", "--run-as", "a b"], 2, "not the name of a user"),
+    (["install", "--cron", "--run-as", "no-such-user"], 3, "there is no user"),
+    (["print", "--config-dir", "x", "--all-databases"], 2, "exclude each other"),
+])
+def test_wrong_words(make_root, words, code, says):
+    root = make_root()
+    result = root("schedule", *words, check=code)
+    assert says in backups.error_lines(result)[0]
+
+
+def test_a_path_with_a_newline_is_refused(opstower):
+    path = pathlib.Path(opstower.folder, "a\nb.env")
+    path.write_text(ENV, encoding="utf-8")
+    result = opstower("schedule", "print", "--env-file", str(path), "--unit-dir", opstower.folder, check=2)
+    assert "control characters" in result.stderr
+
+
+# ---- several databases ----
+
+def test_jobs_for_several_databases(opstower, folder):
+    several = pathlib.Path(folder, "db.d")
+    several.mkdir()
+    for name in ("one", "two"):
+        (several / f"{name}.env").write_text(f"DATABASE_NAME={name}\nBACKUP_DIR=/data/{name}\n", encoding="utf-8")
+    shown = opstower("schedule", "print", "--systemd", "--config-dir", str(several), "--unit-dir", folder).stdout
+    assert f"backup --config-dir={several}\n" in shown and "OPSTOWER_ENV_FILE" not in shown
+    assert "ReadWritePaths=-/data/one\nReadWritePaths=-/data/two\n" in shown
+    (several / "three.env").write_text("BACKUP_DIR=/data/three\n", encoding="utf-8")
+    result = opstower("schedule", "print", "--config-dir", str(several), "--unit-dir", folder, check=2)
+    assert "three.env names no database" in result.stderr
+    shown = printed(opstower, "--systemd", "--all-databases")["opstower-verify.service"]
+    assert " verify latest --all-databases\n" in shown
