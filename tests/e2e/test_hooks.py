@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -335,6 +336,40 @@ def test_post_restore_runs_after_an_interrupt(opstower, small, hooks, folder):
     process.communicate(timeout=30)
     assert process.returncode == 143
     assert [each["OPSTOWER_EXIT_CODE"] for each in hooks.told()] == ["143"]
+
+
+# ---- the examples ----------------------------------------------------------------------------------------------------
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "packaging/hooks"
+
+
+@pytest.mark.parametrize("under", ["systemd", "pm2"])
+def test_the_maintenance_script(opstower, small, hooks, folder, under):
+    backup = backups.take(opstower, small)
+    program = {"systemd": "systemctl", "pm2": "pm2"}[under]
+    hooks.script(program, f'echo "$@" >> {folder}/calls; [ -e {folder}/flag ] && echo held >> {folder}/calls; exit 0')
+    script = EXAMPLES / "maintenance.sh"
+    env = {"HOOK_PRE_RESTORE": script, "HOOK_POST_RESTORE": script, "PATH": f"{folder}:{opstower.env['PATH']}",
+           "MAINTENANCE_FLAG": f"{folder}/flag", "APP_RUNS_UNDER": under, "APP_SERVICE": "shop"}
+    result = opstower("restore", "latest", "--force", env=env)
+    calls = pathlib.Path(folder) / "calls"
+    assert calls.read_text(encoding="utf-8") == "stop shop\nheld\nrestart shop\nheld\n"
+    assert not os.path.exists(f"{folder}/flag") and "post-restore hook: maintenance mode off" in result.stdout
+    backup.path.write_bytes(backup.path.read_bytes()[:100])
+    opstower("restore", backup.id, "--force", env=env, check=8)
+    assert not os.path.exists(f"{folder}/flag"), "verified before the hook: never on"
+
+
+def test_the_failure_mail_script(opstower, small, hooks, folder):
+    sendmail = hooks.script("sendmail", f"cat > {folder}/mail")
+    opstower("verify", "nonsense", env={"HOOK_ON_FAILURE": EXAMPLES / "failure-mail.sh", "SENDMAIL": sendmail}, check=10)
+    mail = (pathlib.Path(folder) / "mail").read_text(encoding="utf-8")
+    assert mail.startswith("To: root\nSubject: opstower verify failed (exit code 10)\n\n") and "nonsense" in mail
+
+
+def test_the_examples_are_clean_shell():
+    subprocess.run(["sh", "-n", *EXAMPLES.glob("*.sh")], check=True)
+    assert all(os.access(each, os.X_OK) for each in EXAMPLES.glob("*.sh"))
 
 
 # ---- health ----------------------------------------------------------------------------------------------------------
