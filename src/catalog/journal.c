@@ -112,47 +112,41 @@ static gboolean read_seq(int fd, const char *path, goffset start, goffset end, g
 
 /* What a new line follows. */
 struct tail {
-    gint64 seq;        /* of the last record */
-    char *digest;      /* of the last line, record or not */
-    goffset torn;      /* bytes of the last line, if it is no record */
-    gboolean unclosed; /* it has no newline */
+    gint64 seq;         /* of the last record; 0: there is none */
+    goffset start, end; /* of its line, without its newline */
+    goffset text_end;   /* of the journal, without a newline at its end */
+    gboolean unclosed;  /* there is none there */
 };
 
-static gboolean read_last_seq(int fd, const char *path, goffset end, struct tail *t, GError **error)
-{
-    for (int steps = 0; end > 0; steps++) {
-        goffset start = 0;
-        if (!line_start(fd, path, end, &start, error) || !read_seq(fd, path, start, end, &t->seq, error))
-            return FALSE;
-        if (t->seq > 0)
-            return TRUE;
-        if (steps == 0)
-            t->torn = end - start;
-        if (steps == MAX_STEPS_BACK)
-            return ot_fail(error, OT_IO,
-                           "the last %d lines of the journal %s are no records: move it away, and find "
-                           "out what wrote them",
-                           steps, path);
-        end = start - 1;
-    }
-    return TRUE;
-}
-
+/* Lines after the last record were torn off by crashes: they are looked past, and stay. */
 static gboolean read_tail(int fd, const char *path, goffset size, struct tail *t, GError **error)
 {
-    goffset start = 0;
     char last = '\n';
     *t = (struct tail){0};
-    if (size == 0) {
-        t->digest = g_strnfill(JOURNAL_DIGEST_LENGTH, '0');
+    if (size == 0)
         return TRUE;
-    }
     if (!files_read_at(fd, (guint64)size - 1, &last, 1, path, error))
         return FALSE;
     t->unclosed = last != '\n';
-    goffset end = t->unclosed ? size : size - 1;
-    return line_start(fd, path, end, &start, error) && read_last_seq(fd, path, end, t, error) &&
-           (t->digest = digest_range(fd, path, start, end, error)) != NULL;
+    t->text_end = t->unclosed ? size : size - 1;
+    goffset end = t->text_end;
+    for (int steps = 0; steps < MAX_STEPS_BACK && end >= 0; steps++) {
+        if (!line_start(fd, path, end, &t->start, error) || !read_seq(fd, path, t->start, end, &t->seq, error))
+            return FALSE;
+        t->end = t->seq > 0 ? end : 0;
+        if (t->seq > 0 || t->start == 0)
+            return TRUE;
+        end = t->start - 1;
+    }
+    return ot_fail(error, OT_IO,
+                   "the last %d lines of the journal %s are no records: move it away, and find out what wrote them",
+                   MAX_STEPS_BACK, path);
+}
+
+/* Bytes after the last record that are none. */
+static gsize torn_bytes(const struct tail *t)
+{
+    return (gsize)(t->text_end - t->end - (t->end > 0 && t->text_end > t->end));
 }
 
 /* ---- appending ---- */
@@ -173,11 +167,13 @@ static gboolean write_line(int fd, const char *path, goffset size, const struct 
 static gboolean append_locked(int fd, const char *path, goffset size, const json_t *record, GError **error)
 {
     struct tail t;
-    gboolean ok = read_tail(fd, path, size, &t, error);
-    g_autofree char *prev = t.digest;
-    if (!ok)
+    if (!read_tail(fd, path, size, &t, error))
         return FALSE;
-    g_autofree char *line = journal_line_make(record, t.seq + 1, prev, (gsize)t.torn);
+    g_autofree char *prev =
+        size == 0 ? g_strnfill(JOURNAL_DIGEST_LENGTH, '0') : digest_range(fd, path, t.start, t.text_end, error);
+    if (!prev)
+        return FALSE;
+    g_autofree char *line = journal_line_make(record, t.seq + 1, prev, torn_bytes(&t));
     if (!line)
         return ot_fail(error, OT_FAILED, "a record for %s cannot be written as JSON", path);
     return write_line(fd, path, size, &t, line, error);
@@ -198,24 +194,36 @@ gboolean journal_append(const char *folder, const json_t *record, GError **error
 
 /* ---- reading ---- */
 
+/* Where the first line ends. */
+static gboolean first_line_end(int fd, const char *path, goffset size, goffset *ret_end, GError **error)
+{
+    char block[BLOCK_BYTES];
+    for (goffset at = 0; at < size; at += (goffset)sizeof block) {
+        gsize n = (gsize)MIN(size - at, (goffset)sizeof block);
+        if (!files_read_at(fd, (guint64)at, block, n, path, error))
+            return FALSE;
+        const char *newline = memchr(block, '\n', n);
+        if (newline) {
+            *ret_end = at + (newline - block);
+            return TRUE;
+        }
+    }
+    *ret_end = size;
+    return TRUE;
+}
+
 static gboolean read_head(int fd, const char *path, goffset size, struct journal_head *ret_head, GError **error)
 {
     struct tail t;
-    gboolean ok = read_tail(fd, path, size, &t, error);
-    g_autofree char *prev = t.digest;
-    char block[BLOCK_BYTES];
     goffset end = 0;
-    for (goffset at = 0; ok && end == 0 && at < size; at += (goffset)sizeof block) {
-        gsize n = (gsize)MIN(size - at, (goffset)sizeof block);
-        ok = files_read_at(fd, (guint64)at, block, n, path, error);
-        const char *newline = ok ? memchr(block, '\n', n) : NULL;
-        end = newline ? at + (newline - block) : 0;
-    }
-    g_autofree char *id = ok ? digest_range(fd, path, 0, end ? end : size, error) : NULL;
-    if (!id)
+    if (!read_tail(fd, path, size, &t, error) || !first_line_end(fd, path, size, &end, error))
+        return FALSE;
+    g_autofree char *id = digest_range(fd, path, 0, end, error);
+    g_autofree char *last = id ? digest_range(fd, path, t.start, t.end, error) : NULL;
+    if (!last)
         return FALSE;
     ret_head->seq = t.seq;
-    g_strlcpy(ret_head->digest, prev, sizeof ret_head->digest);
+    g_strlcpy(ret_head->digest, last, sizeof ret_head->digest);
     g_strlcpy(ret_head->id, id, sizeof ret_head->id);
     return TRUE;
 }
@@ -238,7 +246,7 @@ gboolean journal_head(const char *folder, struct journal_head *ret_head, GError 
     return ok;
 }
 
-json_t *journal_anchor(const char *folder)
+json_t *journal_head_json(const char *folder)
 {
     struct journal_head head;
     if (!journal_head(folder, &head, NULL) || head.seq == 0)

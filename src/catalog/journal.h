@@ -10,8 +10,9 @@
  * first line is 64 zeros. sum is the SHA-256 of the line up to before `,"sum"`: it tells which line was changed where
  * prev only tells that one was. Facts are the act's own: database, id, size, duration_seconds, phases...
  *
- * A line that a crash cut off stays as it is, and is none of the records. The next one says "torn_before": its length
- * in bytes, and has its digest in prev, so that it cannot be changed or made up later.
+ * A line that a crash cut off stays as it is, and is none of the records. The next one says "torn_before": how many
+ * bytes lie between the last record and it, and its prev is the digest of all from the last record's first byte to
+ * there; so they cannot be changed or made up later.
  */
 #pragma once
 
@@ -39,9 +40,9 @@ gboolean journal_append(const char *folder, const json_t *record, GError **error
 /* The end of the journal, which is read from there. */
 gboolean journal_head(const char *folder, struct journal_head *ret_head, GError **error);
 
-/* The same as it is kept with a backup, so that a cut or replaced journal is noticed: {"id", "seq", "head"}. NULL: there
- * is no journal yet, or it cannot be read. New reference. */
-json_t *journal_anchor(const char *folder);
+/* The same as it is kept with a backup, so that a cut or replaced journal is noticed: {"id", "seq", "head"}. NULL:
+ * there is no journal yet, or it cannot be read. New reference. */
+json_t *journal_head_json(const char *folder);
 
 /* All records, oldest first: json_t * (objects). Lines that are not JSON objects are left out: journal_check names
  * them. A journal that is not there has none. */

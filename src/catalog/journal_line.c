@@ -126,6 +126,14 @@ json_t *journal_line_parse(const char *line, gsize length)
     return NULL;
 }
 
+gint64 journal_line_seq(const char *line, gsize length)
+{
+    static const char begin[] = "{\"seq\":";
+    if (length < sizeof begin || strncmp(line, begin, sizeof begin - 1) != 0 || line[length - 1] != '}')
+        return 0;
+    return g_ascii_strtoll(line + sizeof begin - 1, NULL, 10);
+}
+
 gboolean journal_line_sum_is_right(const char *line, gsize length)
 {
     if (length < SUM_LENGTH + 1)

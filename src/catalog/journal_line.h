@@ -10,6 +10,9 @@ char *journal_line_make(const json_t *record, gint64 seq, const char *prev, gsiz
 /* The record in a line (without newline): an object with a seq; else NULL. New reference. */
 json_t *journal_line_parse(const char *line, gsize length);
 
+/* Its seq without reading the rest of it; 0: it does not begin as a record of ours. */
+gint64 journal_line_seq(const char *line, gsize length);
+
 /* TRUE if the line's sum is that of its text. */
 gboolean journal_line_sum_is_right(const char *line, gsize length);
 

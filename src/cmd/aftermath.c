@@ -4,6 +4,11 @@
 #include "catalog/journal.h"
 #include "cmd/alerting.h"
 #include "cmd/hooking.h"
+#include "cmd/requests.h"
+#include "cmd/telling.h"
+#include "engine/journalcopy.h"
+
+#define COPY_RETRY_S 15u /* somebody may be waiting */
 
 /* Acts that change nothing: who may not write the folder may still look. */
 static const char *const only_look[] = {"verify", NULL};
@@ -31,11 +36,28 @@ static void judge_unrecorded(struct console *c, const GError *problem, GError *u
     gboolean looks = g_strv_contains(only_look, c->act);
     if ((problem || looks) && !g_file_test(c->settings.backup_dir, G_FILE_TEST_IS_DIR))
         return;
-    g_prefix_error(&own, "what was done could not be recorded: ");
+    g_prefix_error(&own, problem || looks ? "this could not be recorded in the journal: "
+                                          : "all is done, but it could not be recorded in the journal: ");
     if (problem || looks)
         report_warn(&c->report, "%s", own->message);
     else
         g_propagate_error(error, g_steal_pointer(&own));
+}
+
+/* The journal's copy in S3. What cannot be copied now goes with the next act's: a good backup stays a good backup.
+ * Where S3 has just failed, it is not asked again. */
+static void copy_journal(struct console *c, const GError *problem)
+{
+    const struct settings *s = &c->settings;
+    g_autoptr(GError) failure = NULL;
+    gboolean hopeless = problem && problem->domain == OT_ERROR &&
+                        (problem->code == OT_UPLOAD || problem->code == OT_S3 || problem->code == OT_INTERRUPTED);
+    if (!s->s3_bucket || s->local_only || hopeless)
+        return;
+    g_autoptr(s3) client = request_s3_for(c, MIN((guint)s->s3_retry_s, COPY_RETRY_S), &failure);
+    struct journalcopy j = {s->backup_dir, client, s->s3_prefix, request_sidecar_props(s)};
+    if (!client || !journalcopy_send(&j, &failure))
+        report_warn(&c->report, "The journal's copy in S3 is not up to date: %s", failure->message);
 }
 
 /* As aftermath. */
@@ -44,9 +66,12 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     GError *unrecorded = NULL;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
+    telling_system(record);
     json_decref(record);
-    if (ok)
+    if (ok) {
+        copy_journal(c, problem);
         return TRUE;
+    }
     gboolean fails = !problem && !g_strv_contains(only_look, c->act);
     judge_unrecorded(c, problem, unrecorded, error);
     return !fails;

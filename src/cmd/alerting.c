@@ -127,7 +127,7 @@ static struct alert_finding finding_of(struct console *c, const struct health_ch
     g_ptr_array_add(texts, title);
     g_ptr_array_add(texts, text);
     g_ptr_array_add(objects, facts);
-    return (struct alert_finding){check->name, verdict_of(check->verdict), title, text, facts};
+    return (struct alert_finding){check->name, verdict_of(check->verdict), title, text, facts, check->subject};
 }
 
 static void unref(gpointer object)

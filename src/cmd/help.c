@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,  &cmd_status,
-    &cmd_sync,   &cmd_bucket, &cmd_hold,    &cmd_alert, &cmd_schedule,
+    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,     &cmd_status, &cmd_sync,
+    &cmd_bucket, &cmd_hold,   &cmd_alert,   &cmd_schedule, &cmd_audit,
 };
 
 static const char exit_codes[] =
@@ -17,6 +17,7 @@ static const char exit_codes[] =
     "   3  something is missing    8  the backup is damaged     13  table locks not to be had\n"
     "   4  disk full               9  not what the proof says   14  a file could not be read or written\n"
     "  15  complete here, but not in S3                         16  S3 cannot be reached, or refuses\n"
+    "  17  the journal is not as it was written\n"
     " 130  interrupted (SIGINT)  143  terminated (SIGTERM)\n";
 
 const struct command *help_find(const char *name)

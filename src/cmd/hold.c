@@ -147,7 +147,7 @@ static gboolean add(struct console *c, const char *what, GError **error)
     if (!s->hold_reason)
         return ot_fail(error, OT_USAGE, "a hold needs its reason: --reason \"...\"");
     if (!hold_check_reason(s->hold_reason, error) ||
-        (s->hold_until && !hold_parse_until(s->hold_until, now, &until, error)))
+        (s->until && !hold_parse_until(s->until, now, &until, error)))
         return FALSE;
     /* A reason with a password in it would be spread by metadata, lists and journal. */
     g_autofree char *reason = options_redact(s, s->hold_reason);
@@ -161,7 +161,7 @@ static gboolean add(struct console *c, const char *what, GError **error)
 static gboolean take_away(struct console *c, const char *what, GError **error)
 {
     const struct settings *s = &c->settings;
-    if (s->hold_reason || s->hold_until)
+    if (s->hold_reason || s->until)
         return ot_fail(error, OT_USAGE, "--reason and --until go with hold add");
     c->act = "hold-remove";
     return apply(c, what, NULL, error);
@@ -218,7 +218,7 @@ static gboolean print_held(struct console *c, const GPtrArray *list, GError **er
 static gboolean list(struct console *c, GError **error)
 {
     g_auto(listing) found = {0};
-    if (c->settings.hold_reason || c->settings.hold_until)
+    if (c->settings.hold_reason || c->settings.until)
         return ot_fail(error, OT_USAGE, "--reason and --until go with hold add");
     return request_list(c, &found, error) && print_held(c, found.list, error) && request_list_complete(&found, error);
 }

@@ -46,11 +46,9 @@ static enum s3_addressing addressing_of(const char *word)
                                           : S3_ADDRESS_AUTO;
 }
 
-struct s3 *request_s3(struct console *c, GError **error)
+struct s3 *request_s3_for(struct console *c, guint retry_s, GError **error)
 {
     const struct settings *s = &c->settings;
-    if (c->s3)
-        return c->s3;
     if (!s->s3_bucket) {
         ot_fail(error, OT_USAGE, "no bucket is set: BACKUP_S3_BUCKET names it");
         return NULL;
@@ -64,12 +62,18 @@ struct s3 *request_s3(struct console *c, GError **error)
         .tls13 = g_str_equal(s->s3_tls_min, "1.3"),
         .allow_http = g_str_equal(s->s3_allow_http, "true"),
         .stall_timeout_s = (guint)s->s3_timeout_s,
-        .retry_s = (guint)s->s3_retry_s,
+        .retry_s = retry_s,
         .credentials = credentials_of(s),
         .warn = warn,
         .warn_data = c,
     };
-    c->s3 = s3_new(&config, error);
+    return s3_new(&config, error);
+}
+
+struct s3 *request_s3(struct console *c, GError **error)
+{
+    if (!c->s3)
+        c->s3 = request_s3_for(c, (guint)c->settings.s3_retry_s, error);
     return c->s3;
 }
 
@@ -84,6 +88,12 @@ struct s3_props request_s3_props(const struct settings *s)
         .kms_key_id = s->s3_kms_key_id,
         .lock_mode = mode,
     };
+}
+
+struct s3_props request_sidecar_props(const struct settings *s)
+{
+    struct offsite o = {.upload.props = request_s3_props(s), .lock_days = s->s3_retention_days};
+    return offsite_sidecar_props(&o, NULL);
 }
 
 gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, GError **error)

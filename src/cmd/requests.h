@@ -13,6 +13,12 @@ gboolean request_backup(struct console *c, struct backup_request *ret_request, G
 /* The client of the bucket in the settings, made at the first call; the console's. OT_USAGE if there is no bucket. */
 struct s3 *request_s3(struct console *c, GError **error);
 
+/* A client of its own, which gives a request up after RETRY_S seconds; the caller's. */
+struct s3 *request_s3_for(struct console *c, guint retry_s, GError **error);
+
+/* How small objects beside the backups are stored. */
+struct s3_props request_sidecar_props(const struct settings *s);
+
 /* How backups are stored, but for what is each one's own. */
 struct s3_props request_s3_props(const struct settings *s);
 

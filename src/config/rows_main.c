@@ -8,7 +8,7 @@ static const char *const fast[] = {"fast", NULL};
 const struct option_row rows_main[] = {
     /* backup */
     {.flag = "local-only",
-     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS,
+     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT,
      ON(local_only),
      .help = "Do without S3: keep the backup on this machine only; list what is on this machine; do not ask S3."},
     {.flag = "s3-only",

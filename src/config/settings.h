@@ -81,6 +81,10 @@ struct settings {
     gboolean tablespaces; /* TRUE unless --no-tablespaces */
     gboolean create_roles;
 
+    /* Audit; until also of holds. */
+    char *since;
+    char *export_format; /* json or csv */
+
     /* List. */
     gboolean all;
 
@@ -93,7 +97,7 @@ struct settings {
     gboolean schedule_cron, schedule_systemd;
     char *schedule_user, *unit_dir;
     /* Hold. */
-    char *hold_reason, *hold_until; /* as written; NULL: not given */
+    char *hold_reason, *until; /* as written; NULL: not given */
     /* Alerts: where they go, from which severity on (info, warning or critical), how often. */
     gboolean alert; /* status --alert */
     char *slack_webhook_url;

@@ -9,6 +9,7 @@
 
 #define NOT_TOLD (-1)
 #define HOUR_S 3600
+#define UNKNOWN_S (24 * HOUR_S) /* there may be nothing to compare with yet */
 
 static gint64 now_s(void)
 {
@@ -95,7 +96,7 @@ static char *lasted(const struct look *look, const json_t *trouble)
 }
 
 static void tell_trouble(struct look *look, const char *key, json_t *trouble, const struct alert_finding *f,
-                         const struct notify_channel *channel)
+                         gboolean grown, const struct notify_channel *channel)
 {
     int severity = (int)json_integer_value(json_object_get(trouble, "severity"));
     int told = told_severity(trouble, channel->name);
@@ -110,9 +111,10 @@ static void tell_trouble(struct look *look, const char *key, json_t *trouble, co
         return;
     }
     gboolean again = told == severity;
-    if (again && !is_reminder_due(look, trouble, channel->name))
+    if (again && !grown && !is_reminder_due(look, trouble, channel->name))
         return;
-    g_autofree char *title = again ? g_strdup_printf("still, after %s: %s", time, f->title) : g_strdup(f->title);
+    g_autofree char *title =
+        again && !grown ? g_strdup_printf("still, after %s: %s", time, f->title) : g_strdup(f->title);
     tell(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts);
     note_told(trouble, channel->name, severity, look->now);
 }
@@ -148,6 +150,31 @@ static void set(struct look *look, json_t *trouble, const char *key, json_t *val
     json_object_set_new(trouble, key, value);
 }
 
+/* TRUE if a line of the subject is new to the trouble, whose subject it becomes. */
+static gboolean take_subject(struct look *look, json_t *trouble, const char *subject)
+{
+    const char *before = json_string_value(json_object_get(trouble, "subject"));
+    g_auto(GStrv) old = g_strsplit(before ? before : "", "\n", -1), lines = g_strsplit(subject, "\n", -1);
+    gboolean grown = FALSE;
+    for (char **line = lines; *line; line++)
+        grown = grown || !g_strv_contains((const char *const *)old, *line);
+    set(look, trouble, "subject", json_string(subject));
+    return grown;
+}
+
+/* TRUE if that has been unknown for so long that it is trouble. */
+static gboolean is_unknown_too_long(struct look *look, const char *key)
+{
+    json_t *since = json_object_get(alert_store_unknown(look->store), key);
+    if (since && look->now - json_integer_value(since) >= UNKNOWN_S)
+        return TRUE;
+    if (!since || json_integer_value(since) > look->now) {
+        json_object_set_new(alert_store_unknown(look->store), key, json_integer(look->now));
+        look->changed = TRUE;
+    }
+    return FALSE;
+}
+
 /* What is not known does not change what was known. */
 static int severity_of(enum alert_verdict verdict, const json_t *trouble)
 {
@@ -159,6 +186,10 @@ static int severity_of(enum alert_verdict verdict, const json_t *trouble)
 static void consider(struct look *look, const char *key, const char *source, const struct alert_finding *f)
 {
     json_t *trouble = json_object_get(alert_store_open_alerts(look->store), key);
+    if (f->verdict == ALERT_UNKNOWN && !trouble && !is_unknown_too_long(look, key))
+        return;
+    if (f->verdict != ALERT_UNKNOWN && json_object_del(alert_store_unknown(look->store), key) == 0)
+        look->changed = TRUE;
     if (f->verdict == ALERT_FINE) {
         if (trouble)
             end_trouble(look, key, trouble, f->title, f->text, f->facts);
@@ -170,9 +201,10 @@ static void consider(struct look *look, const char *key, const char *source, con
     set(look, trouble, "severity", json_integer(severity));
     set(look, trouble, "title", json_string(f->title));
     set(look, trouble, "text", json_string(f->text));
+    gboolean grown = f->subject && take_subject(look, trouble, f->subject);
     for (const struct notify_channel *const *c = notify_channels; *c; c++)
         if ((*c)->is_configured(&look->config->notify))
-            tell_trouble(look, key, trouble, f, *c);
+            tell_trouble(look, key, trouble, f, grown, *c);
 }
 
 static char *key_of(const struct alert_config *c, const char *name)
@@ -290,7 +322,7 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
     g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
     g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
     json_t *facts = problem ? json_pack("{so}", "exit code", json_sprintf("%d", code)) : NULL;
-    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, facts};
+    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, facts, NULL};
     start(&look, r);
     consider(&look, key, "act", &f);
     finish(&look, r);

@@ -27,14 +27,16 @@ enum alert_verdict { ALERT_FINE, ALERT_WARNING, ALERT_CRITICAL, ALERT_UNKNOWN };
 struct alert_finding {
     const char *name; /* a word that never changes, as "backup_age" */
     enum alert_verdict verdict;
-    const char *title; /* one line, as "Backup age: 5 h" */
-    const char *text;  /* more, and what to do */
-    json_t *facts;     /* object of strings; borrowed, NULL: none */
+    const char *title;   /* one line, as "Backup age: 5 h" */
+    const char *text;    /* more, and what to do */
+    json_t *facts;       /* object of strings; borrowed, NULL: none */
+    const char *subject; /* lines that name what is concerned: one that was not there before is told, though the verdict
+                            is the same; NULL: none */
 };
 
-/* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is, and is a warning
- * where there was none. complete: these are all, and trouble that none of them speaks of any more is over. Then sends
- * what is due. */
+/* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is; where there was
+ * none, it is a warning when it lasts for a day. complete: these are all, and trouble that none of them speaks of any
+ * more is over. Then sends what is due. */
 void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
                   struct report *r);
 

@@ -18,7 +18,8 @@
 
 static json_t *empty(void)
 {
-    return json_pack("{si si si s{} s[] s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open", "queue", "sent");
+    return json_pack("{si si si s{} s{} s[] s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open", "unknown",
+                     "queue", "sent");
 }
 
 void alert_store_init(struct alert_store *s, const char *dir, const char *spare_dir)
@@ -71,8 +72,8 @@ static void lock(struct alert_store *s)
 static gboolean is_root(const json_t *root)
 {
     return json_integer_value(json_object_get(root, "format")) == FORMAT &&
-           json_is_object(json_object_get(root, "open")) && json_is_array(json_object_get(root, "queue")) &&
-           json_is_object(json_object_get(root, "sent"));
+           json_is_object(json_object_get(root, "open")) && json_is_object(json_object_get(root, "unknown")) &&
+           json_is_array(json_object_get(root, "queue")) && json_is_object(json_object_get(root, "sent"));
 }
 
 /* NULL: there is no spare place. */
@@ -194,6 +195,11 @@ gboolean alert_store_peek(struct alert_store *s)
 json_t *alert_store_open_alerts(const struct alert_store *s)
 {
     return json_object_get(s->root, "open");
+}
+
+json_t *alert_store_unknown(const struct alert_store *s)
+{
+    return json_object_get(s->root, "unknown");
 }
 
 json_t *alert_store_queue(const struct alert_store *s)

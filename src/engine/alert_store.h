@@ -5,7 +5,8 @@
  *
  * {"format": 1, "serial": 12, "dropped": 0,
  *  "open": {KEY: {"source": "check" | "act", "database", "name", "severity", "title", "text", "since",
- *                 "told": {CHANNEL: {"severity", "at"}}}},
+ *                 "subject", "told": {CHANNEL: {"severity", "at"}}}},
+ *  "unknown": {KEY: unix seconds since when a check has nothing to say},
  *  "queue": [{"id", "channel", "key", "state", "severity", "title", "text", "facts", "when", "host", "database",
  *             "tries", "next_try", "claimed_until", "error"}],        (oldest first)
  *  "sent": {CHANNEL: [unix seconds of the last hour]}}
@@ -43,5 +44,6 @@ void alert_store_close(struct alert_store *s, gboolean changed, struct report *r
 gboolean alert_store_peek(struct alert_store *s);
 
 json_t *alert_store_open_alerts(const struct alert_store *s); /* borrowed: "open" */
+json_t *alert_store_unknown(const struct alert_store *s);     /* borrowed: "unknown" */
 json_t *alert_store_queue(const struct alert_store *s);       /* borrowed: "queue" */
 json_t *alert_store_sent(const struct alert_store *s);        /* borrowed: "sent" */

@@ -247,7 +247,7 @@ static struct meta *make_meta(struct backup *b)
     m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
-    m->journal = journal_anchor(q->dir);
+    m->journal = journal_head_json(q->dir);
     return m;
 }
 

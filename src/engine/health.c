@@ -204,6 +204,7 @@ static void check_clear(gpointer data)
     g_free(c->target);
     g_free(c->threshold);
     g_free(c->advice);
+    g_free(c->subject);
 }
 
 static void run_row(const struct row *row, const struct health_data *d, struct health *h)

@@ -31,6 +31,7 @@ struct health_check {
     char *target;    /* what it should be; may be NULL */
     char *threshold; /* from where it is a warning or critical; may be NULL */
     char *advice;    /* what to do; NULL if the verdict is OK */
+    char *subject;   /* lines that name what is concerned, where that is more than one thing; NULL: none */
     /* The same as a number; NAN: there is none. unit: "s", "B", "%", or "" for a count. A percentage is 0 to 100. */
     double number;
     const char *unit;

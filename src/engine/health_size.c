@@ -200,7 +200,7 @@ static gboolean is_critical(const struct health_data *d, GHashTable *before, con
 
 static void judge_losses(const struct health_data *d, struct health_check *c, GHashTable *before, const GArray *losses)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL), subject = g_string_new(NULL);
     double worst = 0;
     guint bad = 0;
     for (guint i = 0; i < losses->len; i++) {
@@ -209,6 +209,7 @@ static void judge_losses(const struct health_data *d, struct health_check *c, GH
         if (!l->gone && l->percent <= LOSS_PERCENT)
             continue;
         health_raise(c, is_critical(d, before, l) ? HEALTH_CRITICAL : HEALTH_WARNING);
+        g_string_append_printf(subject, "%s%s", bad ? "\n" : "", l->key);
         if (++bad > SHOWN_TABLES)
             continue;
         g_string_append_printf(text, "%s%s %s %" G_GINT64_FORMAT " -> ", bad > 1 ? "; " : "", l->key,
@@ -218,6 +219,7 @@ static void judge_losses(const struct health_data *d, struct health_check *c, GH
     if (bad > SHOWN_TABLES)
         g_string_append_printf(text, "; and %u more", bad - SHOWN_TABLES);
     health_measure(c, worst, "%", HEALTH_ABOVE, LOSS_PERCENT, NAN);
+    c->subject = g_string_free(g_steal_pointer(&subject), FALSE);
     c->value = bad ? g_string_free(g_steal_pointer(&text), FALSE)
                    : g_strdup_printf("%u tables, at most %.1f %% fewer rows", g_hash_table_size(before), worst);
 }

@@ -160,6 +160,94 @@ def test_s3_that_is_down_is_told_once(watched, hooks, db, s3, bucket):
     assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
+def test_the_watch_tells_of_s3_that_is_down(watched, hooks, db, s3, bucket):
+    database = db("odd.sql")
+    watched.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1", BACKUP_S3_TIMEOUT="1", DATABASE_URL=database.url)
+    watched("backup")
+    watch(watched)
+    assert told(hooks, "s3_copies", database.name) == []
+    port, claim = ports.claim()
+    with claim:
+        for _ in range(2):
+            watch(watched, 0, {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}", "DATABASE_URL": DEAD.replace("/app", "/" + database.name)})
+    watch(watched)
+    watch(watched)
+    assert [s for s, _ in told(hooks, "s3_copies", database.name)] == ["trigger", "resolve"]
+
+
+def states(hooks, name, database):
+    return [s for s, _ in told(hooks, name, database.name)]
+
+
+def test_an_emptied_table_is_told_in_the_next_hour(watched, hooks, db):
+    """Each table once, also while another one's loss is open; and the end, when the rows are back."""
+    database = db()
+    watched.env["DATABASE_URL"] = database.url
+    for name in "ab":
+        database.query(f"CREATE TABLE {name} AS SELECT generate_series(1, 1000) AS id")
+    take(watched, database, -3 * HOUR)
+    take(watched, database, -2 * HOUR)
+    watch(watched)
+    assert states(hooks, "row_loss", database) == []
+    database.query("TRUNCATE a")
+    take(watched, database, -HOUR)
+    watch(watched)
+    watch(watched)
+    assert states(hooks, "row_loss", database) == ["trigger"] and len(slacked(hooks, "public.a lost rows: 1000 -")) == 1
+    database.query("DROP TABLE b")
+    take(watched, database, -1800)
+    watch(watched)
+    watch(watched)
+    assert states(hooks, "row_loss", database) == ["trigger", "trigger"] and len(slacked(hooks, "public.b is gone")) == 1
+    database.query("INSERT INTO a SELECT generate_series(1, 1000); CREATE TABLE b AS TABLE a")
+    take(watched, database)
+    watch(watched)
+    watch(watched)
+    assert states(hooks, "row_loss", database) == ["trigger", "trigger", "resolve"]
+
+
+def test_size_that_jumps_up_and_down_is_told_and_over(watched, hooks, db):
+    database = db()
+    watched.env["DATABASE_URL"] = database.url
+    noise = "(SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 64) i)"
+    database.query(f"CREATE TABLE t AS SELECT g, {noise} AS n FROM generate_series(1, 300) g")
+    database.query("CREATE TABLE more (LIKE t)")
+    for hour in range(8, 5, -1):
+        take(watched, database, -hour * HOUR)
+    watch(watched)
+    assert states(hooks, "size_change", database) == []
+    database.query("INSERT INTO more TABLE t")
+    take(watched, database, -5 * HOUR)
+    watch(watched)
+    watch(watched)
+    assert states(hooks, "size_change", database) == ["trigger"] and len(slacked(hooks, "WARNING: Backup size")) == 1
+    database.query("TRUNCATE more")
+    take(watched, database, -4 * HOUR)
+    watch(watched)
+    assert states(hooks, "size_change", database) == ["trigger", "resolve"]
+    database.query("DELETE FROM t WHERE g > 100")
+    take(watched, database, -3 * HOUR)
+    watch(watched)
+    watch(watched)
+    database.query(f"INSERT INTO t SELECT g, {noise} FROM generate_series(101, 300) g")
+    take(watched, database)
+    watch(watched)
+    assert states(hooks, "size_change", database) == ["trigger", "resolve"] * 2
+
+
+def test_what_is_not_known_is_told_when_it_lasts(watched, hooks, db):
+    """After the first backup there is nothing to compare with: no trouble yet. It is, if that stays so for a day."""
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    take(watched, database)
+    for hours in (0, 1, 23):
+        watch(watched, hours * HOUR)
+    assert states(hooks, "size_change", database) == []
+    watch(watched, 25 * HOUR)
+    watch(watched, 26 * HOUR)
+    assert states(hooks, "size_change", database) == ["trigger"]
+
+
 def test_the_watch_works_with_the_database_down_and_nothing_there(watched, hooks):
     env = {"DATABASE_URL": DEAD}
     for _ in range(2):

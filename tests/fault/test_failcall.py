@@ -170,7 +170,7 @@ def test_no_failing_call_of_a_restore_goes_unnoticed(library, swing, call, error
             break
         outcomes.append(done)
         assert result.returncode > 0 and len(error_lines(result)) == 1, f"{call} number {at}: {result}"
-        assert done == ("all is done, but the log is not complete" in result.stderr), f"{call} number {at}: {result}"
+        assert done == ("all is done, but" in result.stderr), f"{call} number {at}: {result}"
         swing.drop_replaced()
         assert swing.family() == []
     assert outcomes == sorted(outcomes) and len(outcomes) >= (10 if call == "write" else 1)

@@ -1,0 +1,424 @@
+"""The record of all acts: what is in it, what becomes of one that was changed, and the system's log."""
+import csv
+import datetime
+import io
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import time
+
+import pytest
+
+from lib import backups, systemlogs
+from lib.backups import error_lines, take
+
+SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"    # fails at once
+
+
+@pytest.fixture
+def small(db, opstower):
+    made = db()
+    made.query(SMALL)
+    opstower.env["DATABASE_URL"] = made.url
+    return made
+
+
+@pytest.fixture
+def there(opstower, small, s3, bucket):
+    """opstower set up for a small database and a bucket."""
+    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="2", BACKUP_S3_TIMEOUT="5")
+    return opstower
+
+
+def journal_of(opstower):
+    return pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+
+
+def records(opstower):
+    return [json.loads(line) for line in journal_of(opstower).read_text(encoding="utf-8").splitlines()]
+
+
+def fail_once(opstower, check=5):
+    return opstower("backup", "--quiet", env={"DATABASE_URL": NOWHERE}, check=check)
+
+
+def findings(opstower, check=17):
+    result = opstower("audit", "check", "--json", check=check)
+    assert len(error_lines(result)) == (1 if check else 0), result
+    return json.loads(result.stdout)["findings"]
+
+
+# ---- what is recorded ------------------------------------------------------------------------------------------------
+
+def test_every_act_is_a_line_with_its_facts(opstower, small):
+    backup = take(opstower, small, "--tag", "v1")
+    opstower("verify", "latest")
+    opstower("restore", "latest", "--force", "--drop-replaced")
+    fail_once(opstower)
+    opstower("list")
+    made, verified, restored, failed = records(opstower)
+    assert [r["seq"] for r in records(opstower)] == [1, 2, 3, 4]
+    assert (made["act"], made["result"], made["code"], made["tag"]) == ("backup", "ok", 0, "v1")
+    assert (made["id"], made["database"], made["type"]) == (backup.id, small.name, "hourly")
+    assert made["size"] == backup.path.stat().st_size and made["rows"] == 50
+    assert set(made["phases"]) == {"dump", "verify"} and all(isinstance(v, float) for v in made["phases"].values())
+    assert (verified["act"], verified["id"], verified["database"]) == ("verify", backup.id, small.name)
+    assert verified["checks_failed"] == [] and verified["place"] == "local"
+    assert (restored["act"], restored["id"], restored["database"]) == ("restore", backup.id, small.name)
+    assert restored["place"] == "local" and restored["pre_restore_backup"].startswith(small.name)
+    assert {"verify", "pre_backup", "load", "compare", "analyze", "swap"} <= set(restored["phases"])
+    assert (failed["result"], failed["code"]) == ("failed", 5) and "cannot connect" in failed["error"]
+    for record in records(opstower):
+        assert record["host"] and record["version"] and record["who"] and record["pid"]
+        assert abs(datetime.datetime.fromisoformat(record["time"]).timestamp() - time.time()) < 300
+    assert opstower("audit", "check").stdout.endswith("Every line is as it was written, and in its place\n")
+
+
+def test_a_failed_check_is_named(opstower, small):
+    backup = take(opstower, small)
+    data = bytearray(backup.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    backup.path.write_bytes(data)
+    opstower("verify", "latest", check=8)
+    record = records(opstower)[-1]
+    assert record["result"] == "failed" and record["id"] == backup.id and record["checks_failed"], record
+
+
+def test_tables_brought_back_are_recorded(opstower, small):
+    take(opstower, small)
+    opstower("restore", "latest", "--table", "public.small")
+    record = records(opstower)[-1]
+    assert (record["act"], record["only_tables"], record["database"]) == ("restore", "public.small", small.name)
+
+
+def test_who_called_sudo_is_noted(opstower, small):
+    take(opstower, small, env={"SUDO_USER": "alice"})
+    assert records(opstower)[0]["sudo_user"] == "alice"
+    take(opstower, small)
+    assert "sudo_user" not in records(opstower)[1]
+
+
+def test_no_secret_is_in_it(opstower):
+    env = {"DATABASE_URL": "postgresql://u:geheim%21wort@127.0.0.1:1/x"}
+    opstower("backup", env=env, check=5)
+    text = journal_of(opstower).read_text(encoding="utf-8")
+    assert "geheim" not in text and "cannot connect" in text
+
+
+def test_metadata_says_where_the_journal_ended(opstower, small):
+    assert take(opstower, small).meta["journal"] is None
+    take(opstower, small)
+    head = take(opstower, small).meta["journal"]
+    assert head["seq"] == 2 and len(head["head"]) == len(head["id"]) == 64
+    assert records(opstower)[2]["prev"] == head["head"] and records(opstower)[1]["prev"] == head["id"]
+
+
+# ---- what cannot be recorded -----------------------------------------------------------------------------------------
+
+def test_a_backup_that_cannot_be_recorded_is_there_and_fails(opstower, small):
+    take(opstower, small)
+    journal_of(opstower).rename(f"{opstower.folder}/kept")
+    journal_of(opstower).mkdir()
+    result = opstower("backup", check=14)
+    assert len(error_lines(result)) == 1 and "all is done, but it could not be recorded" in error_lines(result)[0]
+    assert len(backups.all_of(opstower)) == 2
+    backups.assert_only_whole(opstower)
+    result = opstower("verify", "latest")
+    assert "[WARN] this could not be recorded in the journal" in result.stderr
+
+
+def test_a_full_disk_leaves_no_half_line(opstower, small):
+    """The file may grow no further than a few bytes: the part of the line that went in is taken back."""
+    take(opstower, small)
+    text = journal_of(opstower).read_bytes()
+    limit = len(text) + 100
+
+    def no_growth():
+        import resource     # pylint: disable=import-outside-toplevel
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    result = opstower("verify", "latest", preexec_fn=no_growth, check=False)
+    assert "could not be recorded" in result.stderr, result
+    assert journal_of(opstower).read_bytes() == text
+    opstower("audit", "check")
+
+
+@pytest.mark.parametrize("command", [("backup",), ("restore", "latest", "--force"), ("verify", "latest")])
+def test_a_folder_that_cannot_be_is_said_once(opstower, small, folder, command):
+    path = pathlib.Path(folder) / "a file"
+    path.write_text("mine", encoding="utf-8")
+    result = opstower(*command, env={"BACKUP_DIR": path / "below"}, check=False)
+    assert result.returncode in (3, 10, 14) and len(error_lines(result)) == 1
+    assert "recorded" not in result.output, result
+
+
+def test_a_file_is_verified_where_there_is_no_folder(opstower, small, folder):
+    backup = take(opstower, small)
+    result = opstower("verify", backup.path, env={"BACKUP_DIR": f"{folder}/none"})
+    assert "There will be no log" in result.stderr and "recorded" not in result.output
+
+
+# ---- what was done to it afterwards ----------------------------------------------------------------------------------
+
+@pytest.fixture
+def written(opstower, small):
+    """A journal of eight lines, the last of them known to a backup's metadata."""
+    take(opstower, small)
+    for _ in range(7):
+        fail_once(opstower)
+    take(opstower, small)
+    text = journal_of(opstower).read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(text) == 9
+    return text
+
+
+def edited(lines):
+    lines[3] = lines[3].replace('"code":5', '"code":0')
+
+
+def removed(lines):
+    del lines[3]
+
+
+def swapped(lines):
+    lines[3], lines[4] = lines[4], lines[3]
+
+
+def doubled(lines):
+    lines.insert(3, lines[3])
+
+
+def garbage(lines):
+    lines[3] = "nothing\n"
+
+
+def cut(lines):
+    del lines[6:]
+
+
+def emptied(lines):
+    lines.clear()
+
+
+CHANGES = [(edited, 4, "edited"), (removed, 4, "removed: seq 4 to 4"), (swapped, 4, "removed"), (doubled, 5, "out of order"),
+           (garbage, 4, "edited"), (cut, None, "cut: seq 7 to 8"), (emptied, None, "the journal is gone")]
+
+
+@pytest.mark.parametrize("change, line, what", CHANGES, ids=[change.__name__ for change, _, _ in CHANGES])
+def test_what_was_changed_is_found_and_named(opstower, written, change, line, what):
+    findings(opstower, check=0)
+    lines = list(written)
+    change(lines)
+    journal_of(opstower).write_text("".join(lines), encoding="utf-8")
+    first = findings(opstower)[0]
+    assert first.get("line") == line and first["what"].startswith(what), first
+    result = opstower("audit", "check", check=17)
+    assert what in result.stdout and (line is None or f"line {line}, " in result.stdout)
+    fail_once(opstower)     # the chain goes on, and does not heal
+    assert what.split(":")[0] in json.dumps(findings(opstower)) or change is emptied
+
+
+def test_a_journal_that_is_gone_or_begun_anew(opstower, written):
+    journal_of(opstower).rename(f"{opstower.folder}/kept")
+    assert findings(opstower)[0]["what"].startswith("the journal is gone")
+    fail_once(opstower)
+    assert findings(opstower)[0]["what"].startswith("another journal was here")
+    shutil.rmtree(opstower.backup_dir)
+    assert "nothing was recorded yet" in opstower("audit", "check", check=10).stderr
+
+
+def test_a_torn_line_is_an_error_until_the_next_act(opstower, written):
+    text = "".join(written)
+    journal_of(opstower).write_text(text[:-20], encoding="utf-8")
+    assert findings(opstower)[0]["what"].startswith("cut off: by a crash")
+    assert "cannot be told apart" in findings(opstower)[0]["what"]
+    fail_once(opstower)
+    result = opstower("audit", "check")
+    assert "line 9, torn: a crash cut it off" in result.stdout
+    assert journal_of(opstower).read_text(encoding="utf-8").startswith(text[:-20] + "\n")
+
+
+def test_twenty_at_once_with_kills_among_them(opstower, small):
+    """Real runs, all writing into one journal; a quarter of them is killed at any moment."""
+    take(opstower, small)
+    random.seed(4)
+    for _ in range(3):
+        runs = [opstower.popen("backup", "--quiet", env={"DATABASE_URL": NOWHERE + str(i)}) for i in range(20)]
+        for victim in runs[::4]:
+            time.sleep(random.uniform(0, 0.1))
+            victim.send_signal(signal.SIGKILL)
+        assert all(run.wait(60) in (5, -signal.SIGKILL) for run in runs)
+        for run in runs:
+            run.stdout.close()
+            run.stderr.close()
+    assert findings(opstower, check=0) == []
+    take(opstower, small)
+    assert findings(opstower, check=0) == []
+    assert 1 + 3 * 15 + 1 <= len(records(opstower)) <= 1 + 3 * 20 + 1
+    assert [record["seq"] for record in records(opstower)] == list(range(1, len(records(opstower)) + 1))
+
+
+# ---- export ----------------------------------------------------------------------------------------------------------
+
+def test_export_as_json_and_csv(opstower, written):
+    lines = [json.loads(line) for line in written]
+    assert json.loads(opstower("audit", "export").stdout) == lines
+    raw = opstower("audit", "export", "--format", "csv", text=False).stdout
+    assert raw.count("\r\n") == 10
+    rows = list(csv.DictReader(io.StringIO(raw, newline=""), strict=True))
+    assert [int(row["seq"]) for row in rows] == [line["seq"] for line in lines]
+    for row, line in zip(rows, lines):
+        assert row["error"] == line.get("error", "") and row["act"] == line["act"] and row["sum"] == line["sum"]
+        facts = json.loads(row["facts"])
+        assert facts.items() <= line.items() and set(facts) | set(row) >= set(line)
+    assert '\n' in rows[1]["error"] and '"' in rows[1]["error"], "what has to be quoted was among them"
+
+
+def test_export_by_time(opstower, small):
+    take(opstower, small)
+    first = records(opstower)[0]["time"]
+    time.sleep(1.1)
+    take(opstower, small)
+    today = datetime.datetime.fromisoformat(first).date()
+    day = datetime.timedelta(days=1)
+
+    def count(*words):
+        return len(json.loads(opstower("audit", "export", *words).stdout))
+    assert count("--since", today, "--until", today) == 2 and count("--since", today + day) == 0
+    assert count("--until", today - day) == 0 and count("--since", today - day) == 2
+    second = records(opstower)[1]["time"]
+    assert count("--since", second) == 1 and count("--until", second) == 1
+    assert count("--since", second.replace("+00:00", "Z")) == 1
+
+
+@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--since", "2026-13-01"), ("--until", "2026-02-30"),
+                                   ("--since", "2026-02-01", "--until", "2026-01-01"), ("--format", "xml"),
+                                   ("--json", "--format", "csv"), ("--since", "20260101"), ("--since", "2026-01-01x")])
+def test_wrong_words_are_said(opstower, words):
+    result = opstower("audit", "export", *words, check=2)
+    assert len(error_lines(result)) == 1 and result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("chek",), (), ("check", "export"), ("check", "--since", "2026-01-01")])
+def test_wrong_verbs_are_said(opstower, words):
+    assert len(error_lines(opstower("audit", *words, check=2))) == 1
+
+
+def test_export_of_a_broken_journal_says_so(opstower, written):
+    lines = list(written)
+    edited(lines)
+    journal_of(opstower).write_text("".join(lines), encoding="utf-8")
+    result = opstower("audit", "export", check=17)
+    assert len(json.loads(result.stdout)) == 9 and len(error_lines(result)) == 1
+
+
+# ---- the system's log ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def rsyslog(folder):
+    started = systemlogs.Rsyslog(os.path.join(folder))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def journald(folder):
+    started = systemlogs.Journald(folder)
+    yield started
+    started.stop()
+
+
+def test_each_act_is_in_syslog_as_the_guide_greps_it(opstower, small, rsyslog, folder):
+    systemlogs.run_with(folder, opstower, "backup", "--local-only")
+    systemlogs.run_with(folder, opstower, "verify", "latest")
+    systemlogs.run_with(folder, opstower, "restore", "latest", "--force", "--drop-replaced", "--no-pre-backup")
+    systemlogs.run_with(folder, opstower, "backup", env={"DATABASE_URL": "postgresql://u:geheimwort@127.0.0.1:1/x"}, check=5)
+    identity = records(opstower)[0]["id"]
+    good, bad = rsyslog.grep("opstower-backup", 2)
+    assert re.search(rf" opstower-backup\[\d+\]: backup ok: code=0 .*\bdatabase={small.name} .*\bid={identity} ", good)
+    assert re.search(r" opstower-backup\[\d+\]: \[ERROR\] cannot connect .*\(backup failed: code=5 ", bad)
+    assert "geheimwort" not in bad
+    assert f"id={identity}" in rsyslog.grep("opstower-verify")[0]
+    assert "restore ok: code=0" in rsyslog.grep("opstower-restore")[0]
+
+
+def test_journald_gets_fields(opstower, small, journald, folder):
+    systemlogs.run_with(folder, opstower, "backup", "--local-only")
+    entry, record = journald.receive(), records(opstower)[0]
+    assert entry["SYSLOG_IDENTIFIER"] == "opstower-backup" and entry["PRIORITY"] == "6"
+    assert (entry["OPSTOWER_ACT"], entry["OPSTOWER_RESULT"], entry["OPSTOWER_CODE"]) == ("backup", "ok", "0")
+    assert (entry["OPSTOWER_ID"], entry["OPSTOWER_SIZE"]) == (record["id"], str(record["size"]))
+    assert entry["MESSAGE"].startswith("backup ok: ") and re.fullmatch("[0-9a-f]{32}", entry["MESSAGE_ID"])
+    systemlogs.run_with(folder, opstower, "verify", "nothing", check=10)
+    failed = journald.receive()
+    assert (failed["SYSLOG_IDENTIFIER"], failed["PRIORITY"], failed["OPSTOWER_CODE"]) == ("opstower-verify", "3", "10")
+    assert failed["MESSAGE"].startswith("[ERROR] ") and failed["MESSAGE_ID"] != entry["MESSAGE_ID"]
+
+
+# ---- the copy in S3 --------------------------------------------------------------------------------------------------
+
+def copied(s3, bucket):
+    """The journal's text in the bucket, and its head."""
+    objects = s3.objects(bucket, "database/journal/")
+    segments = [objects[key] for key in sorted(objects) if key.endswith(".jsonl")]
+    (head,) = [json.loads(objects[key]) for key in objects if key.endswith("/head.json")]
+    return b"".join(segments), head
+
+
+def test_the_journal_is_copied_after_each_act(there, s3, bucket):
+    there("backup")
+    there("verify", "latest")
+    text, head = copied(s3, bucket)
+    assert text == journal_of(there).read_bytes() and head["seq"] == 2
+    assert "does" not in there("backup", "--local-only").stderr and copied(s3, bucket)[1]["seq"] == 2
+    there("verify", "latest")
+    assert copied(s3, bucket)[0] == journal_of(there).read_bytes()
+    assert len(json.loads(there("list", "--json").stdout)) == 2, "it is no backup"
+    result = there("audit", "check")
+    assert "vouch for records up to 4 of 4" in result.stdout
+    meta = [json.loads(data) for key, data in s3.objects(bucket).items() if key.endswith(".meta.json")]
+    assert [m["journal"] for m in meta] == [None]
+
+
+def test_a_long_journal_goes_up_in_segments(there, s3, bucket):
+    for _ in range(20):
+        fail_once(there)
+    line = journal_of(there)
+    first = there("backup")
+    assert first.stderr == "" and copied(s3, bucket)[0] == line.read_bytes()
+    objects = s3.objects(bucket, "database/journal/")
+    assert [key[-15:] for key in sorted(objects) if key.endswith(".jsonl")] == ["000000001.jsonl"]
+
+
+def test_s3_that_is_down_is_a_warning_and_made_up_for(there, s3, bucket):
+    there("backup", "--local-only")
+    away = {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
+    result = there("verify", there.newest(), env=away, check=False)
+    assert "[WARN] The journal's copy in S3 is not up to date" in result.stderr or result.returncode == 16, result
+    there("verify", "latest")
+    assert copied(s3, bucket)[0] == journal_of(there).read_bytes()
+    there("audit", "check", env=away, check=16)
+    there("audit", "check", "--local-only", env=away)
+
+
+def test_the_copy_shows_what_was_cut_or_made_anew(there, s3, bucket):
+    for _ in range(4):
+        fail_once(there)
+    before = copied(s3, bucket)
+    lines = journal_of(there).read_text(encoding="utf-8").splitlines(keepends=True)
+    journal_of(there).write_text("".join(lines[:2]), encoding="utf-8")
+    first = findings(there)[0]["what"]
+    assert first.startswith("cut: seq 3 to 4") and f"s3://{bucket}/database/journal/" in first
+    result = fail_once(there)
+    assert "[WARN] The journal's copy in S3 is not up to date: the journal here does not go on from its copy" in result.stderr
+    fail_once(there)
+    assert copied(s3, bucket) == before, "the witness stays as it was"
+    assert "replaced" in findings(there)[0]["what"]
+    journal_of(there).unlink()
+    assert findings(there)[0]["what"].startswith("the journal is gone")
+    fail_once(there)
+    assert findings(there)[0]["what"].startswith("another journal was here")
