@@ -6,10 +6,11 @@
 set -euo pipefail
 
 build_set="gcc libc6-dev make meson ninja-build pkg-config libglib2.0-dev libpq-dev libisal-dev libdeflate-dev
-    libxxhash-dev libssl-dev libjansson-dev libcurl4-openssl-dev libxml2-dev libsystemd-dev postgresql-client-15"
+    libxxhash-dev libssl-dev libjansson-dev libcurl4-openssl-dev libxml2-dev libsystemd-dev libmicrohttpd-dev
+    postgresql-client-15"
 demo_set="$build_set postgresql-15"
 test_set="$demo_set python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-aiosmtpd python3-jsonschema
-    faketime python3-xxhash groff-base
+    faketime prometheus python3-xxhash groff-base
     ceph-mon ceph-osd radosgw ceph-common openssl curl python3-boto3 awscli s3cmd
     systemd cron rsyslog python3-yaml yamllint shellcheck jq"
 
@@ -38,7 +39,7 @@ check_without_dpkg() {
     for tool in gcc make meson ninja pkg-config; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
-    for module in glib-2.0 libpq libisal libdeflate libxxhash libcrypto jansson libcurl libxml-2.0 libsystemd; do
+    for module in glib-2.0 libpq libisal libdeflate libxxhash libcrypto jansson libcurl libxml-2.0 libsystemd libmicrohttpd; do
         pkg-config --exists "$module" 2>/dev/null || missing="$missing $module"
     done
     command -v pg_dump >/dev/null || have_program pg_dump || missing="$missing pg_dump"

@@ -23,6 +23,7 @@ extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_status;
 extern const struct command cmd_bucket;
+extern const struct command cmd_serve;
 extern const struct command cmd_audit;
 extern const struct command cmd_schedule;
 extern const struct command cmd_hold;

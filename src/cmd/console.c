@@ -97,10 +97,10 @@ static void line(enum report_level level, const char *text, void *data)
 void console_start(struct console *c)
 {
     const struct settings *s = &c->settings;
-    c->target =
-        (struct pg_target){g_strdup(s->database_url),  g_strdup(s->database_host),     g_strdup(s->database_name),
-                           g_strdup(s->database_user), g_strdup(s->database_password), s->database_port,
-                           g_strdup(s->database)};
+    c->target = (struct pg_target){g_strdup(s->database_url),      g_strdup(s->database_host),
+                                   g_strdup(s->database_name),     g_strdup(s->database_user),
+                                   g_strdup(s->database_password), s->database_port,
+                                   g_strdup(s->database),          0};
     c->started_us = g_get_monotonic_time();
     c->report.line = line;
     c->report.redact = redact;

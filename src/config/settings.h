@@ -129,6 +129,11 @@ struct settings {
     char *hook_pre_backup_failure, *hook_post_backup_failure, *hook_pre_restore_failure, *hook_post_restore_failure;
     char *healthcheck_url; /* NULL: none */
     int healthcheck_timeout_s;
+    /* The dashboard. */
+    char *listen; /* never NULL: ADDRESS:PORT */
+    char *tls_cert, *tls_key;
+    char *dashboard_token, *dashboard_user, *dashboard_password;
+    char **dashboard_hosts;
 
     /* What is said. */
     gboolean json;

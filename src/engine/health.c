@@ -1,5 +1,5 @@
 /* Gathers what the checks look at, and runs the table of checks. */
-#include "engine/health_data.h"
+#include "engine/health_ends.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,6 +29,10 @@ static const struct row {
     {"verification", "Last verification", health_check_verified},
     {"full_test", "Last full test", health_check_full_test},
     {"drill", "Last drill", health_check_drill},
+    {"database", "Database server", health_check_database},
+    {"credentials", "S3 credentials", health_check_credentials},
+    {"certificates", "Certificates", health_check_certificates},
+    {"holds", "Holds", health_check_holds},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
     {"alerts", "Alerts", health_check_alerts},
@@ -180,6 +184,7 @@ static gboolean gather(struct health_data *d, GError **error)
         return FALSE;
     read_journal(d);
     ask_s3(d, name);
+    health_ask_servers(d);
     d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
@@ -192,6 +197,7 @@ static void data_clear(struct health_data *d)
     g_clear_pointer(&d->journal, g_ptr_array_unref);
     g_free(d->s3_problem);
     g_free(d->journal_problem);
+    health_servers_clear(&d->servers);
     alert_backlog_clear(&d->alerts);
 }
 

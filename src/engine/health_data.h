@@ -11,6 +11,18 @@
  * by this much. */
 #define HEALTH_CLOCK_SLACK_S 120
 
+/* What servers said; ends are seconds since 1970, 0: none, or not seen. */
+struct health_servers {
+    gboolean database_asked, s3_asked, s3_tls;
+    char *database_problem; /* NULL: it answered */
+    char *database_version; /* as "15.3" */
+    gint64 database_certificate, s3_certificate;
+    char *certificate_problem; /* why S3's was not seen */
+    char *credentials_source, *credentials_problem;
+    gboolean credentials_borrowed; /* a session token that nobody renews */
+};
+void health_servers_clear(struct health_servers *s);
+
 struct health_data {
     const struct health_request *request;
     struct health_limits limits; /* defaults filled in */
@@ -20,7 +32,8 @@ struct health_data {
     gboolean s3_looked; /* whether backups knows what is in S3 */
     char *s3_problem;   /* why not; NULL: it was not to be asked */
     char *journal_problem;
-    gint64 free_bytes;              /* -1: not known */
+    gint64 free_bytes; /* -1: not known */
+    struct health_servers servers;
     gboolean alerts_used;           /* an alert was to be sent, ever */
     struct alert_backlog alerts;    /* those that wait */
     struct health_numbers *numbers; /* a check adds those it comes upon */
@@ -81,3 +94,9 @@ gboolean health_check_full_test(const struct health_data *d, struct health_check
 gboolean health_check_drill(const struct health_data *d, struct health_check *c);
 gboolean health_check_rto(const struct health_data *d, struct health_check *c);
 gboolean health_check_rto_predicted(const struct health_data *d, struct health_check *c);
+
+/* health_ends.c */
+gboolean health_check_database(const struct health_data *d, struct health_check *c);
+gboolean health_check_holds(const struct health_data *d, struct health_check *c);
+gboolean health_check_credentials(const struct health_data *d, struct health_check *c);
+gboolean health_check_certificates(const struct health_data *d, struct health_check *c);

@@ -34,7 +34,9 @@ static void append_family(GString *text, const char *name, const char *help)
 static void append_value(GString *text, double value)
 {
     char number[G_ASCII_DTOSTR_BUF_SIZE];
-    g_ascii_formatd(number, sizeof number, "%.17g", value);
+    g_ascii_formatd(number, sizeof number, "%.15g", value);
+    if (g_ascii_strtod(number, NULL) != value)
+        g_ascii_dtostr(number, sizeof number, value);
     g_string_append_printf(text, " %s\n", number);
 }
 

@@ -8,6 +8,8 @@
 #include "base/files.h"
 #include "base/text.h"
 
+#define MAX_BEFORE_LOG 65536 /* an act that never opens a log may run for months */
+
 static const char *const level_names[] = {"INFO", "WARN", "ERROR"};
 
 static void log_line(struct report *r, enum report_level level, const char *text)
@@ -21,7 +23,8 @@ static void log_line(struct report *r, enum report_level level, const char *text
     }
     if (!r->before_log)
         r->before_log = g_string_new(NULL);
-    g_string_append(r->before_log, line);
+    if (r->before_log->len < MAX_BEFORE_LOG)
+        g_string_append(r->before_log, line);
 }
 
 /* Lines come from several threads. */

@@ -5,7 +5,7 @@
 
 #define MIN_PIECE_BYTES (16ull << 20)
 #define MAX_PIECE_BYTES (1ull << 30)
-#define PIECES_PER_JOB 6
+#define PIECES_PER_JOB 24 /* at the end, workers wait for the last piece: the smaller, the shorter */
 #define FIRST_VERSION_WITH_TID_RANGES 140000
 
 /* ---- tables ---- */

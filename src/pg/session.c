@@ -30,8 +30,8 @@ void pg_target_clear(struct pg_target *t)
 
 struct pg_target pg_target_copy(const struct pg_target *t)
 {
-    return (struct pg_target){g_strdup(t->url),      g_strdup(t->host), g_strdup(t->name),    g_strdup(t->user),
-                              g_strdup(t->password), t->port,           g_strdup(t->database)};
+    return (struct pg_target){g_strdup(t->url),      g_strdup(t->host), g_strdup(t->name),     g_strdup(t->user),
+                              g_strdup(t->password), t->port,           g_strdup(t->database), t->timeout_s};
 }
 
 /* ---- connection parameters ---- */
@@ -168,9 +168,9 @@ static gint64 connect_timeout_us(PGconn *pg)
 
 /* libpq's own connecting cannot be interrupted while the server says nothing: so it is done in steps. A session opened
  * after the interrupt is there to clean up, and is not stopped by it. */
-static gboolean connect_in_steps(PGconn *pg, GError **error)
+static gboolean connect_in_steps(PGconn *pg, int timeout_s, GError **error)
 {
-    gint64 until = g_get_monotonic_time() + connect_timeout_us(pg);
+    gint64 until = g_get_monotonic_time() + (timeout_s ? timeout_s * G_USEC_PER_SEC : connect_timeout_us(pg));
     gboolean cleaning_up = interrupt_signal() != 0;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (PQstatus(pg) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
@@ -196,7 +196,7 @@ struct session *session_open(const struct pg_target *t, const char *dbname, GErr
     params_clear(&p);
     if (!pg)
         return NULL;
-    if (!connect_in_steps(pg, error)) {
+    if (!connect_in_steps(pg, t->timeout_s, error)) {
         PQfinish(pg);
         return NULL;
     }

@@ -16,6 +16,7 @@ struct pg_target {
     char *url, *host, *name, *user, *password;
     int port; /* 0: not given */
     char *database;
+    int timeout_s; /* to connect; 0: connect_timeout, else 60 s */
 };
 
 void pg_target_clear(struct pg_target *t);
@@ -36,6 +37,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)
 PGconn *session_pg(struct session *s);
 int session_version(struct session *s); /* e.g. 150020 */
 const char *session_database(struct session *s);
+
+/* When the server's certificate ends, seconds since 1970; 0: the connection has no TLS, or it does not say. */
+gint64 session_certificate_until(struct session *s);
 
 /* Runs SQL (several statements are fine) and checks each result. */
 gboolean session_exec(struct session *s, const char *sql, GError **error);

@@ -143,6 +143,16 @@ gboolean s3_is_aws(const struct s3 *s)
     return s->is_aws;
 }
 
+struct credentials *s3_credentials(struct s3 *s, GError **error)
+{
+    return credential_chain_get(s->chain, FALSE, error);
+}
+
+const char *s3_endpoint(const struct s3 *s)
+{
+    return s->url;
+}
+
 char *s3_credentials_source(struct s3 *s)
 {
     g_mutex_lock(&s->mutex);

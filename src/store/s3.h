@@ -47,6 +47,12 @@ char *s3_credentials_source(struct s3 *s);
 /* The time by the server's clock as far as it is known, seconds since 1970: it is asked for when it refuses ours. */
 gint64 s3_server_time(struct s3 *s);
 
+/* A copy of the credentials in use, fetched if there are none yet. See credential_chain_get. */
+struct credentials *s3_credentials(struct s3 *s, GError **error);
+
+/* The URL below which keys lie: scheme, host, port, and the bucket. */
+const char *s3_endpoint(const struct s3 *s);
+
 /* Bytes of answers' bodies so far. */
 guint64 s3_bytes_received(struct s3 *s);
 
