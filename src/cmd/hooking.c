@@ -31,7 +31,7 @@ static const char *text_at(const struct settings *s, gsize offset)
 static struct hook hook_of(const struct console *c, enum hooking_event event)
 {
     const struct settings *s = &c->settings;
-    const char *own = text_at(s, events[event].policy), *policy = own ? own : s->hook_failure;
+    const char *own = text_at(s, events[event].policy), *policy = g_str_equal(own, "same") ? s->hook_failure : own;
     return (struct hook){
         .event = events[event].event,
         .command = text_at(s, events[event].command),
