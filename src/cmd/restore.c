@@ -154,7 +154,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     if (!chosen)
         return FALSE;
     pre_backup.type = "pre-restore";
-    pre_backup.prune = FALSE;
+    pre_backup.prune = pre_backup.monthly = FALSE;
     if (pre_backup.places == BACKUP_BOTH)
         pre_backup.places = BACKUP_BOTH_LATER; /* nobody waits for an upload while the database is down */
     struct restoring restoring = {c, chosen, FALSE};

@@ -81,6 +81,8 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
     add_folder(p->writable, job.backup_dir);
     add_folder(p->writable, job.tmp_dir);
     p->request.bucket = p->request.bucket || job.s3_bucket;
+    p->request.alerts =
+        p->request.alerts || job.slack_webhook_url || job.pagerduty_key || job.alert_email || job.alert_webhook_url;
     settings_clear(&job);
     return named;
 }
@@ -245,6 +247,11 @@ static gboolean install(struct console *c, const struct plan *p, GError **error)
     report_info(&c->report, changed ? "Installed (%s)" : "Nothing to change (%s): it is installed as it should be",
                 kind_name(p->request.kind));
     warn_if_nobody_listens(c, p);
+    if (!p->request.alerts)
+        report_warn(&c->report,
+                    "no channel for alerts is set in the .env file: nobody is told when backups stay away. Set "
+                    "SLACK_WEBHOOK_URL, PAGERDUTY_SERVICE_KEY, ALERT_EMAIL or ALERT_WEBHOOK_URL, then run "
+                    "this again");
     return tell(c, p, "changed", changed, error);
 }
 

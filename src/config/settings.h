@@ -20,6 +20,12 @@ struct settings {
     char *backup_dir;
     int retention_days;
     int keep_min;
+    /* 0 = as the tier table has it */
+    int pre_deployment_days, pre_maintenance_days, manual_days, pre_restore_days;
+    int pre_deployment_s3_days, pre_maintenance_s3_days, monthly_s3_days, manual_s3_days, pre_restore_s3_days;
+    char *monthly_archive; /* "true" or "false" */
+    char *s3_prune;        /* "true" or "false" */
+    gboolean apply;
 
     /* The copy in S3. */
     char *s3_bucket;        /* NULL: there is none */

@@ -14,8 +14,8 @@
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "engine/dump.h"
+#include "engine/followup.h"
 #include "engine/slot.h"
-#include "engine/sync.h"
 #include "pg/facts.h"
 #include "pg/tools.h"
 
@@ -234,7 +234,7 @@ static struct meta *make_meta(struct backup *b)
     const char *version = facts_text(facts, "server_version"); /* Debian's goes on: "15.20 (Debian 15.20-0...)" */
     m->postgresql_version = g_strdup_printf("PostgreSQL %.*s", (int)strcspn(version, " "), version);
     m->tool_version = g_strdup(TOOL_VERSION);
-    m->retention_days = q->retention_days;
+    m->retention_days = tiers_days(&q->tiers, q->type, q->places == BACKUP_S3_ONLY ? TIER_S3 : TIER_LOCAL);
     m->type = g_strdup(q->type);
     m->tag = g_strdup(q->tag);
     m->format = ARCHIVE_FORMAT;
@@ -260,20 +260,6 @@ static gboolean publish(struct backup *b, const struct meta *m, GError **error)
     return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
            meta_save(m, dir, FALSE, error) && file_sink_publish(b->file, FALSE, error) &&
            (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
-}
-
-static gboolean prune(struct backup *b, GError **error)
-{
-    const struct backup_request *q = b->request;
-    struct prune_policy policy = {q->retention_days, q->keep_min, q->offsite != NULL, b->started_us / G_USEC_PER_SEC};
-    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
-    gboolean ok = catalog_prune(q->dir, b->name, &policy, deleted, error);
-    for (guint i = 0; i < deleted->len; i++)
-        report_info(b->report, "Deleted old backup: %s (older than %d days)", (char *)deleted->pdata[i],
-                    q->retention_days);
-    if (!ok)
-        g_prefix_error(error, "the backup is complete, but old ones could not be deleted: ");
-    return ok;
 }
 
 /* ---- the whole ---- */
@@ -346,7 +332,7 @@ static gboolean keep_here(struct backup *b, GError **error)
         upload_too(b, m);
         report_phase(b->report, "upload", start);
     }
-    return !q->prune || prune(b, error);
+    return TRUE;
 }
 
 /* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
@@ -395,25 +381,15 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
     return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
 }
 
-/* What earlier runs could not upload, now that S3 takes backups again. */
-static gboolean upload_earlier(struct backup *b, GError **error)
+static gboolean is_in_s3(const struct backup *b)
 {
-    const struct backup_request *q = b->request;
-    GError *problem = NULL;
-    if (b->upload_problem) {
-        problem = g_steal_pointer(&b->upload_problem);
-        return offsite_fail(problem, OT_UPLOAD, error);
-    }
-    if (q->places != BACKUP_BOTH || sync_database(q->offsite, q->dir, b->name, SYNC_PENDING, b->report, NULL, error))
-        return TRUE;
-    g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
-    return FALSE;
+    return b->request->places == BACKUP_BOTH || b->request->places == BACKUP_S3_ONLY;
 }
 
 static void clean_s3(struct backup *b)
 {
     const struct backup_request *q = b->request;
-    if (q->places == BACKUP_BOTH || q->places == BACKUP_S3_ONLY)
+    if (is_in_s3(b))
         offsite_clean(q->offsite, q->dir, b->name, b->report);
 }
 
@@ -428,7 +404,8 @@ static gboolean run_locked(struct backup *b, GError **error)
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
     if (ok)
-        return upload_earlier(b, error);
+        return followup_run(b->request, b->name, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
+                            b->report, error);
     if (b->upload_problem)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */

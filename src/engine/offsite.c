@@ -66,19 +66,19 @@ char **offsite_tags(const struct offsite_labels *labels)
     return tags;
 }
 
-/* How long the guide keeps these in S3. */
-static const struct {
-    const char *type;
-    int days;
-} own_days[] = {{"pre-deployment", 180}, {"monthly", 365}};
-
 static gint64 lock_until(const struct offsite *o, const char *type)
 {
-    int days = o->lock_days;
-    for (gsize i = 0; i < G_N_ELEMENTS(own_days); i++)
-        if (g_strcmp0(type, own_days[i].type) == 0)
-            days = own_days[i].days;
+    int days = tiers_days(&o->tiers, type, TIER_S3);
     return g_get_real_time() / G_USEC_PER_SEC + (gint64)days * 86400;
+}
+
+struct s3_props offsite_props(const struct offsite *o, const struct offsite_labels *labels, char **tags)
+{
+    struct s3_props props = o->upload.props;
+    props.tags = tags;
+    props.lock_until = lock_until(o, labels->type);
+    props.content_type = "application/gzip";
+    return props;
 }
 
 struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
@@ -213,9 +213,7 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     r->key = names_key(o->prefix, id);
     r->tags = offsite_tags(labels);
     struct upload_options options = o->upload;
-    options.props.tags = r->tags;
-    options.props.lock_until = lock_until(o, labels->type);
-    options.props.content_type = "application/gzip";
+    options.props = offsite_props(o, labels, r->tags);
     options.expected_bytes = expected_bytes;
     r->replace = replace;
     if ((!path && !replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
@@ -236,16 +234,14 @@ static void set_integer(struct meta *m, const char *what, guint64 value)
     json_object_set_new(m->s3, what, json_integer((json_int_t)value));
 }
 
-void offsite_record(const struct offsite_run *r, struct meta *m)
+void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m)
 {
-    const struct offsite *o = r->offsite;
-    const struct s3_object *object = r->object;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     json_decref(m->s3);
     m->s3 = json_object();
     meta_set_s3_text(m, "state", "uploaded");
     meta_set_s3_text(m, "bucket", s3_bucket(o->client));
-    meta_set_s3_text(m, "key", r->key);
+    meta_set_s3_text(m, "key", key);
     set_integer(m, "size", object->size_bytes);
     meta_set_s3_text(m, "etag", object->etag);
     meta_set_s3_text(m, "storage_class", object->storage_class);
@@ -255,6 +251,11 @@ void offsite_record(const struct offsite_run *r, struct meta *m)
         meta_set_s3_text(m, "lock_mode", object->lock_mode);
         meta_set_s3_text(m, "lock_until", until);
     }
+}
+
+void offsite_record(const struct offsite_run *r, struct meta *m)
+{
+    offsite_record_object(r->offsite, r->object, r->key, m);
 }
 
 const char *offsite_key(const struct offsite_run *r)
@@ -313,7 +314,8 @@ static gboolean put_beside(const struct offsite *o, const struct meta *m, const 
 {
     struct offsite_labels labels = labels_of(m);
     g_auto(GStrv) tags = offsite_tags(&labels);
-    g_autofree char *dump = names_key(o->prefix, m->id);
+    const char *noted = meta_s3_text(m, "key");
+    g_autofree char *dump = noted ? g_strdup(noted) : names_key(o->prefix, m->id);
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
     struct s3_props props = offsite_sidecar_props(o, m->type);
     props.tags = tags;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "catalog/meta.h"
+#include "catalog/tiers.h"
 #include "engine/report.h"
 #include "store/upload.h"
 
@@ -14,7 +15,7 @@ struct offsite {
     struct s3 *client;
     const char *prefix;           /* of keys */
     struct upload_options upload; /* without tags and lock_until: those are the backup's */
-    int lock_days;                /* with upload.props.lock_mode: of types that have no figure of their own */
+    struct tiers tiers;           /* with upload.props.lock_mode: how long objects stay locked */
 };
 
 /* How an object beside the dump is stored: as the dump, but in the standard class, for small objects cost more in the
@@ -31,6 +32,12 @@ struct offsite_labels {
  * what a tag is, not for what it is not. */
 char **offsite_tags(const struct offsite_labels *labels);
 #define OFFSITE_HOLD_TAG "hold"
+
+/* How the object of such a backup is stored, and how long it is locked from now on. tags must outlive it. */
+struct s3_props offsite_props(const struct offsite *o, const struct offsite_labels *labels, char **tags);
+
+/* Enters an object into m as its copy in S3, uploaded just now. */
+void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m);
 
 /* One upload. */
 struct offsite_run;
@@ -57,7 +64,7 @@ const char *offsite_key(const struct offsite_run *r);
 void offsite_free(struct offsite_run *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
 
-/* Puts the sidecars beside the object: globals (NULL: none), then m. */
+/* Puts the sidecars beside the object that m's record names: globals (NULL: none), then m. */
 gboolean offsite_put_sidecars(const struct offsite *o, const struct meta *m, const char *globals_sql, GError **error);
 
 /* Holds the objects of a backup (key: the dump's) or lets them go: the tag, and where the bucket has Object Lock the

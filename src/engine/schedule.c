@@ -42,6 +42,8 @@ static char *cron_text(const struct schedule_request *q)
     if (!crontab)
         g_string_append(text, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
     for (const struct schedule_job *job = schedule_jobs; job->name; job++) {
+        if (!schedule_wants(q, job))
+            continue;
         g_autofree char *line = schedule_cron_line(q, job, !crontab);
         g_string_append(text, line);
     }
@@ -77,6 +79,8 @@ GPtrArray *schedule_files(const struct schedule_request *q, GError **error)
     if (q->kind != SCHEDULE_SYSTEMD)
         add_file(files, q->kind == SCHEDULE_CRONTAB ? g_strdup("crontab") : cron_path(q), cron_text(q));
     for (const struct schedule_job *job = schedule_jobs; q->kind == SCHEDULE_SYSTEMD && job->name; job++) {
+        if (!schedule_wants(q, job))
+            continue;
         add_file(files, unit_path(q, job, ".service"), schedule_service_text(q, job));
         add_file(files, unit_path(q, job, ".timer"), schedule_timer_text(job));
     }
@@ -85,43 +89,40 @@ GPtrArray *schedule_files(const struct schedule_request *q, GError **error)
 
 /* ---- whose files ---- */
 
-enum owner { ABSENT, OURS, OTHERS, UNKNOWN };
-
-/* A link (a masked unit is one) is not ours. ret_text (may be NULL): what is in a file of ours. UNKNOWN: see error. */
-static enum owner owner_of(const char *path, char **ret_text, GError **error)
+enum schedule_owner schedule_owner_of(const char *path, char **ret_text, GError **error)
 {
     struct stat st;
     if (lstat(path, &st) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
-            return ABSENT;
+            return SCHEDULE_ABSENT;
         ot_fail_errno(error, OT_IO, "cannot look at %s", path);
-        return UNKNOWN;
+        return SCHEDULE_UNKNOWN;
     }
     g_autofree char *text = NULL;
     if (!S_ISREG(st.st_mode) || st.st_size > MAX_FILE_BYTES)
-        return OTHERS;
+        return SCHEDULE_OTHERS;
     if (!files_read(path, MAX_FILE_BYTES, &text, NULL, error))
-        return UNKNOWN;
+        return SCHEDULE_UNKNOWN;
     if (!g_str_has_prefix(text, SCHEDULE_MARK))
-        return OTHERS;
+        return SCHEDULE_OTHERS;
     if (ret_text)
         *ret_text = g_steal_pointer(&text);
-    return OURS;
+    return SCHEDULE_OURS;
 }
 
 static gboolean may_write_all(const GPtrArray *files, GError **error)
 {
     for (guint i = 0; i < files->len; i++) {
         const struct schedule_file *f = files->pdata[i];
-        switch (owner_of(f->path, NULL, error)) {
-        case UNKNOWN:
+        switch (schedule_owner_of(f->path, NULL, error)) {
+        case SCHEDULE_UNKNOWN:
             return FALSE;
-        case OTHERS:
+        case SCHEDULE_OTHERS:
             return ot_fail(
                 error, OT_REFUSED,
                 "%s is there and was not made by opstower: nothing was changed. Move it away, then run again", f->path);
-        case ABSENT:
-        case OURS:
+        case SCHEDULE_ABSENT:
+        case SCHEDULE_OURS:
             break;
         }
     }
@@ -134,7 +135,7 @@ static gboolean may_write_all(const GPtrArray *files, GError **error)
 static gboolean write_file(const struct schedule_file *f, struct report *report, guint *changed, GError **error)
 {
     g_autofree char *old = NULL;
-    if (owner_of(f->path, &old, error) == UNKNOWN)
+    if (schedule_owner_of(f->path, &old, error) == SCHEDULE_UNKNOWN)
         return FALSE;
     if (g_strcmp0(old, f->text) == 0)
         return TRUE;
@@ -173,11 +174,13 @@ static gboolean write_crontab(const char *block, struct report *report, guint *c
     return ok;
 }
 
-static gboolean start_timers(GError **error)
+static gboolean start_timers(const struct schedule_request *q, GError **error)
 {
     static const char *const reload[] = {"daemon-reload", NULL};
     gboolean ok = schedule_systemctl(reload, NULL, error);
     for (const struct schedule_job *job = schedule_jobs; ok && job->name; job++) {
+        if (!schedule_wants(q, job))
+            continue;
         g_autofree char *unit = schedule_unit_name(job, ".timer");
         const char *const enable[] = {"enable", "--now", unit, NULL};
         ok = schedule_systemctl(enable, NULL, error);
@@ -186,6 +189,24 @@ static gboolean start_timers(GError **error)
 }
 
 static gboolean remove_kind(const struct schedule_request *q, struct report *report, guint *removed, GError **error);
+
+static gboolean remove_job(const struct schedule_request *q, const struct schedule_job *job, gboolean told,
+                           struct report *report, guint *removed, GError **error);
+
+static gboolean tells_systemd(const struct schedule_request *q)
+{
+    return q->kind == SCHEDULE_SYSTEMD && !q->unit_dir && schedule_has_systemd();
+}
+
+/* Units of jobs that an earlier install wrote; in a cron file they are just not written again. */
+static gboolean remove_unwanted(const struct schedule_request *q, struct report *report, GError **error)
+{
+    guint removed = 0;
+    for (const struct schedule_job *job = schedule_jobs; q->kind == SCHEDULE_SYSTEMD && job->name; job++)
+        if (!schedule_wants(q, job) && !remove_job(q, job, tells_systemd(q), report, &removed, error))
+            return FALSE;
+    return TRUE;
+}
 
 /* As root one of the two is enough: both would run each job twice. */
 static gboolean remove_other_kind(const struct schedule_request *q, struct report *report, GError **error)
@@ -206,28 +227,28 @@ gboolean schedule_install(const struct schedule_request *q, struct report *repor
         return FALSE;
     if (q->kind == SCHEDULE_CRONTAB)
         return write_crontab(((struct schedule_file *)files->pdata[0])->text, report, ret_changed, error);
-    if (!may_write_all(files, error) || !remove_other_kind(q, report, error))
+    if (!may_write_all(files, error) || !remove_other_kind(q, report, error) || !remove_unwanted(q, report, error))
         return FALSE;
     for (guint i = 0; i < files->len; i++)
         if (!write_file(files->pdata[i], report, ret_changed, error))
             return FALSE;
     /* Also if no file changed: somebody may have stopped a timer. */
-    return q->kind != SCHEDULE_SYSTEMD || q->unit_dir || !schedule_has_systemd() || start_timers(error);
+    return !tells_systemd(q) || start_timers(q, error);
 }
 
 /* ---- remove ---- */
 
 static gboolean remove_file(const char *path, struct report *report, guint *removed, GError **error)
 {
-    switch (owner_of(path, NULL, error)) {
-    case UNKNOWN:
+    switch (schedule_owner_of(path, NULL, error)) {
+    case SCHEDULE_UNKNOWN:
         return FALSE;
-    case ABSENT:
+    case SCHEDULE_ABSENT:
         return TRUE;
-    case OTHERS:
+    case SCHEDULE_OTHERS:
         report_warn(report, "%s was not made by opstower: it stays", path);
         return TRUE;
-    case OURS:
+    case SCHEDULE_OURS:
         break;
     }
     if (!files_remove(path, error))
@@ -237,27 +258,35 @@ static gboolean remove_file(const char *path, struct report *report, guint *remo
     return TRUE;
 }
 
-/* systemd's own note of when the timer last ran goes too; it can be cleaned only while the unit is known. */
-static gboolean stop_timer(const char *unit, struct report *report, GError **error)
+static void clean(const char *what, const char *unit, struct report *report)
 {
-    const char *const disable[] = {"disable", "--now", unit, NULL};
-    const char *const clean[] = {"clean", "--what=state", unit, NULL};
+    const char *const words[] = {"clean", what, unit, NULL};
     g_autoptr(GError) unclean = NULL;
+    if (!schedule_systemctl(words, NULL, &unclean))
+        report_warn(report, "systemd keeps something of %s: %s", unit, unclean->message);
+}
+
+/* systemd's own note of when the timer last ran goes too, and the service's folder in /run; they can be cleaned only
+ * while the units are known. */
+static gboolean stop_timer(const struct schedule_job *job, struct report *report, GError **error)
+{
+    g_autofree char *timer = schedule_unit_name(job, ".timer"), *service = schedule_unit_name(job, ".service");
+    const char *const disable[] = {"disable", "--now", timer, NULL};
     if (!schedule_systemctl(disable, NULL, error))
         return FALSE;
-    if (!schedule_systemctl(clean, NULL, &unclean))
-        report_warn(report, "systemd keeps its note of the last run of %s: %s", unit, unclean->message);
+    clean("--what=state", timer, report);
+    if (job->watch)
+        clean("--what=runtime", service, report);
     return TRUE;
 }
 
 static gboolean remove_job(const struct schedule_request *q, const struct schedule_job *job, gboolean told,
                            struct report *report, guint *removed, GError **error)
 {
-    g_autofree char *unit = schedule_unit_name(job, ".timer");
     g_autofree char *timer = unit_path(q, job, ".timer");
     g_autofree char *service = unit_path(q, job, ".service");
-    enum owner owner = owner_of(timer, NULL, error);
-    return owner != UNKNOWN && (owner != OURS || !told || stop_timer(unit, report, error)) &&
+    enum schedule_owner owner = schedule_owner_of(timer, NULL, error);
+    return owner != SCHEDULE_UNKNOWN && (owner != SCHEDULE_OURS || !told || stop_timer(job, report, error)) &&
            remove_file(timer, report, removed, error) && remove_file(service, report, removed, error);
 }
 
@@ -265,7 +294,7 @@ static gboolean remove_units(const struct schedule_request *q, struct report *re
 {
     static const char *const reload[] = {"daemon-reload", NULL};
     guint before = *removed;
-    gboolean told = !q->unit_dir && schedule_has_systemd();
+    gboolean told = tells_systemd(q);
     for (const struct schedule_job *job = schedule_jobs; job->name; job++)
         if (!remove_job(q, job, told, report, removed, error))
             return FALSE;
@@ -314,103 +343,4 @@ gboolean schedule_remove(const struct schedule_request *q, struct report *report
         return FALSE;
     other.kind = SCHEDULE_CRON_FILE;
     return remove_kind(&other, report, ret_removed, error);
-}
-
-/* ---- status ---- */
-
-static const char *compare(const char *path, const char *text, GError **error)
-{
-    g_autofree char *old = NULL;
-    switch (owner_of(path, &old, error)) {
-    case UNKNOWN:
-        return NULL;
-    case ABSENT:
-        return "no";
-    case OTHERS:
-        return "not ours";
-    case OURS:
-        break;
-    }
-    return g_str_equal(old, text) ? "yes" : "differs";
-}
-
-static const char *compare_crontab(const char *block, GError **error)
-{
-    GString *text = schedule_crontab_read(error);
-    g_autoptr(GError) problem = NULL;
-    g_autofree char *old = NULL;
-    if (!text)
-        return NULL;
-    schedule_crontab_cut(text, &old, &problem);
-    g_string_free(text, TRUE);
-    if (problem) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-        return NULL;
-    }
-    return !old ? "no" : g_str_equal(old, block) ? "yes" : "differs";
-}
-
-/* A timer without its service, or the other way round, is not what would be installed. */
-static const char *compare_units(const GPtrArray *files, guint i, GError **error)
-{
-    const struct schedule_file *service = files->pdata[2 * i], *timer = files->pdata[2 * i + 1];
-    const char *a = compare(service->path, service->text, error);
-    const char *b = a ? compare(timer->path, timer->text, error) : NULL;
-    return !b || g_str_equal(a, b)                                    ? b
-           : g_str_equal(a, "not ours") || g_str_equal(b, "not ours") ? "not ours"
-                                                                      : "differs";
-}
-
-/* What systemd says of the timer: whether it is enabled and waiting, and until when. */
-static gboolean ask_systemd(struct schedule_state *state, GError **error)
-{
-    g_autofree char *unit = schedule_unit_name(state->job, ".timer");
-    const char *const words[] = {"show", "--timestamp=unix",
-                                 "--property=UnitFileState,ActiveState,NextElapseUSecRealtime", unit, NULL};
-    GString *text = NULL;
-    if (!schedule_systemctl(words, &text, error))
-        return FALSE;
-    g_auto(GStrv) lines = g_strsplit(text->str, "\n", -1);
-    g_string_free(text, TRUE);
-    gboolean enabled = g_strv_contains((const char *const *)lines, "UnitFileState=enabled");
-    state->enabled = enabled && g_strv_contains((const char *const *)lines, "ActiveState=active");
-    for (char **line = lines; *line; line++)
-        if (g_str_has_prefix(*line, "NextElapseUSecRealtime=@"))
-            state->next = g_ascii_strtoll(strchr(*line, '@') + 1, NULL, 10);
-    return TRUE;
-}
-
-static gboolean look(const struct schedule_request *q, const GPtrArray *files, guint i, struct schedule_state *state,
-                     GError **error)
-{
-    const struct schedule_file *first = files->pdata[0];
-    state->installed = q->kind == SCHEDULE_SYSTEMD   ? compare_units(files, i, error)
-                       : q->kind == SCHEDULE_CRONTAB ? compare_crontab(first->text, error)
-                                                     : compare(first->path, first->text, error);
-    if (!state->installed)
-        return FALSE;
-    gboolean there = g_str_equal(state->installed, "yes") || g_str_equal(state->installed, "differs");
-    if (!there)
-        return TRUE;
-    if (q->kind != SCHEDULE_SYSTEMD)
-        state->enabled = schedule_has_cron();
-    else if (!q->unit_dir && schedule_has_systemd() && !ask_systemd(state, error))
-        return FALSE;
-    if (state->enabled && q->kind != SCHEDULE_SYSTEMD)
-        state->next = schedule_next(&state->job->when, g_get_real_time() / G_USEC_PER_SEC);
-    return TRUE;
-}
-
-GPtrArray *schedule_status(const struct schedule_request *q, GError **error)
-{
-    g_autoptr(GPtrArray) files = schedule_files(q, error);
-    g_autoptr(GPtrArray) states = g_ptr_array_new_with_free_func(g_free);
-    for (const struct schedule_job *job = schedule_jobs; files && job->name; job++) {
-        struct schedule_state *state = g_new0(struct schedule_state, 1);
-        state->job = job;
-        g_ptr_array_add(states, state);
-        if (!look(q, files, states->len - 1, state, error))
-            return NULL;
-    }
-    return files ? g_steal_pointer(&states) : NULL;
 }

@@ -32,6 +32,7 @@ struct schedule_job {
     const char *script; /* the guide's name for the command; NULL: it has none */
     gboolean from_s3;   /* reads the copy in S3 where there is a bucket */
     gboolean full_test; /* starts a scratch server: needs more rights as root */
+    gboolean watch;     /* looks and tells, often and quietly; only where there is somebody to tell */
     struct schedule_when when;
 };
 
@@ -58,6 +59,7 @@ struct schedule_request {
     const char *const *several;  /* further words of each job, as "--all-databases"; NULL: none */
     const char *const *writable; /* folders the jobs write to, absolute; NULL at the end */
     gboolean bucket;             /* there is a copy in S3 */
+    gboolean alerts;             /* a channel for alerts is set */
     const char *unit_dir;        /* where files go; NULL: where the system has them, and systemd is told */
 };
 
@@ -69,9 +71,9 @@ struct schedule_file {
 /* What would be installed: struct schedule_file *. OT_USAGE if a path cannot stand in such a file. */
 GPtrArray *schedule_files(const struct schedule_request *q, GError **error);
 
-/* Brings the files about, removes those of the other kind, and has systemd start its timers if it is running here. Done
- * twice, the second changes nothing. OT_REFUSED, with nothing changed, if a file of that name is not ours.
- * ret_changed: how many files were written. */
+/* Brings the files about, removes those of the other kind and of jobs that are not to run any more, and has systemd
+ * start its timers if it is running here. Done twice, the second changes nothing. OT_REFUSED, with nothing changed, if
+ * a file of that name is not ours. ret_changed: how many files were written. */
 gboolean schedule_install(const struct schedule_request *q, struct report *report, guint *ret_changed, GError **error);
 
 /* Removes all that any install left, of both kinds of files, or of the crontab. A file that is not ours stays, with a
@@ -86,7 +88,10 @@ struct schedule_state {
     gint64 next;           /* unix seconds; 0: not known, or never */
 };
 
-/* struct schedule_state *, one for each job. */
+/* Whether a job is to run at all with these settings. */
+gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job);
+
+/* struct schedule_state *, one for each job that is to run. */
 GPtrArray *schedule_status(const struct schedule_request *q, GError **error);
 
 /* Whether systemd is this machine's init, and whether a cron daemon is running. */

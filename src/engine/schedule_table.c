@@ -34,8 +34,19 @@ const struct schedule_job schedule_jobs[] = {
      .from_s3 = TRUE,
      .full_test = TRUE,
      .when = {.minute = 30, .hour = 3, .sunday = TRUE, .first_day = 8, .last_day = 14, .months = quarters}},
+    {.name = "opstower-watch",
+     .title = "look at the backups, alert when something is wrong",
+     .command = "status",
+     .words = {"--alert"},
+     .watch = TRUE,
+     .when = {.every_minutes = 5}},
     {0},
 };
+
+gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job)
+{
+    return !job->watch || q->alerts;
+}
 
 gboolean schedule_needs_sunday(const struct schedule_when *w)
 {

@@ -46,6 +46,14 @@ static const char *rights(const struct schedule_request *q, const struct schedul
            "SystemCallFilter=~@resources\n";
 }
 
+/* A bad verdict is no failure of the look. What was told is remembered in BACKUP_DIR, and where that cannot be written
+ * in the temporary folder, which a private one would forget after each look. */
+static const char watch[] = "SuccessExitStatus=1 2\n"
+                            "RuntimeDirectory=opstower-watch\n"
+                            "RuntimeDirectoryMode=0700\n"
+                            "RuntimeDirectoryPreserve=yes\n"
+                            "Environment=TMPDIR=%t/opstower-watch\n";
+
 void schedule_file_free(struct schedule_file *f)
 {
     g_free(f->path);
@@ -100,6 +108,8 @@ static char *command_line(const struct schedule_request *q, const struct schedul
         g_autofree char *word = unit_word(words->pdata[i], TRUE);
         g_string_append_printf(text, " %s", word);
     }
+    if (job->watch)
+        g_string_append(text, " --quiet");
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -130,6 +140,7 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     if (q->user)
         g_string_append_printf(text, "User=%s\n", q->user);
     g_string_append(text, "Nice=10\n");
+    g_string_append(text, job->watch ? watch : "");
     append_writable(text, q);
     g_string_append(text, rights(q, job));
     g_string_append(text, sandbox);

@@ -23,6 +23,14 @@ char *schedule_timer_text(const struct schedule_job *job);
 /* Two lines of a crontab, a comment and the job; with_user: as in /etc/cron.d. */
 char *schedule_cron_line(const struct schedule_request *q, const struct schedule_job *job, gboolean with_user);
 
+/* ---- schedule.c ---- */
+
+enum schedule_owner { SCHEDULE_ABSENT, SCHEDULE_OURS, SCHEDULE_OTHERS, SCHEDULE_UNKNOWN };
+
+/* Whose file it is. A link (a masked unit is one) is not ours. ret_text (may be NULL): what is in a file of ours.
+ * SCHEDULE_UNKNOWN: see error. */
+enum schedule_owner schedule_owner_of(const char *path, char **ret_text, GError **error);
+
 /* ---- schedule_system.c: the two programs that are told ---- */
 
 /* systemctl WORDS..., which end with NULL. ret_text may be NULL. */

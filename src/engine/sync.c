@@ -5,6 +5,7 @@
 #include "base/lock.h"
 #include "catalog/remote.h"
 #include "engine/hold.h"
+#include "engine/monthly.h"
 
 /* A file that failed its checks is no second copy worth having. */
 static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
@@ -12,6 +13,8 @@ static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
     if (!e->path || !e->meta || e->meta->state == META_FAILED)
         return FALSE;
     const char *state = meta_s3_text(e->meta, "state");
+    if (g_strcmp0(state, "expired") == 0)
+        return FALSE; /* retention deleted it there */
     if (!state)
         return reach == SYNC_ALL && !e->object;
     return g_str_equal(state, "pending") || g_str_equal(state, "failed") || (reach != SYNC_PENDING && !e->object);
@@ -53,7 +56,12 @@ static gboolean lock_and_sync(const struct sync_request *q, const char *name, st
     if (!held)
         return FALSE;
     offsite_clean(q->offsite, q->dir, name, report);
-    return sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error);
+    GError *problem = NULL;
+    if (!sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error))
+        return FALSE;
+    return !q->monthly ||
+           monthly_archive(q->offsite, name, g_get_real_time() / G_USEC_PER_SEC, report, NULL, &problem) ||
+           offsite_fail(problem, OT_UPLOAD, error);
 }
 
 gboolean sync_run(const struct sync_request *request, struct report *report, guint *ret_count, GError **error)

@@ -12,11 +12,12 @@ import time
 
 import pytest
 
-from lib import backups, fakeroot
+from lib import backups, fakeroot, runner
 
-NAMES = ["opstower-backup", "opstower-verify", "opstower-restore-test", "opstower-drill"]
+NAMES = ["opstower-backup", "opstower-verify", "opstower-restore-test", "opstower-drill", "opstower-watch"]
 SECRET = "s3cret-of-the-database"
-ENV = f"DATABASE_URL=postgresql://app:{SECRET}@db.example/app\nBACKUP_DIR=/data/backups\n"
+ENV = f"DATABASE_URL=postgresql://app:{SECRET}@db.example/app\nBACKUP_DIR=/data/backups\n" \
+      "ALERT_EMAIL=ops@example.com\n"
 MARK = '# Made by "opstower schedule install"'
 OTHERS = "# mine\nMAILTO=me@example.com\n\n5 4 * * *\techo 'a  b' % c\n@daily  true   \n"
 
@@ -68,7 +69,7 @@ def test_systemd_units_come_and_go_without_a_trace(make_root):
         assert text.startswith(MARK) and SECRET not in text and backups.mode_of(path) == 0o644
     root("schedule", "remove")
     expected = [word for name in NAMES for word in (f"disable --now {name}.timer", f"clean --what=state {name}.timer")]
-    assert root.told() == expected + ["daemon-reload"]
+    assert root.told() == expected + ["clean --what=runtime opstower-watch.service", "daemon-reload"]
     assert root.snapshot() == before
     assert [(line["act"], line["result"], line["kind"]) for line in journal(root)] == [
         ("schedule-install", "ok", "systemd"), ("schedule-remove", "ok", "systemd")]
@@ -161,6 +162,24 @@ def test_files_for_a_package_tell_nobody(make_root):
     assert list(root.file("/tmp/stage").iterdir()) == []
 
 
+def test_the_watch_is_there_only_where_somebody_is_told(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install")
+    assert units(root) == unit_names()
+    root.write("/etc/opstower/backup.env", ENV.replace("ALERT_EMAIL", "#"))
+    root.told()
+    assert "no channel for alerts is set" in root("schedule", "install").stderr
+    assert units(root) == [name for name in unit_names() if "watch" not in name]
+    assert "disable --now opstower-watch.timer" in root.told()
+    assert "opstower-watch" not in root("schedule", "status", check=1).stdout
+    root("schedule", "install", "--cron")
+    assert "status --alert" not in root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
+    root.write("/etc/opstower/backup.env", ENV)
+    root("schedule", "install", "--cron")
+    text = root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
+    assert re.search(r"^\*/5 \* \* \* \* root OPSTOWER_ENV_FILE=\S+ \S+/opstower status --alert --quiet$", text, re.M)
+
+
 def test_a_folder_that_is_missing_is_made_for_the_jobs_user(make_root):
     root = make_root(systemd=True)
     root("schedule", "install", "--run-as", "nobody")
@@ -248,7 +267,7 @@ def test_status_of_systemd(make_root):
     timer = root.file(f"/etc/systemd/system/{NAMES[2]}.timer")
     timer.write_text(timer.read_text(encoding="utf-8").replace("03:30", "04:30"), encoding="utf-8")
     shown = json.loads(root("schedule", "status", "--json", check=1).stdout)
-    assert [job["installed"] for job in shown["jobs"]] == ["yes", "yes", "differs", "yes"]
+    assert [job["installed"] for job in shown["jobs"]] == ["yes", "yes", "differs", "yes", "yes"]
 
 
 def test_status_of_cron_is_enabled_where_a_cron_daemon_runs(make_root):
@@ -295,7 +314,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(unit_folder, user):
 
 
 @pytest.mark.parametrize("user,limit", [([], {"opstower-backup": 21, "opstower-verify": 21, "opstower-restore-test": 27,
-                                              "opstower-drill": 27}),
+                                              "opstower-drill": 27, "opstower-watch": 21}),
                                         (["--run-as", "backup"], dict.fromkeys(NAMES, 16))])
 def test_the_sandbox_is_tight(unit_folder, user, limit):
     """Exposure as systemd counts it, in tenths: under 50 is "OK", and most services of a distribution have over 90."""
@@ -337,7 +356,9 @@ def test_the_calendar_is_the_guides(opstower):
         assert len(runs[name]) == 40, told
     assert all(run.tm_min == 0 for run in runs["opstower-backup"])
     assert len({run.tm_hour for run in runs["opstower-backup"]}) == 24
-    assert all(run.tm_wday == 6 for name in NAMES[1:] for run in runs[name])
+    assert all(run.tm_min % 5 == 0 for run in runs["opstower-watch"])
+    assert len({(run.tm_hour, run.tm_min) for run in runs["opstower-watch"]}) == 40
+    assert all(run.tm_wday == 6 for name in NAMES[1:4] for run in runs[name])
     days = [time.mktime(run) / 86400 for run in runs["opstower-verify"]]
     assert all(round(b - a) == 7 for a, b in zip(days, days[1:]))
     assert all(run.tm_mday <= 7 for run in runs["opstower-restore-test"])
@@ -371,7 +392,9 @@ def test_cron_lines_run_the_guides_scripts_on_the_right_sundays(opstower, folder
     bindir = pathlib.Path(folder, "bin")
     bindir.mkdir()
     script = '#!/bin/sh\necho "$* in $OPSTOWER_ENV_FILE"\n'
-    for day, expected in (("7", 4), ("1", 2)):
+    jobs = ["backup", "verify latest", "verify latest --full-test", "verify latest --full-test", "status --alert"]
+    text = text.replace(f"{runner.binary()} status", f"{bindir}/say status")
+    for day, expected in (("7", jobs), ("1", [jobs[0], jobs[1], jobs[4]])):
         said = []
         (bindir / "date").write_text(f"#!/bin/sh\necho {day}\n", encoding="utf-8")
         (bindir / "say").write_text(script, encoding="utf-8")
@@ -383,8 +406,7 @@ def test_cron_lines_run_the_guides_scripts_on_the_right_sundays(opstower, folder
                                   env={"PATH": f"{bindir}:/usr/bin:/bin"}, cwd="/")
             said += done.stdout.splitlines()
         where = f" --quiet in {folder}/{name}"
-        assert said == [words + where for words in ("backup", "verify latest", "verify latest --full-test",
-                                                    "verify latest --full-test")][:expected]
+        assert said == [words + where for words in expected]
 
 
 def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, unit_folder):
@@ -397,8 +419,8 @@ def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, u
     allowed = re.search(r"^CapabilityBoundingSet=(.*)$", text, re.M).group(1).lower().replace("cap_", "").split()
     for names, code in ((allowed, 0), ([], None)):
         bounds = ",".join(["-all", *(f"+{name}" for name in names)])
-        command = ["setpriv", "--no-new-privs", f"--bounding-set={bounds}", f"--inh-caps={bounds}", os.path.abspath(
-            os.environ.get("OPSTOWER", "build/opstower")), "verify", "latest", "--full-test"]
+        command = ["setpriv", "--no-new-privs", f"--bounding-set={bounds}", f"--inh-caps={bounds}",
+                   runner.binary(), "verify", "latest", "--full-test"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=opstower.folder,
                               env=opstower.environment({"DATABASE_URL": database.url}))
         assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr

@@ -368,10 +368,11 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
                 "AWS_SESSION_TOKEN": made["SessionToken"]}
 
     def environment(self, bucket, endpoint=None):
-        """What opstower must know to use a bucket, by the plain endpoint or another: TLS, a proxy's."""
+        """What opstower must know to use a bucket, by the plain endpoint or another: TLS, a proxy's. No monthly archive:
+        one object per backup."""
         endpoint = endpoint or self.endpoint
         env = {"BACKUP_S3_BUCKET": bucket, "AWS_ENDPOINT_URL_S3": endpoint, "AWS_REGION": self.region,
-               "AWS_EC2_METADATA_DISABLED": "true", **self.credentials()}
+               "AWS_EC2_METADATA_DISABLED": "true", "BACKUP_MONTHLY_ARCHIVE": "false", **self.credentials()}
         return {**env, "AWS_CA_BUNDLE": self.ca_file} if endpoint.startswith("https:") else env
 
     # ---- its buckets
