@@ -401,6 +401,10 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
         keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
         return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
+    def backups(self, bucket):
+        """The same without the journal's copy."""
+        return {key: data for key, data in self.objects(bucket).items() if "/journal/" not in key}
+
     def unfinished_uploads(self, bucket, prefix=""):
         """[(key, upload id)] of multipart uploads that are neither completed nor aborted."""
         pages = self.client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
