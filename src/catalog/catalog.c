@@ -17,6 +17,7 @@ static void object_free(struct catalog_object *o)
         return;
     g_free(o->key);
     g_free(o->storage_class);
+    g_free(o->etag);
     g_free(o);
 }
 
@@ -29,6 +30,7 @@ void catalog_entry_free(struct catalog_entry *e)
     g_free(e->timestamp);
     g_free(e->path);
     object_free(e->object);
+    object_free(e->monthly);
     meta_free(e->meta);
     g_clear_error(&e->meta_error);
     g_free(e);
@@ -230,40 +232,13 @@ gboolean catalog_set_latest(const char *folder, const char *name, const char *id
     return files_set_link(folder, link, target, error);
 }
 
-static gboolean delete_backup(const char *folder, const struct catalog_entry *e, GError **error)
+gboolean catalog_delete(const char *folder, const struct catalog_entry *e, GError **error)
 {
     g_autofree char *globals = sidecar(folder, e->id, NAMES_GLOBALS);
     g_autofree char *meta_path = sidecar(folder, e->id, NAMES_META);
     g_autofree char *log_name = g_strdup_printf("backup_%s.log", e->timestamp);
     gboolean has_log = e->meta && g_strcmp0(e->meta->log, log_name) == 0;
     g_autofree char *log = has_log ? g_build_filename(folder, log_name, NULL) : NULL;
-    return files_remove(e->path, error) && files_remove(globals, error) &&
-           (!log || files_remove(log, error)) && files_remove(meta_path, error);
-}
-
-gboolean catalog_prune(const char *folder, const char *name, const struct prune_policy *policy, GPtrArray *deleted,
-                       GError **error)
-{
-    g_autoptr(GPtrArray) list = catalog_list(folder, name, error);
-    if (!list)
-        return FALSE;
-    int good_seen = 0;
-    gboolean proven_seen = FALSE;
-    for (guint i = 0; i < list->len; i++) {
-        const struct catalog_entry *e = list->pdata[i];
-        enum meta_state state = e->meta ? e->meta->state : META_UNVERIFIED;
-        gboolean counts = !catalog_is_pre_restore(e);
-        gboolean newest_proven = counts && state == META_PROVEN && !proven_seen;
-        gboolean pending = policy->keep_pending && e->meta && g_strcmp0(meta_s3_text(e->meta, "state"), "pending") == 0;
-        gboolean expired = !pending && e->taken_at < policy->now - (gint64)policy->retention_days * 86400;
-        /* Foreign files without our metadata are not ours to delete. */
-        if (e->meta && expired && good_seen >= policy->keep_min && !newest_proven) {
-            if (!delete_backup(folder, e, error))
-                return FALSE;
-            g_ptr_array_add(deleted, g_strdup(e->id));
-        }
-        good_seen += counts && state >= META_VERIFIED;
-        proven_seen = proven_seen || (counts && state == META_PROVEN);
-    }
-    return TRUE;
+    return files_remove(e->path, error) && files_remove(globals, error) && (!log || files_remove(log, error)) &&
+           files_remove(meta_path, error);
 }

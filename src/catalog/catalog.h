@@ -5,17 +5,18 @@
 
 /* What lies in S3 of a backup; filled by catalog/remote.h. */
 struct catalog_object {
-    char *key, *storage_class;
+    char *key, *storage_class, *etag;
     guint64 size_bytes;
     gint64 modified; /* seconds since 1970 */
     gboolean has_meta;
 };
 
 struct catalog_entry {
-    char *id, *name, *timestamp;   /* name: the database's, as in file names */
-    char *path;                    /* of the .sql.gz; NULL if it is not in the folder */
-    struct catalog_object *object; /* NULL if it is not in S3, or nobody looked */
-    gint64 taken_at;               /* from the timestamp: seconds since 1970 */
+    char *id, *name, *timestamp;    /* name: the database's, as in file names */
+    char *path;                     /* of the .sql.gz; NULL if it is not in the folder */
+    struct catalog_object *object;  /* NULL if it is not in S3, or nobody looked */
+    struct catalog_object *monthly; /* its copy in the monthly archive beside that; NULL if there is none */
+    gint64 taken_at;                /* from the timestamp: seconds since 1970 */
     guint64 size_bytes;
     struct meta *meta;  /* NULL if there is none that can be read */
     GError *meta_error; /* why; NULL if there simply is no metadata file */
@@ -49,14 +50,6 @@ gboolean catalog_clean(const char *folder, const char *name, GError **error);
 /* Makes NAME_latest.sql.gz point to the backup. */
 gboolean catalog_set_latest(const char *folder, const char *name, const char *id, GError **error);
 
-struct prune_policy {
-    int retention_days;
-    int keep_min;          /* at least so many of the newest good backups stay, however old */
-    gboolean keep_pending; /* what is still to be uploaded stays until it is */
-    gint64 now;
-};
-
-/* Deletes backups of that database that are older than the policy wants. Only backups newer ones of which are good
- * (verified or proven) go; the newest proven one always stays. Sidecars go last. deleted: ids are added (char *). */
-gboolean catalog_prune(const char *folder, const char *name, const struct prune_policy *policy, GPtrArray *deleted,
-                       GError **error);
+/* Deletes a backup from the folder: its file, then what lies beside it and its log, the metadata last. Whether it may
+ * go is not asked here: that is catalog/retention.h. */
+gboolean catalog_delete(const char *folder, const struct catalog_entry *e, GError **error);

@@ -43,9 +43,10 @@ char *describe_copies(const struct catalog_entry *e, gboolean looked)
     const char *state = describe_s3(e, looked);
     gboolean good = state && (g_str_equal(state, "present") || g_str_equal(state, "uploaded"));
     g_autofree char *there = !state ? NULL : good ? g_strdup("s3") : g_strdup_printf("s3 (%s)", state);
+    const char *also = e->monthly ? ", monthly" : "";
     if (!e->path)
-        return g_strdup(there ? there : "-");
-    return there ? g_strconcat("local, ", there, NULL) : g_strdup("local");
+        return there ? g_strconcat(there, also, NULL) : g_strdup("-");
+    return there ? g_strconcat("local, ", there, also, NULL) : g_strdup("local");
 }
 
 static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
@@ -71,6 +72,10 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
                                                 meta_s3_text(m, "lock_mode"), "lock_until",
                                                 meta_s3_text(m, "lock_until"), "error", meta_s3_text(m, "error")));
     json_array_append_new(copies, there);
+    if (e->monthly)
+        json_array_append_new(copies, json_pack("{ss ss sI ss ss*}", "place", "monthly", "key", e->monthly->key, "size",
+                                                (json_int_t)e->monthly->size_bytes, "state", "present", "storage_class",
+                                                e->monthly->storage_class));
     return copies;
 }
 

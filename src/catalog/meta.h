@@ -44,9 +44,10 @@ const char *meta_state_name(enum meta_state state);
 /* The tables of contents as they stand in the metadata. New reference. */
 json_t *meta_tables(const struct archive_contents *c);
 
-/* What is known of the copy in S3, in m->s3: "state" ("pending": not there yet; "uploaded"), "bucket", "key", and once
- * it is there "size", "etag", "storage_class", "uploaded_at", "verified_at", "lock_until"; and "hold": "yes" (held
- * there too), "pending" (what is there is not yet as the metadata here says), or null. NULL if not known. */
+/* What is known of the copy in S3, in m->s3: "state" ("pending": not there yet; "uploaded"; "failed": damaged there;
+ * "expired": retention deleted it there), "bucket", "key", and once it is there "size", "etag", "storage_class",
+ * "uploaded_at", "verified_at", "lock_until"; and "hold": "yes" (held there too), "pending" (what is there is not yet
+ * as the metadata here says), or null. NULL if not known. */
 const char *meta_s3_text(const struct meta *m, const char *what);
 void meta_set_s3_text(struct meta *m, const char *what, const char *value);
 

@@ -40,13 +40,24 @@ gboolean names_split_id(const char *id, char **ret_name, char **ret_timestamp)
     return TRUE;
 }
 
-char *names_key(const char *prefix, const char *id)
+/* PREFIX/FOLDERS with the first digits of the timestamp/ID.sql.gz */
+static char *key_in(const char *prefix, const char *folders, int digits, const char *id)
 {
     g_autofree char *name = NULL, *timestamp = NULL;
     if (!names_split_id(id, &name, &timestamp))
         return NULL;
     const char *slash = *prefix && !g_str_has_suffix(prefix, "/") ? "/" : "";
-    return g_strdup_printf("%s%s%.8s/%s" NAMES_DUMP, prefix, slash, timestamp, id);
+    return g_strdup_printf("%s%s%s%.*s/%s" NAMES_DUMP, prefix, slash, folders, digits, timestamp, id);
+}
+
+char *names_key(const char *prefix, const char *id)
+{
+    return key_in(prefix, "", 8, id);
+}
+
+char *names_monthly_key(const char *prefix, const char *id)
+{
+    return key_in(prefix, "monthly/", 6, id);
 }
 
 char *names_id_of_file(const char *file_name, const char *ending)

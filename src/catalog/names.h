@@ -22,6 +22,9 @@ gboolean names_split_id(const char *id, char **ret_name, char **ret_timestamp);
 /* PREFIX/YYYYMMDD/ID.sql.gz: the key of a backup in S3. NULL if id is none. To be freed. */
 char *names_key(const char *prefix, const char *id);
 
+/* PREFIX/monthly/YYYYMM/ID.sql.gz: that of its copy in the monthly archive. NULL if id is none. To be freed. */
+char *names_monthly_key(const char *prefix, const char *id);
+
 /* The id in a file name (not a path) with that ending; NULL if it is not such a name. To be freed. */
 char *names_id_of_file(const char *file_name, const char *ending);
 

@@ -20,59 +20,53 @@ static const char *file_of(const char *key)
     return slash ? slash + 1 : key;
 }
 
-static struct catalog_object *take_object(struct s3_object *from)
+static struct catalog_object *take_object(struct s3_object *from, const GHashTable *keys)
 {
     struct catalog_object *o = g_new0(struct catalog_object, 1);
-    *o = (struct catalog_object){g_steal_pointer(&from->key), g_steal_pointer(&from->storage_class), from->size_bytes,
-                                 from->modified, FALSE};
+    g_autofree char *meta_key =
+        g_strdup_printf("%.*s%s", (int)(strlen(from->key) - strlen(NAMES_DUMP)), from->key, NAMES_META);
+    gboolean has_meta = g_hash_table_contains((GHashTable *)keys, meta_key);
+    *o = (struct catalog_object){g_strdup(from->key),
+                                 g_steal_pointer(&from->storage_class),
+                                 g_steal_pointer(&from->etag),
+                                 from->size_bytes,
+                                 from->modified,
+                                 has_meta};
     return o;
 }
 
-/* By id. An object at the place where we put backups counts before a namesake elsewhere under the prefix. */
-static void join_object(GHashTable *by_id, GPtrArray *list, struct s3_object *object, const char *prefix,
-                        const char *name)
+static void drop_object(struct catalog_object **o)
 {
-    struct catalog_entry *fresh = catalog_entry_new(file_of(object->key), name);
-    if (!fresh)
+    if (!*o)
         return;
-    struct catalog_entry *e = g_hash_table_lookup(by_id, fresh->id);
-    g_autofree char *usual = names_key(prefix, fresh->id);
-    if (e && e->object && !g_str_equal(object->key, usual)) {
-        catalog_entry_free(fresh);
-        return;
-    }
-    if (e) {
-        catalog_entry_free(fresh);
-    } else {
-        e = fresh;
-        e->size_bytes = object->size_bytes;
-        g_ptr_array_add(list, e);
-        g_hash_table_insert(by_id, e->id, e);
-    }
-    if (e->object) {
-        g_free(e->object->key);
-        g_free(e->object->storage_class);
-        g_free(e->object);
-    }
-    e->object = take_object(object);
+    g_free((*o)->key);
+    g_free((*o)->storage_class);
+    g_free((*o)->etag);
+    g_clear_pointer(o, g_free);
 }
 
-static void note_metadata(const GPtrArray *list, const GPtrArray *objects)
+/* By id. An object at the place where we put backups counts before a namesake elsewhere under the prefix. */
+static void join_object(GHashTable *by_id, GPtrArray *list, struct catalog_entry *fresh, const char *prefix)
 {
-    g_autoptr(GHashTable) keys = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < objects->len; i++) {
-        const struct s3_object *o = objects->pdata[i];
-        if (o->key)
-            g_hash_table_add(keys, o->key);
+    struct catalog_entry *e = g_hash_table_lookup(by_id, fresh->id);
+    g_autofree char *usual = names_key(prefix, fresh->id), *monthly = names_monthly_key(prefix, fresh->id);
+    gboolean is_usual = g_str_equal(fresh->object->key, usual), is_monthly = g_str_equal(fresh->object->key, monthly);
+    if (!e) {
+        g_ptr_array_add(list, fresh);
+        g_hash_table_insert(by_id, fresh->id, fresh);
+        return;
     }
-    for (guint i = 0; i < list->len; i++) {
-        struct catalog_object *o = ((struct catalog_entry *)list->pdata[i])->object;
-        if (!o)
-            continue;
-        g_autofree char *key =
-            g_strdup_printf("%.*s%s", (int)(strlen(o->key) - strlen(NAMES_DUMP)), o->key, NAMES_META);
-        o->has_meta = g_hash_table_contains(keys, key);
+    struct catalog_object **place = is_monthly && e->object ? &e->monthly : &e->object;
+    if (is_usual && e->object && g_str_equal(e->object->key, monthly)) {
+        e->monthly = g_steal_pointer(&e->object);
+        e->size_bytes = e->path ? e->size_bytes : fresh->size_bytes;
+    } else if (*place && !is_usual) {
+        catalog_entry_free(fresh);
+        return;
     }
+    drop_object(place);
+    *place = g_steal_pointer(&fresh->object);
+    catalog_entry_free(fresh);
 }
 
 struct reading {
@@ -95,23 +89,59 @@ static gboolean read_meta(guint worker, guint task, void *data, GError **error)
     return FALSE;
 }
 
-static gboolean read_metadata(GPtrArray *list, struct s3 *client, gint64 since, GError **error)
+gboolean remote_read_meta(GPtrArray *entries, struct s3 *client, GError **error)
 {
     g_autoptr(GPtrArray) wanted = g_ptr_array_new();
-    for (guint i = 0; i < list->len; i++) {
-        struct catalog_entry *e = list->pdata[i];
-        if (!e->path && e->object && e->object->has_meta && e->taken_at >= since)
+    for (guint i = 0; i < entries->len; i++) {
+        struct catalog_entry *e = entries->pdata[i];
+        if (e->object && e->object->has_meta && !e->meta && !e->meta_error)
             g_ptr_array_add(wanted, e);
     }
     struct reading r = {client, wanted};
     return wanted->len == 0 || pool_run(READERS, wanted->len, read_meta, NULL, &r, error);
 }
 
-/* Entries only, without metadata. */
-static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
+static void entry_free(gpointer data)
+{
+    catalog_entry_free(data);
+}
+
+static GHashTable *keys_of(const GPtrArray *objects)
+{
+    GHashTable *keys = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < objects->len; i++) {
+        const struct s3_object *o = objects->pdata[i];
+        if (o->key)
+            g_hash_table_add(keys, o->key);
+    }
+    return keys;
+}
+
+GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, GError **error)
 {
     g_autofree char *all = list_prefix(prefix);
     g_autoptr(GPtrArray) objects = s3_list(client, all, error);
+    if (!objects)
+        return NULL;
+    g_autoptr(GHashTable) keys = keys_of(objects);
+    GPtrArray *list = g_ptr_array_new_with_free_func(entry_free);
+    for (guint i = 0; i < objects->len; i++) {
+        struct s3_object *object = objects->pdata[i];
+        struct catalog_entry *e = object->key ? catalog_entry_new(file_of(object->key), name) : NULL;
+        if (!e)
+            continue;
+        e->size_bytes = object->size_bytes;
+        e->object = take_object(object, keys);
+        g_ptr_array_add(list, e);
+    }
+    catalog_sort(list);
+    return list;
+}
+
+/* Entries only, without metadata. */
+static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
+{
+    g_autoptr(GPtrArray) objects = remote_list(client, prefix, name, error);
     if (!objects)
         return FALSE;
     g_autoptr(GHashTable) by_id = g_hash_table_new(g_str_hash, g_str_equal);
@@ -120,8 +150,7 @@ static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *pre
         g_hash_table_insert(by_id, e->id, e);
     }
     for (guint i = 0; i < objects->len; i++)
-        join_object(by_id, list, objects->pdata[i], prefix, name);
-    note_metadata(list, objects);
+        join_object(by_id, list, g_steal_pointer(&objects->pdata[i]), prefix);
     catalog_sort(list);
     return TRUE;
 }
@@ -134,15 +163,18 @@ gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, con
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error)
 {
-    return join_objects(list, client, prefix, name, error) && read_metadata(list, client, since, error);
+    if (!join_objects(list, client, prefix, name, error))
+        return FALSE;
+    g_autoptr(GPtrArray) there = g_ptr_array_new();
+    for (guint i = 0; i < list->len; i++) {
+        const struct catalog_entry *e = list->pdata[i];
+        if (!e->path && e->taken_at >= since)
+            g_ptr_array_add(there, list->pdata[i]);
+    }
+    return remote_read_meta(there, client, error);
 }
 
 /* ---- what a person wrote ---- */
-
-static void entry_free(gpointer data)
-{
-    catalog_entry_free(data);
-}
 
 static GPtrArray *list_only(struct s3 *client, const char *prefix, const char *database, GError **error)
 {
@@ -184,22 +216,36 @@ static char *key_of_url(struct s3 *client, const char *what, GError **error)
     return NULL;
 }
 
-/* Where a backup of that id, file name or timestamp lies if we put it there. */
-static char *key_of_id(const char *prefix, const char *database, const char *what, GError **error)
+/* The key itself, or where nothing lies there that of the monthly archive, if something lies there. Takes usual. */
+static char *key_that_is_there(struct s3 *client, char *usual, char *monthly)
 {
-    g_autofree char *id = g_strdup(what);
-    if (g_str_has_suffix(id, NAMES_DUMP))
-        id[strlen(id) - strlen(NAMES_DUMP)] = '\0';
-    g_autofree char *dated = names_id(database, id);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(s3_object) object = s3_head(client, usual, &problem);
+    g_autoptr(s3_object) archived =
+        object || !g_error_matches(problem, OT_ERROR, OT_NOT_FOUND) ? NULL : s3_head(client, monthly, NULL);
+    if (!archived)
+        return usual; /* what is wrong with it is told when it is read */
+    g_free(usual);
+    return g_strdup(monthly);
+}
+
+/* Where a backup of that id, file name or timestamp lies if we put it there. */
+static char *key_of_id(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error)
+{
+    g_autofree char *given = g_strdup(what);
+    if (g_str_has_suffix(given, NAMES_DUMP))
+        given[strlen(given) - strlen(NAMES_DUMP)] = '\0';
+    g_autofree char *dated = names_id(database, given);
+    g_autofree char *given_key = names_key(prefix, given);
+    const char *id = given_key ? given : dated;
     char *key = names_key(prefix, id);
-    if (!key)
-        key = names_key(prefix, dated);
-    if (!key)
-        ot_fail(
-            error, OT_NOT_FOUND,
+    g_autofree char *monthly = names_monthly_key(prefix, id);
+    if (key)
+        return key_that_is_there(client, key, monthly);
+    ot_fail(error, OT_NOT_FOUND,
             "Backup not found in S3: %s is neither a key, an id (NAME_YYYYMMDD_HHMMSS), a timestamp, nor \"latest\"",
             what);
-    return key;
+    return NULL;
 }
 
 char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error)
@@ -208,5 +254,5 @@ char *remote_resolve(struct s3 *client, const char *prefix, const char *database
         return resolve_latest(client, prefix, database, error);
     if (strchr(what, '/'))
         return key_of_url(client, what, error);
-    return key_of_id(prefix, database, what, error);
+    return key_of_id(client, prefix, database, what, error);
 }

@@ -5,7 +5,8 @@
 #include "store/s3_objects.h"
 
 /* Adds what lies in the bucket to a list of the folder's backups (catalog_list with the same name): to the entry of the
- * same id, or as an entry of its own, whose metadata is then read from the bucket. Sorted again. Objects under the
+ * same id, or as an entry of its own, whose metadata is then read from the bucket. A copy in the monthly archive is the
+ * entry's monthly, or where the backup itself is gone from the bucket its object. Sorted again. Objects under the
  * prefix with other names are not looked at. */
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
 
@@ -14,6 +15,15 @@ gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, con
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error);
 
+/* One entry for every backup object under the prefix, the monthly archive's too, newest first; of that database only,
+ * if name (encoded) is given. Without metadata: remote_read_meta reads it. struct catalog_entry *. */
+GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, GError **error);
+
+/* Reads the metadata of those entries that have an object with some beside it, and none read yet. */
+gboolean remote_read_meta(GPtrArray *entries, struct s3 *client, GError **error);
+
 /* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, a timestamp, or "latest" (as catalog_resolve has it).
- * Whether there is such an object is not asked, but for "latest". NULL: OT_NOT_FOUND, OT_S3. To be freed. */
+ * Whether there is such an object is not asked, but for "latest" and for an id: of
+ * that, where the backup itself is gone, its copy in the monthly archive is meant. NULL: OT_NOT_FOUND, OT_S3. To be
+ * freed. */
 char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error);

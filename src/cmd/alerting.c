@@ -64,10 +64,20 @@ GPtrArray *alerting_channels(const struct notify_config *config)
     return list;
 }
 
+/* From one run of this program to those it starts: the digest of the address that it calls itself; not a setting. */
+#define BEATS_VARIABLE "OPSTOWER_HEARTBEAT_CALLED"
+
+static gboolean is_called_by_parent(const char *url)
+{
+    const char *theirs = g_getenv(BEATS_VARIABLE);
+    g_autofree char *ours = g_compute_checksum_for_string(G_CHECKSUM_SHA256, url, -1);
+    return g_strcmp0(theirs, ours) == 0;
+}
+
 static void beat(struct console *c, const struct notify_config *config, enum notify_beat what, const char *text)
 {
     g_autoptr(GError) error = NULL;
-    if (!config->heartbeat_url)
+    if (!config->heartbeat_url || is_called_by_parent(config->heartbeat_url))
         return;
     g_autoptr(notifier) n = notifier_new(config);
     if (!notify_heartbeat(n, what, text, &error))
@@ -80,6 +90,16 @@ void alerting_backup_starts(struct console *c)
     beat(c, &config, NOTIFY_BEAT_START, "");
 }
 
+void alerting_several_start(struct console *c)
+{
+    const char *url = c->settings.heartbeat_url;
+    alerting_backup_starts(c);
+    if (!url)
+        return;
+    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, url, -1);
+    g_setenv(BEATS_VARIABLE, digest, TRUE);
+}
+
 /* NULL for no problem. */
 static char *problem_text(struct console *c, const GError *problem)
 {
@@ -87,6 +107,22 @@ static char *problem_text(struct console *c, const GError *problem)
         return NULL;
     g_autofree char *valid = g_utf8_make_valid(problem->message, -1);
     return options_redact(&c->settings, valid);
+}
+
+void alerting_several_found(struct console *c, const GError *problem)
+{
+    g_autofree char *database = NULL, *text = problem_text(c, problem);
+    struct alert_config config = alerting_config(c, &database);
+    config.database = NULL;
+    alert_act(&config, "backups", problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+}
+
+void alerting_several_end(struct console *c, const GError *problem)
+{
+    g_autofree char *text = problem_text(c, problem);
+    struct notify_config config = notify_of(&c->settings);
+    g_unsetenv(BEATS_VARIABLE);
+    beat(c, &config, problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
 }
 
 void alerting_act(struct console *c, const GError *problem)

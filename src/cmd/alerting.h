@@ -20,5 +20,12 @@ void alerting_watch(struct console *c, const GError *problem);
 /* Tells the dead-man's switch, if there is one, that a backup begins. How it ended, alerting_act tells. */
 void alerting_backup_starts(struct console *c);
 
+/* The same for a run of several backups, which together are one for the switch: their own runs, to be started after
+ * this, leave it alone, so that a good one does not hide another that failed. found: whether it is known which there
+ * are. problem: NULL if all went well. */
+void alerting_several_start(struct console *c);
+void alerting_several_found(struct console *c, const GError *problem);
+void alerting_several_end(struct console *c, const GError *problem);
+
 /* Every channel that is set; struct notify_channel *. */
 GPtrArray *alerting_channels(const struct notify_config *config);

@@ -75,14 +75,18 @@ static gboolean check_longstop(const struct settings *s, GError **error)
 static gboolean print_policy(struct console *c, const char *role, GError **error)
 {
     const struct settings *s = &c->settings;
-    gboolean restorer = g_strcmp0(role, "restorer") == 0;
-    if (role && !restorer && !g_str_equal(role, "writer"))
-        return ot_fail(error, OT_USAGE, "bucket policy is for a writer or a restorer, not for \"%s\"", role);
+    static const char *const roles[] = {
+        [BUCKET_WRITER] = "writer", [BUCKET_PRUNER] = "pruner", [BUCKET_RESTORER] = "restorer"};
+    guint found = 0;
+    while (role && found < G_N_ELEMENTS(roles) && !g_str_equal(role, roles[found]))
+        found++;
+    if (found == G_N_ELEMENTS(roles))
+        return ot_fail(error, OT_USAGE, "bucket policy is for a writer, a pruner or a restorer, not for \"%s\"", role);
     if (!s->s3_bucket)
         return ot_fail(error, OT_USAGE, "no bucket is set: BACKUP_S3_BUCKET names it");
     g_autofree char *text =
         bucket_policy(s->s3_bucket, s->s3_prefix, g_str_equal(s->s3_sse, "aws:kms") ? s->s3_kms_key_id : NULL,
-                      restorer ? BUCKET_RESTORER : BUCKET_WRITER);
+                      (enum bucket_role)found);
     return puts(text) >= 0 || ot_fail_errno(error, OT_IO, "cannot write to stdout");
 }
 
@@ -109,15 +113,15 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_bucket = {
     .name = "bucket",
     .mask = CMD_BUCKET,
-    .usage = "check|setup|policy [writer|restorer] [OPTION]...",
+    .usage = "check|setup|policy [writer|pruner|restorer] [OPTION]...",
     .summary = "Check or set up the S3 bucket; print the permissions it needs.",
     .details =
         "check looks at versioning, encryption, public access, lifecycle and Object Lock, then tries every call\n"
         "that backups need with a small object of its own, and names each permission that is missing.\n"
         "setup turns on versioning, default encryption and the block of public access, and adds lifecycle rules;\n"
         "rules of others stay. It never makes a bucket less safe, and never creates one.\n"
-        "policy prints the least IAM policy for a host that writes backups and cannot delete them, or for one\n"
-        "that restores.",
+        "policy prints the least IAM policy for a host that writes backups and cannot delete them (writer), for\n"
+        "one that writes and lets retention delete in S3 (pruner), or for one that restores.",
     .min_words = 1,
     .max_words = 2,
     .run = run,

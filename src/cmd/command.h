@@ -23,6 +23,8 @@ extern const struct command cmd_list;
 extern const struct command cmd_sync;
 extern const struct command cmd_status;
 extern const struct command cmd_bucket;
+extern const struct command cmd_prune;
+extern const struct command cmd_retention;
 extern const struct command cmd_serve;
 extern const struct command cmd_audit;
 extern const struct command cmd_schedule;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_backup, &cmd_verify, &cmd_restore, &cmd_list,     &cmd_status, &cmd_sync,
-    &cmd_bucket, &cmd_hold,   &cmd_alert,   &cmd_schedule, &cmd_audit,  &cmd_serve,
+    &cmd_backup, &cmd_verify, &cmd_restore,   &cmd_list,  &cmd_status,   &cmd_sync,  &cmd_bucket,
+    &cmd_hold,   &cmd_prune,  &cmd_retention, &cmd_alert, &cmd_schedule, &cmd_audit, &cmd_serve,
 };
 
 static const char exit_codes[] =

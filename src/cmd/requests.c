@@ -90,9 +90,40 @@ struct s3_props request_s3_props(const struct settings *s)
     };
 }
 
+struct tiers request_tiers(const struct settings *s)
+{
+    struct tiers t = tiers_make(s->retention_days, s->s3_retention_days);
+    tiers_set(&t, TIER_PRE_DEPLOYMENT, TIER_LOCAL, s->pre_deployment_days);
+    tiers_set(&t, TIER_PRE_DEPLOYMENT, TIER_S3, s->pre_deployment_s3_days);
+    tiers_set(&t, TIER_PRE_MAINTENANCE, TIER_LOCAL, s->pre_maintenance_days);
+    tiers_set(&t, TIER_PRE_MAINTENANCE, TIER_S3, s->pre_maintenance_s3_days);
+    tiers_set(&t, TIER_MONTHLY, TIER_S3, s->monthly_s3_days);
+    tiers_set(&t, TIER_MANUAL, TIER_LOCAL, s->manual_days);
+    tiers_set(&t, TIER_MANUAL, TIER_S3, s->manual_s3_days);
+    tiers_set(&t, TIER_PRE_RESTORE, TIER_LOCAL, s->pre_restore_days);
+    tiers_set(&t, TIER_PRE_RESTORE, TIER_S3, s->pre_restore_s3_days);
+    return t;
+}
+
+gboolean request_prune(struct console *c, const char *name, struct prune_request *ret_request, GError **error)
+{
+    const struct settings *s = &c->settings;
+    *ret_request = (struct prune_request){
+        .dir = s->backup_dir,
+        .name = name,
+        .tiers = request_tiers(s),
+        .keep_min = s->keep_min,
+        .keep_pending = s->s3_bucket != NULL,
+        .local = TRUE,
+        .thorough = TRUE,
+        .now = g_get_real_time() / G_USEC_PER_SEC,
+    };
+    return s->local_only || request_offsite(c, &ret_request->offsite, error);
+}
+
 struct s3_props request_sidecar_props(const struct settings *s)
 {
-    struct offsite o = {.upload.props = request_s3_props(s), .lock_days = s->s3_retention_days};
+    struct offsite o = {.upload.props = request_s3_props(s), .tiers = request_tiers(s)};
     return offsite_sidecar_props(&o, NULL);
 }
 
@@ -114,7 +145,7 @@ gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, 
                 .part_bytes = (gsize)s->s3_part_mib << 20,
                 .max_parts = (guint)s->s3_max_parts,
             },
-        .lock_days = s->s3_retention_days,
+        .tiers = request_tiers(s),
     };
     *ret_offsite = &c->offsite;
     return TRUE;
@@ -145,10 +176,13 @@ gboolean request_backup(struct console *c, struct backup_request *ret_request, G
         .compress_level = s->compress_level,
         .lock_timeout_ms = (guint)s->lock_timeout_s * 1000,
         .lock_attempts = (guint)s->lock_attempts,
-        .retention_days = s->retention_days,
+        .tiers = request_tiers(s),
         .keep_min = s->keep_min,
         .globals = s->globals,
         .prune = TRUE,
+        .prune_s3 = g_str_equal(s->s3_prune, "true"),
+        .monthly = g_str_equal(s->monthly_archive, "true"),
+        .keep_pending = s->s3_bucket != NULL,
     };
     return choose_places(s, &ret_request->places, error) &&
            (ret_request->places == BACKUP_HERE || request_offsite(c, &ret_request->offsite, error));

@@ -5,6 +5,7 @@
 #include "cmd/console.h"
 #include "engine/backup.h"
 #include "engine/health.h"
+#include "engine/prune.h"
 
 /* Borrows from the console's settings. *ret_request: places follow from --local-only, --s3-only and BACKUP_S3_BUCKET.
  */
@@ -24,6 +25,13 @@ struct s3_props request_s3_props(const struct settings *s);
 
 /* Where copies in S3 go; the console's. *ret_offsite becomes NULL if the settings name no bucket. */
 gboolean request_offsite(struct console *c, const struct offsite **ret_offsite, GError **error);
+
+/* The tier table with what the settings change of it. */
+struct tiers request_tiers(const struct settings *s);
+
+/* What retention is to look at: the folder and, if there is a bucket and --local-only is not given, the bucket. name:
+ * of the database, encoded; NULL: all. */
+gboolean request_prune(struct console *c, const char *name, struct prune_request *ret_request, GError **error);
 
 /* The backup that a person named: a path, id, timestamp or "latest", or with --from-s3 a key, id, ... in the bucket. */
 struct copy *request_copy(struct console *c, const char *what, GError **error);

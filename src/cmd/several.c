@@ -17,6 +17,7 @@
 #include "base/interrupt.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "cmd/alerting.h"
 #include "cmd/several_summary.h"
 #include "config/dotenv.h"
 #include "pg/databases.h"
@@ -275,14 +276,16 @@ static void run_part(struct console *c, const struct command *command, int argc,
     p->seconds = (g_get_monotonic_time() - started_us) / G_USEC_PER_SEC;
 }
 
-gboolean several_run(struct console *c, const struct command *command, int argc, char **argv, char **words,
-                     GError **error)
+static gboolean find_parts(struct console *c, GPtrArray *parts, GError **error)
 {
     const struct settings *s = &c->settings;
-    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func((GDestroyNotify)several_part_free);
-    if (!check_words(command, s, words, error) ||
-        !(s->config_dir ? parts_of_dir(parts, s->config_dir, error) : parts_of_server(parts, &c->target, error)))
-        return FALSE;
+    return s->config_dir ? parts_of_dir(parts, s->config_dir, error) : parts_of_server(parts, &c->target, error);
+}
+
+static gboolean run_parts(struct console *c, const struct command *command, int argc, char **argv, GPtrArray *parts,
+                          GError **error)
+{
+    const struct settings *s = &c->settings;
     for (guint i = 0; i < parts->len && !interrupt_signal(); i++)
         run_part(c, command, argc, argv, parts->pdata[i]);
     if (s->json && !several_print_json(parts, error))
@@ -295,4 +298,33 @@ gboolean several_run(struct console *c, const struct command *command, int argc,
         return several_judge(parts, error);
     c->verdict = several_worst(parts);
     return TRUE;
+}
+
+/* Each backup tells of its own failure. That none could be begun is told here; and whether all went well, to the
+ * dead-man's switch. */
+static gboolean run_backups(struct console *c, const struct command *command, int argc, char **argv, GPtrArray *parts,
+                            GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    alerting_several_start(c);
+    gboolean found = find_parts(c, parts, &problem);
+    alerting_several_found(c, problem);
+    if (found)
+        run_parts(c, command, argc, argv, parts, &problem);
+    alerting_several_end(c, problem);
+    gboolean ok = problem == NULL;
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return ok;
+}
+
+gboolean several_run(struct console *c, const struct command *command, int argc, char **argv, char **words,
+                     GError **error)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func((GDestroyNotify)several_part_free);
+    if (!check_words(command, &c->settings, words, error))
+        return FALSE;
+    if (command == &cmd_backup)
+        return run_backups(c, command, argc, argv, parts, error);
+    return find_parts(c, parts, error) && run_parts(c, command, argc, argv, parts, error);
 }

@@ -10,7 +10,9 @@ static gboolean run(struct console *c, char **words, GError **error)
     (void)words;
     const struct settings *s = &c->settings;
     c->act = "sync";
-    struct sync_request request = {.dir = s->backup_dir, .reach = s->all ? SYNC_ALL : SYNC_MISSING};
+    struct sync_request request = {.dir = s->backup_dir,
+                                   .reach = s->all ? SYNC_ALL : SYNC_MISSING,
+                                   .monthly = g_str_equal(s->monthly_archive, "true")};
     guint count = 0;
     if (!request_s3(c, error) || !request_offsite(c, &request.offsite, error))
         return FALSE;

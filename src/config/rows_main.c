@@ -8,7 +8,7 @@ static const char *const fast[] = {"fast", NULL};
 const struct option_row rows_main[] = {
     /* backup */
     {.flag = "local-only",
-     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT,
+     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT | CMD_PRUNE | CMD_RETENTION,
      ON(local_only),
      .help = "Do without S3: keep the backup on this machine only; list what is on this machine; do not ask S3."},
     {.flag = "s3-only",
@@ -92,7 +92,7 @@ const struct option_row rows_main[] = {
 
     /* list, sync */
     {.flag = "all",
-     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD,
+     .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD | CMD_PRUNE | CMD_RETENTION,
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
 
@@ -179,17 +179,17 @@ const struct option_row rows_main[] = {
      .arg = "FOLDER",
      .help = "Where backups and logs lie."},
     {.env = "BACKUP_RETENTION_DAYS",
-     .commands = CMD_BACKUP,
+     .commands = CMD_BACKUP | CMD_PRUNE | CMD_RETENTION,
      NUMBER(retention_days, 1, 36500),
      .standard = "30",
      .arg = "DAYS",
-     .help = "How long backups of any type are kept."},
+     .help = "How long hourly backups, and types without days of their own, stay on this machine."},
     {.env = "BACKUP_KEEP_MIN",
-     .commands = CMD_BACKUP,
+     .commands = CMD_BACKUP | CMD_PRUNE | CMD_RETENTION,
      NUMBER(keep_min, 1, 1000),
      .standard = "3",
      .arg = "N",
-     .help = "At least so many of the newest verified or proven backups stay, however old they are."},
+     .help = "At least so many of the newest verified or proven backups stay in each place, however old they are."},
 
     {.env = "CRITICAL_TABLES",
      .commands = CMD_RESTORE,

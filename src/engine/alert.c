@@ -284,7 +284,7 @@ static gboolean is_worth_telling(const char *act, int code)
         if (code == seen[i])
             return FALSE;
     /* Backups and uploads are started by a clock, the rest mostly by people. */
-    if (strcmp(act, "backup") == 0 || strcmp(act, "sync") == 0)
+    if (strcmp(act, "backup") == 0 || strcmp(act, "backups") == 0 || strcmp(act, "sync") == 0)
         return TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(mistyped); i++)
         if (code == mistyped[i])
@@ -304,7 +304,7 @@ static char *act_title(const struct alert_config *c, const char *act, const char
     g_autofree char *word = g_strdup(act);
     word[0] = g_ascii_toupper(word[0]);
     return g_strdup_printf("%s%s%s %s", word, c->database ? " of " : "", c->database ? c->database : "",
-                           problem ? "failed" : "works again");
+                           problem ? "failed" : "went well again");
 }
 
 static char *act_text(int code, const char *problem)

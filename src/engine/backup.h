@@ -20,11 +20,18 @@ struct backup_request {
     guint jobs;
     int compress_level;
     guint lock_timeout_ms, lock_attempts;
-    int retention_days, keep_min;
+    struct tiers tiers;
+    int keep_min;
     enum backup_places places;
     const struct offsite *offsite; /* NULL only with BACKUP_HERE */
     gboolean globals;
-    gboolean prune; /* delete what retention no longer wants, when done */
+    gboolean monthly;      /* keep the first good one of a month in S3 as monthly too */
+    gboolean prune;        /* delete what retention no longer wants, when done */
+    gboolean prune_s3;     /* in S3 too */
+    gboolean keep_pending; /* there is a bucket, though this backup may stay here: what waits for it is kept */
+    /* Called once the lock is held, before anything is done; FALSE ends the run. NULL: nothing */
+    gboolean (*begin)(void *data, GError **error);
+    void *begin_data;
 };
 
 struct backup_result {

@@ -1,4 +1,4 @@
-/* Uploads, followed files, notes of what is under way. */
+/* Uploads, and files that are followed while they grow. */
 #include "engine/offsite.h"
 
 #include <errno.h>
@@ -14,18 +14,20 @@
 #include "catalog/copy.h"
 #include "catalog/hold.h"
 #include "catalog/names.h"
+#include "engine/leftover.h"
 #include "store/s3_hold.h"
 
 #define READ_BYTES (1u << 20)
 #define WAIT_US 20000
-#define NOTE_ENDING ".uploading"
 #define MAX_GLOBALS_BYTES (256u << 20)
 #define MAX_TAG_LENGTH 256
 
 struct offsite_run {
     const struct offsite *offsite;
-    char *key, *note; /* note: the file that says that key is being uploaded */
-    gboolean replace; /* an object of that name may be there */
+    char *key, *dir, *id;
+    gboolean noted;     /* in dir, that key is being uploaded */
+    gboolean announced; /* with its metadata: from here on the object may be there, and they may not */
+    gboolean replace;   /* an object of that name may be there */
     char **tags;
     struct upload *upload;
     struct s3_object *object; /* once finished */
@@ -66,19 +68,19 @@ char **offsite_tags(const struct offsite_labels *labels)
     return tags;
 }
 
-/* How long the guide keeps these in S3. */
-static const struct {
-    const char *type;
-    int days;
-} own_days[] = {{"pre-deployment", 180}, {"monthly", 365}};
-
 static gint64 lock_until(const struct offsite *o, const char *type)
 {
-    int days = o->lock_days;
-    for (gsize i = 0; i < G_N_ELEMENTS(own_days); i++)
-        if (g_strcmp0(type, own_days[i].type) == 0)
-            days = own_days[i].days;
+    int days = tiers_days(&o->tiers, type, TIER_S3);
     return g_get_real_time() / G_USEC_PER_SEC + (gint64)days * 86400;
+}
+
+struct s3_props offsite_props(const struct offsite *o, const struct offsite_labels *labels, char **tags)
+{
+    struct s3_props props = o->upload.props;
+    props.tags = tags;
+    props.lock_until = lock_until(o, labels->type);
+    props.content_type = "application/gzip";
+    return props;
 }
 
 struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
@@ -191,15 +193,6 @@ static gboolean start_follower(struct offsite_run *r, const char *path, GError *
 
 /* ---- one upload ---- */
 
-static gboolean write_note(struct offsite_run *r, const char *dir, const char *id, GError **error)
-{
-    g_autofree char *name = g_strdup_printf(".%s" NOTE_ENDING, id);
-    if (!files_write(dir, name, r->key, strlen(r->key), TRUE, error))
-        return FALSE;
-    r->note = g_build_filename(dir, name, NULL);
-    return TRUE;
-}
-
 struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, const char *id,
                                   const struct offsite_labels *labels, const char *path, guint64 expected_bytes,
                                   gboolean replace, GError **error)
@@ -211,14 +204,17 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     g_mutex_init(&r->mutex);
     g_cond_init(&r->changed);
     r->key = names_key(o->prefix, id);
+    r->dir = g_strdup(dir);
+    r->id = g_strdup(id);
     r->tags = offsite_tags(labels);
     struct upload_options options = o->upload;
-    options.props.tags = r->tags;
-    options.props.lock_until = lock_until(o, labels->type);
-    options.props.content_type = "application/gzip";
+    options.props = offsite_props(o, labels, r->tags);
     options.expected_bytes = expected_bytes;
     r->replace = replace;
-    if ((!path && !replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
+    if (!path && !replace && !check_absent(o->client, r->key, error))
+        return NULL;
+    r->noted = leftover_note(o, dir, id, r->key, NULL, NULL, error);
+    if (!r->noted)
         return NULL;
     r->upload = upload_new(o->client, r->key, &options);
     if (path && !start_follower(r, path, error))
@@ -236,16 +232,14 @@ static void set_integer(struct meta *m, const char *what, guint64 value)
     json_object_set_new(m->s3, what, json_integer((json_int_t)value));
 }
 
-void offsite_record(const struct offsite_run *r, struct meta *m)
+void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m)
 {
-    const struct offsite *o = r->offsite;
-    const struct s3_object *object = r->object;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     json_decref(m->s3);
     m->s3 = json_object();
     meta_set_s3_text(m, "state", "uploaded");
     meta_set_s3_text(m, "bucket", s3_bucket(o->client));
-    meta_set_s3_text(m, "key", r->key);
+    meta_set_s3_text(m, "key", key);
     set_integer(m, "size", object->size_bytes);
     meta_set_s3_text(m, "etag", object->etag);
     meta_set_s3_text(m, "storage_class", object->storage_class);
@@ -255,6 +249,11 @@ void offsite_record(const struct offsite_run *r, struct meta *m)
         meta_set_s3_text(m, "lock_mode", object->lock_mode);
         meta_set_s3_text(m, "lock_until", until);
     }
+}
+
+void offsite_record(const struct offsite_run *r, struct meta *m)
+{
+    offsite_record_object(r->offsite, r->object, r->key, m);
 }
 
 const char *offsite_key(const struct offsite_run *r)
@@ -279,14 +278,26 @@ gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **erro
     return interrupt_check(error) && check_digest(r, sha256, error) && upload_finish(r->upload, &r->object, error);
 }
 
+gboolean offsite_announce(struct offsite_run *r, struct meta *m, const char *globals_sql, GError **error)
+{
+    m->size_bytes = upload_bytes(r->upload);
+    r->announced = leftover_note(r->offsite, r->dir, r->id, r->key, m, globals_sql, error);
+    return r->announced;
+}
+
+void offsite_settle(struct offsite_run *r)
+{
+    r->announced = FALSE;
+}
+
 void offsite_free(struct offsite_run *r)
 {
     if (!r)
         return;
     end_follower(r, FALSE);
     gboolean clean = upload_free(r->upload);
-    if (r->note && clean)
-        files_remove(r->note, NULL); /* one too many only costs the next run a look */
+    if (r->noted && clean && !r->announced)
+        leftover_forget(r->dir, r->id);
     if (r->fd >= 0)
         close(r->fd);
     g_strfreev(r->tags);
@@ -296,7 +307,8 @@ void offsite_free(struct offsite_run *r)
     g_mutex_clear(&r->mutex);
     g_cond_clear(&r->changed);
     g_free(r->key);
-    g_free(r->note);
+    g_free(r->dir);
+    g_free(r->id);
     g_free(r->path);
     g_free(r);
 }
@@ -313,7 +325,8 @@ static gboolean put_beside(const struct offsite *o, const struct meta *m, const 
 {
     struct offsite_labels labels = labels_of(m);
     g_auto(GStrv) tags = offsite_tags(&labels);
-    g_autofree char *dump = names_key(o->prefix, m->id);
+    const char *noted = meta_s3_text(m, "key");
+    g_autofree char *dump = noted ? g_strdup(noted) : names_key(o->prefix, m->id);
     g_autofree char *key = g_strdup_printf("%.*s%s", (int)(strlen(dump) - strlen(NAMES_DUMP)), dump, ending);
     struct s3_props props = offsite_sidecar_props(o, m->type);
     props.tags = tags;
@@ -413,34 +426,6 @@ gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, 
     return TRUE;
 }
 
-/* ---- what was left unfinished ---- */
-
-static gboolean clean_one(const struct offsite *o, const char *path, const char *id, GError **error)
-{
-    g_autofree char *key = NULL;
-    if (!files_read(path, 4096, &key, NULL, error))
-        return FALSE;
-    /* Only what could be a backup's own key: the note might be anything. */
-    gboolean ours = g_str_has_suffix(key, NAMES_DUMP) && strstr(key, id) != NULL;
-    return (!ours || s3_abort_all(o->client, key, error)) && files_remove(path, error);
-}
-
-void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report)
-{
-    g_autoptr(GDir) folder = g_dir_open(dir, 0, NULL);
-    for (const char *file; folder && (file = g_dir_read_name(folder));) {
-        g_autofree char *id = file[0] == '.' ? names_id_of_file(file + 1, NOTE_ENDING) : NULL;
-        g_autofree char *found = NULL, *timestamp = NULL;
-        if (!id || !names_split_id(id, &found, &timestamp) || !g_str_equal(found, name))
-            continue;
-        g_autofree char *path = g_build_filename(dir, file, NULL);
-        g_autoptr(GError) problem = NULL;
-        if (!clean_one(o, path, id, &problem))
-            report_warn(report, "The unfinished upload of %s could not be ended, the next run tries again: %s", id,
-                        problem->message);
-    }
-}
-
 /* ---- failure ---- */
 
 gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
@@ -448,6 +433,24 @@ gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
     if (!g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
         problem->code = problem->domain == OT_ERROR ? (int)code : problem->code;
         g_prefix_error(&problem, "Failed to upload backup to S3: ");
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+gboolean offsite_fail_reading_back(struct offsite_run *r, GError *problem, GError **error)
+{
+    struct s3 *client = r->offsite->client;
+    GError *refused = NULL;
+    if (!g_error_matches(problem, OT_ERROR, OT_CORRUPT)) {
+        g_prefix_error(&problem, "the backup went to s3://%s/%s, but could not be read back: ", s3_bucket(client),
+                       r->key);
+    } else {
+        if (!s3_delete(client, r->key, &refused))
+            g_prefix_error(&problem, "s3://%s/%s is bad, and could not be deleted (%s): ", s3_bucket(client), r->key,
+                           refused->message);
+        g_clear_error(&refused);
+        offsite_settle(r); /* if it is still there, it must not get metadata either */
     }
     g_propagate_error(error, problem);
     return FALSE;

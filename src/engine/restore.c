@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "catalog/inuse.h"
 #include "catalog/names.h"
 #include "engine/aftercare.h"
 #include "engine/compare.h"
@@ -34,12 +35,12 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
-    json_t
-        *facts; /* what the result is to be like: the backup's, else those of the database it replaces; may be NULL */
-    char *live; /* the name that the result will have */
-    char *side; /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    json_t *facts;  /* the result's: of the backup, else of the database it replaces; may be NULL */
+    char *live;     /* the name that the result will have */
+    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
+    struct inuse *reading; /* keeps retention off */
 };
 
 void restore_result_clear(struct restore_result *r)
@@ -56,6 +57,7 @@ static void restore_clear(struct restore *r)
     plain_summary_clear(&r->plain_sum);
     toc_free(r->toc);
     session_free(r->admin);
+    inuse_free(r->reading);
     json_decref(r->facts);
     g_free(r->timestamp);
     g_free(r->live);
@@ -460,7 +462,8 @@ static void note_result(struct restore *r)
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)))
+    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)) ||
+        !inuse_share_copy(q->copy, q->dir, &r->reading, error))
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
@@ -493,6 +496,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
+            .proven = r.reader != NULL,
         };
     }
     restore_clear(&r);

@@ -5,6 +5,8 @@
 #include "base/lock.h"
 #include "catalog/remote.h"
 #include "engine/hold.h"
+#include "engine/leftover.h"
+#include "engine/monthly.h"
 
 /* A file that failed its checks is no second copy worth having. */
 static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
@@ -12,6 +14,8 @@ static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
     if (!e->path || !e->meta || e->meta->state == META_FAILED)
         return FALSE;
     const char *state = meta_s3_text(e->meta, "state");
+    if (g_strcmp0(state, "expired") == 0)
+        return FALSE; /* retention deleted it there */
     if (!state)
         return reach == SYNC_ALL && !e->object;
     return g_str_equal(state, "pending") || g_str_equal(state, "failed") || (reach != SYNC_PENDING && !e->object);
@@ -52,17 +56,26 @@ static gboolean lock_and_sync(const struct sync_request *q, const char *name, st
     g_autoptr(lock) held = lock_take(lock_path, "sync", error);
     if (!held)
         return FALSE;
-    offsite_clean(q->offsite, q->dir, name, report);
-    return sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error);
+    leftover_clean(q->offsite, q->dir, name, report);
+    GError *problem = NULL;
+    if (!sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error))
+        return FALSE;
+    return !q->monthly ||
+           monthly_archive(q->offsite, name, g_get_real_time() / G_USEC_PER_SEC, report, NULL, &problem) ||
+           offsite_fail(problem, OT_UPLOAD, error);
 }
 
 gboolean sync_run(const struct sync_request *request, struct report *report, guint *ret_count, GError **error)
 {
     g_autoptr(GPtrArray) list = catalog_list(request->dir, request->name, error);
-    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     *ret_count = 0;
     for (guint i = 0; list && i < list->len; i++)
-        g_hash_table_add(names, ((struct catalog_entry *)list->pdata[i])->name);
+        g_hash_table_add(names, g_strdup(((struct catalog_entry *)list->pdata[i])->name));
+    if (request->name)
+        g_hash_table_add(names, g_strdup(request->name));
+    else
+        leftover_add_names(request->dir, names);
     GHashTableIter iter;
     gpointer name;
     g_hash_table_iter_init(&iter, names);

@@ -20,6 +20,7 @@ struct sync_request {
     const char *dir;
     const char *name; /* encoded; NULL: every database's backups */
     enum sync_reach reach;
+    gboolean monthly; /* also make the monthly archives that are missing */
 };
 
 /* Takes each database's lock in turn, ends unfinished uploads, uploads. */

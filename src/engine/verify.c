@@ -7,6 +7,7 @@
 #include "archive/check.h"
 #include "archive/plain.h"
 #include "base/text.h"
+#include "catalog/inuse.h"
 #include "catalog/names.h"
 #include "engine/s3check.h"
 #include "engine/slot.h"
@@ -294,6 +295,7 @@ static gboolean check_full(struct verify *v, GError **error)
 struct outcome {
     gboolean ok, proven;
     char *now, *sha256;
+    const char *key; /* in its place */
 };
 
 static void set_state(struct meta *m, const struct outcome *o)
@@ -327,11 +329,12 @@ static void change_in_s3(struct meta *m, void *data)
     set_s3_state(m, data);
 }
 
-/* Of the file in the folder, only how its copy in S3 is; and only if it is the same backup. */
+/* Of the file in the folder, only how its copy in S3 is; and only if it is the same backup, and that copy: there may be
+ * another in the monthly archive. */
 static void change_record(struct meta *m, void *data)
 {
     const struct outcome *o = data;
-    if (g_strcmp0(m->sha256, o->sha256) == 0)
+    if (g_strcmp0(m->sha256, o->sha256) == 0 && g_strcmp0(meta_s3_text(m, "key"), o->key) == 0)
         set_s3_state(m, o);
 }
 
@@ -373,7 +376,7 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256};
+    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256, v->request->copy->key};
     return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
@@ -390,6 +393,16 @@ static void open_log(struct verify *v)
     g_autofree char *timestamp = slot_take(dir, "verification", NULL, v->report, &problem);
     if (!timestamp)
         report_warn(v->report, "There will be no log: %s", problem->message);
+}
+
+/* Whoever may not write into the folder can verify all the same. */
+static struct inuse *protect(struct verify *v)
+{
+    g_autoptr(GError) problem = NULL;
+    struct inuse *u = NULL;
+    if (v->request->dir && !inuse_share_copy(v->request->copy, v->request->dir, &u, &problem))
+        report_warn(v->report, "Retention cannot see that this backup is read: %s", problem->message);
+    return u;
 }
 
 /* The names of the checks that did not pass. */
@@ -428,6 +441,7 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
     ret_result->checks = g_array_new(FALSE, TRUE, sizeof(struct verify_check));
     g_array_set_clear_func(ret_result->checks, check_clear);
     open_log(&v);
+    g_autoptr(inuse) reading = protect(&v);
     report_info(report, "OpsTower Backup Verification - Started");
     report_info(report, "Verifying backup: %s", request->copy->name);
     GError *s3_problem = NULL;

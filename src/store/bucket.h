@@ -36,8 +36,9 @@ GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError
  * on afterwards. */
 GPtrArray *bucket_setup(struct s3 *s, const struct bucket_wishes *wishes, GError **error);
 
-/* The least IAM policy, as JSON: for a host that writes backups and cannot delete any, or for one that restores. */
-enum bucket_role { BUCKET_WRITER, BUCKET_RESTORER };
+/* The least IAM policy, as JSON: for a host that writes backups and cannot delete any, for one that writes and lets
+ * retention delete, or for one that restores. */
+enum bucket_role { BUCKET_WRITER, BUCKET_PRUNER, BUCKET_RESTORER };
 char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, enum bucket_role role);
 
 /* ---- for the files of bucket_ only ---- */

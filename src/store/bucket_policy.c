@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const writer_objects[] = {"s3:PutObject",
-                                             "s3:PutObjectTagging",
-                                             "s3:GetObjectTagging",
-                                             "s3:PutObjectLegalHold",
-                                             "s3:GetObject",
-                                             "s3:AbortMultipartUpload",
-                                             NULL};
+#define WRITES                                                                                                         \
+    "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:PutObjectRetention",    \
+        "s3:GetObject"
+
+static const char *const writer_objects[] = {WRITES, "s3:AbortMultipartUpload", NULL};
+static const char *const pruner_objects[] = {WRITES, "s3:AbortMultipartUpload", "s3:DeleteObject", NULL};
 static const char *const writer_bucket[] = {"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning",
                                             "s3:GetBucketObjectLockConfiguration", NULL};
 static const char *const restorer_objects[] = {"s3:GetObject", NULL};
@@ -31,11 +30,12 @@ static json_t *statement(const char *sid, const char *const *actions, char *reso
 
 char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, enum bucket_role role)
 {
-    gboolean writes = role == BUCKET_WRITER;
+    gboolean writes = role != BUCKET_RESTORER;
+    const char *const *objects = role == BUCKET_PRUNER ? pruner_objects : writes ? writer_objects : restorer_objects;
     const char *slash = *prefix && !g_str_has_suffix(prefix, "/") ? "/" : "";
     json_t *list = json_array();
-    json_array_append_new(list, statement("Backups", writes ? writer_objects : restorer_objects,
-                                          g_strdup_printf("arn:aws:s3:::%s/%s%s*", bucket, prefix, slash)));
+    json_array_append_new(
+        list, statement("Backups", objects, g_strdup_printf("arn:aws:s3:::%s/%s%s*", bucket, prefix, slash)));
     json_array_append_new(list, statement("Bucket", writes ? writer_bucket : restorer_bucket,
                                           g_strdup_printf("arn:aws:s3:::%s", bucket)));
     if (kms_key_id)

@@ -185,13 +185,21 @@ gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, c
     return TRUE;
 }
 
-gboolean s3_delete(struct s3 *s, const char *key, GError **error)
+gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error)
 {
     struct http_response r = {0};
+    struct s3_failure failure = {0};
     struct s3_request request = {.method = "DELETE", .key = key};
-    gboolean ok = s3_send(s, &request, &r, NULL, error);
+    gboolean ok = s3_send(s, &request, &r, &failure, error);
+    *ret_refused = !ok && failure.status == 403;
     http_response_clear(&r);
     return ok;
+}
+
+gboolean s3_delete(struct s3 *s, const char *key, GError **error)
+{
+    gboolean unused;
+    return s3_delete_if_allowed(s, key, &unused, error);
 }
 
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error)

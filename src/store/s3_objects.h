@@ -50,6 +50,9 @@ gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, c
                 char **ret_etag, GError **error);
 gboolean s3_delete(struct s3 *s, const char *key, GError **error);
 
+/* As s3_delete. ret_refused: the server answered that we may not (403), which is no failure of the wire. */
+gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error);
+
 /* Replaces the object's tags. */
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error);
 

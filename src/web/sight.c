@@ -67,9 +67,11 @@ static void backups_free(gpointer data)
 
 static struct catalog_object *copy_of(const struct catalog_object *o)
 {
+    if (!o)
+        return NULL;
     struct catalog_object *copy = g_new0(struct catalog_object, 1);
-    *copy =
-        (struct catalog_object){g_strdup(o->key), g_strdup(o->storage_class), o->size_bytes, o->modified, o->has_meta};
+    *copy = (struct catalog_object){
+        g_strdup(o->key), g_strdup(o->storage_class), g_strdup(o->etag), o->size_bytes, o->modified, o->has_meta};
     return copy;
 }
 
@@ -82,9 +84,10 @@ static void join(struct sight_backups *b, const GPtrArray *there)
     for (guint i = 0; i < there->len; i++) {
         struct catalog_entry *far = there->pdata[i];
         struct catalog_entry *near = g_hash_table_lookup(by_id, far->id);
-        if (near && far->object)
+        if (near && far->object) {
             near->object = copy_of(far->object);
-        else if (!near && far->object)
+            near->monthly = copy_of(far->monthly);
+        } else if (!near && far->object)
             g_ptr_array_add(b->all, far);
     }
     catalog_sort(b->all);

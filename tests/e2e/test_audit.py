@@ -231,6 +231,22 @@ def test_a_journal_that_is_gone_or_begun_anew(opstower, written):
     assert "nothing was recorded yet" in opstower("audit", "check", check=10).stderr
 
 
+def test_status_sees_it(opstower, written):
+    def journal_check():
+        status = json.loads(opstower("status", "--json", check=False).stdout)
+        (check,) = [check for check in status["checks"] if check["name"] == "journal"]
+        return check["verdict"], check["value"]
+    assert journal_check() == ("OK", "9 lines, each in its place")
+    lines = list(written)
+    edited(lines)
+    journal_of(opstower).write_text("".join(lines), encoding="utf-8")
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and value.startswith("line 4: edited")
+    journal_of(opstower).unlink()
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and "the journal is gone" in value
+
+
 def test_a_torn_line_is_an_error_until_the_next_act(opstower, written):
     text = "".join(written)
     journal_of(opstower).write_text(text[:-20], encoding="utf-8")
@@ -385,13 +401,17 @@ def test_the_journal_is_copied_after_each_act(there, s3, bucket):
 
 
 def test_a_long_journal_goes_up_in_segments(there, s3, bucket):
-    for _ in range(20):
-        fail_once(there)
-    line = journal_of(there)
-    first = there("backup")
-    assert first.stderr == "" and copied(s3, bucket)[0] == line.read_bytes()
-    objects = s3.objects(bucket, "database/journal/")
-    assert [key[-15:] for key in sorted(objects) if key.endswith(".jsonl")] == ["000000001.jsonl"]
+    for _ in range(205):
+        there("backup", "--quiet", env={"DATABASE_URL": NOWHERE, "BACKUP_S3_BUCKET": None}, check=5)
+    there("verify", "nothing", check=10)
+    assert copied(s3, bucket)[0] == journal_of(there).read_bytes()
+    (first,) = [key for key in s3.objects(bucket) if key.endswith("/000000001.jsonl")]
+    assert len(s3.objects(bucket)[first].splitlines()) == 200
+    s3.client().put_object(Bucket=bucket, Key=first, Body=b"as it was")
+    there("verify", "nothing", check=10)
+    assert s3.objects(bucket)[first] == b"as it was", "what is full does not go up again"
+    (second,) = [key for key in s3.objects(bucket) if key.endswith("/000000201.jsonl")]
+    assert s3.objects(bucket)[second].splitlines() == journal_of(there).read_bytes().splitlines()[200:]
 
 
 def test_s3_that_is_down_is_a_warning_and_made_up_for(there, s3, bucket):

@@ -806,13 +806,14 @@ def test_partial_files_of_others_are_left_alone(opstower, db):
 
 def make_old(opstower, source_backup, name, days, state="verified", meta=True):
     """Puts a copy of a backup into the folder as one of that database, taken so many days ago."""
-    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(time.time() - days * 86400))
+    taken = time.gmtime(time.time() - days * 86400)
+    stamp = time.strftime("%Y%m%d_%H%M%S", taken)
     folder = pathlib.Path(opstower.backup_dir)
     new_id = f"{name}_{stamp}"
     shutil.copy2(source_backup.path, folder / f"{new_id}.sql.gz")
     if meta:
         content = source_backup.meta
-        content.update(timestamp=stamp, id=new_id, database=name, backup_file=f"{new_id}.sql.gz", state=state,
+        content.update(timestamp=stamp, date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", taken), id=new_id, database=name, backup_file=f"{new_id}.sql.gz", state=state,
                        log=f"backup_{stamp}.log")
         (folder / f"{new_id}.meta.json").write_text(json.dumps(content), encoding="utf-8")
         (folder / f"{new_id}.globals.sql").write_text("-- roles\n", encoding="utf-8")

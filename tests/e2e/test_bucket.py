@@ -92,11 +92,11 @@ def test_a_writer_that_cannot_delete_is_fine(there, s3, bucket):
 
 def test_the_policies(there, bucket):
     kms = {"BACKUP_S3_SSE": "aws:kms", "BACKUP_S3_KMS_KEY_ID": "1234-abcd"}
-    for role, may in (("writer", True), ("restorer", False)):
+    for role, may, deletes in (("writer", True, []), ("pruner", True, ["s3:DeleteObject"]), ("restorer", False, [])):
         policy = json.loads(there("bucket", "policy", role, env=kms).stdout)
         actions = {action for statement in policy["Statement"] for action in statement["Action"]}
         assert ("s3:PutObject" in actions) == may and "s3:GetObject" in actions and "kms:Decrypt" in actions
-        assert not [action for action in actions if re.search(r"Delete|PutBucket|Bypass|\*", action)]
+        assert [action for action in actions if re.search(r"Delete|PutBucket|Bypass|\*", action)] == deletes
         assert {statement["Resource"] for statement in policy["Statement"]} == {
             f"arn:aws:s3:::{bucket}/database/*", f"arn:aws:s3:::{bucket}", "arn:aws:kms:*:*:key/1234-abcd"}
     assert "Key" not in there("bucket", "policy").stdout

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -200,7 +201,9 @@ def make_older(backup, old_id, stamp):
     meta = backup.beside(".meta.json")
     fields = json.loads(pathlib.Path(meta).read_text(encoding="utf-8"))
     os.rename(folder / fields["log"], folder / f"backup_{stamp}.log")
-    pathlib.Path(meta).write_text(json.dumps({**fields, "log": f"backup_{stamp}.log"}), encoding="utf-8")
+    date = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.strptime(stamp, "%Y%m%d_%H%M%S"))
+    fields.update(id=old_id, timestamp=stamp, date=date, backup_file=f"{old_id}.sql.gz", log=f"backup_{stamp}.log")
+    pathlib.Path(meta).write_text(json.dumps(fields), encoding="utf-8")
     for ending in (".sql.gz", ".meta.json", ".globals.sql"):
         os.rename(backup.beside(ending), folder / (old_id + ending))
 

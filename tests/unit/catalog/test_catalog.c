@@ -1,6 +1,6 @@
 /*
- * Tests of a folder of backups: what is found by which word, what is cleared away, and which old backups go. The tables
- * say what is in the folder before and after.
+ * Tests of a folder of backups: what is found by which word, what is cleared away, and what a deletion takes along. The
+ * tables say what is in the folder before and after.
  */
 #include "catalog/catalog.h"
 
@@ -10,8 +10,6 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "catalog/names.h"
-
-#define DAY 86400
 
 static char *folder;
 
@@ -258,132 +256,41 @@ static void test_clean(void)
     g_assert_true(catalog_clean(missing, "app", &error));
 }
 
-/* ---- pruning ---- */
+/* ---- deleting ---- */
 
-/* Backups from the newest on, a letter each: p proven, v verified, u unverified, f failed, n without metadata,
- * r a verified pre-restore one. ages: in days. left: which are there afterwards. */
-static const struct {
-    const char *name, *states;
-    int ages[8];
-    int days, keep_min;
-    const char *left;
-} rules[] = {
-    {"young_stay", "vvvv", {0, 1, 2, 29}, 30, 1, "xxxx"},
-    {"old_go", "vvvv", {0, 1, 31, 100}, 30, 1, "xx.."},
-    {"not_to_the_second", "vvv", {0, 30, 31}, 30, 1, "xx."},
-    {"keep_min", "vvvvv", {100, 101, 102, 103, 104}, 30, 3, "xxx.."},
-    {"keep_min_of_good_ones", "ufvuvv", {100, 101, 102, 103, 104, 105}, 30, 2, "xxxxx."},
-    {"failed_do_not_count", "fffv", {0, 1, 2, 100}, 30, 1, "xxxx"},
-    {"unverified_do_not_count", "uuuv", {0, 1, 2, 100}, 30, 1, "xxxx"},
-    {"no_metadata_does_not_count", "nnnv", {0, 1, 2, 100}, 30, 1, "xxxx"},
-    {"pre_restore_does_not_count", "rrrv", {0, 1, 2, 100}, 30, 1, "xxxx"},
-    {"newest_proven_stays", "vvvpv", {0, 1, 2, 100, 101}, 30, 1, "xxxx."},
-    {"only_the_newest_proven", "vvpp", {0, 1, 100, 101}, 30, 1, "xxx."},
-    {"young_proven", "pvp", {0, 100, 101}, 30, 1, "x.."},
-    {"failed_go", "vfu", {0, 100, 101}, 30, 1, "x.."},
-    {"foreign_stay", "vnn", {0, 100, 1000}, 30, 1, "xxx"},
-    {"pre_restore_go", "vrr", {0, 1, 100}, 30, 1, "xx."},
-    {"all_bad_stay", "fufu", {100, 101, 102, 103}, 30, 1, "xxxx"},
-    {"one_alone_stays", "v", {10000}, 1, 1, "x"},
-    {"short_retention", "vvvv", {0, 1, 2, 3}, 1, 1, "xx.."},
-    {"none", "", {0}, 30, 1, ""},
-};
-
-static char *id_of_age(const char *name, int days, gint64 now)
+static void test_delete(void)
 {
-    g_autofree char *timestamp = text_timestamp(now - (gint64)days * DAY);
-    return g_strdup_printf("%s_%s", name, timestamp);
-}
-
-static void add_by_letter(const char *name, char letter, int days, gint64 now)
-{
-    static const char letters[] = "fuvp";
-    g_autofree char *id = id_of_age(name, days, now);
-    g_autofree char *dump = g_strconcat(id, NAMES_DUMP, NULL);
-    if (letter == 'n')
-        touch(dump);
-    else if (letter == 'r')
-        add_backup(id, META_VERIFIED, "pre-restore");
-    else
-        add_backup(id, (enum meta_state)(strchr(letters, letter) - letters), "hourly");
-}
-
-static void expect_left(const char *name, int days, gint64 now, gboolean left, gboolean has_meta)
-{
-    static const char *const endings[] = {NAMES_DUMP, NAMES_META, NAMES_GLOBALS};
-    g_autofree char *id = id_of_age(name, days, now);
-    for (gsize i = 0; i < (has_meta ? G_N_ELEMENTS(endings) : 1); i++) {
-        g_autofree char *file = g_strconcat(id, endings[i], NULL);
-        if (exists(file) != left)
-            g_error("%s %s", file, left ? "is gone" : "is still there");
-    }
-    g_autofree char *log = g_strdup_printf("backup_%s.log", id + strlen(id) - 15);
-    g_assert_true(!has_meta || exists(log) == left);
-}
-
-static void test_prune(gconstpointer data)
-{
-    gsize i = GPOINTER_TO_SIZE(data);
-    gint64 now = 1770436800;
-    gsize n = strlen(rules[i].states), expected = 0;
-    for (gsize k = 0; k < n; k++)
-        add_by_letter("app", rules[i].states[k], rules[i].ages[k], now);
-    struct prune_policy policy = {rules[i].days, rules[i].keep_min, FALSE, now};
-    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GError) error = NULL;
-    g_assert_true(catalog_prune(folder, "app", &policy, deleted, &error));
-    g_assert_no_error(error);
-    for (gsize k = 0; k < n; k++) {
-        expect_left("app", rules[i].ages[k], now, rules[i].left[k] == 'x', rules[i].states[k] != 'n');
-        expected += rules[i].left[k] == '.';
-    }
-    g_assert_cmpuint(deleted->len, ==, expected);
-}
-
-/* Other databases' old backups, and files that are none of ours, are not touched. */
-static void test_prune_others(void)
-{
-    static const char *const others[] = {"app_test", "ap", "app-prod", "app_", "App", "app%2F", "xapp"};
-    gint64 now = 1770436800;
-    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
-        for (int days = 100; days < 104; days++)
-            add_by_letter(others[i], 'v', days + (int)i * 10, now);
-    for (gsize i = 0; i < G_N_ELEMENTS(other_files); i++)
-        touch(other_files[i]);
-    g_autofree char *before = list_files();
-    struct prune_policy policy = {1, 1, FALSE, now};
-    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
-    g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
-    g_assert_cmpuint(deleted->len, ==, 0);
-    g_autofree char *after = list_files();
-    g_assert_cmpstr(before, ==, after);
+    add_backup("app_20260101_000000", META_VERIFIED, "hourly");
+    add_backup("app_20260102_000000", META_VERIFIED, "hourly");
+    add_backup("app_test_20260101_000000", META_VERIFIED, "hourly");
+    g_autoptr(GPtrArray) list = catalog_list(folder, "app", NULL);
+    g_assert_true(catalog_delete(folder, list->pdata[0], NULL));
+    g_autofree char *left = list_files();
+    g_assert_null(strstr(left, "20260102"));
+    g_assert_nonnull(strstr(left, "app_20260101_000000.sql.gz"));
+    g_assert_nonnull(strstr(left, "app_test_20260101_000000.meta.json"));
 }
 
 /* Metadata that names a log elsewhere: nothing outside the folder goes with it. */
-static void test_prune_log_elsewhere(void)
+static void test_delete_log_elsewhere(void)
 {
-    gint64 now = 1770436800;
+    const char *id = "app_20260101_000000";
     g_autofree char *outside = g_dir_make_tmp("catalog-XXXXXX", NULL);
     g_autofree char *file = g_build_filename(outside, "precious", NULL);
     g_assert_true(g_file_set_contents(file, "x", 1, NULL));
-    add_by_letter("app", 'v', 0, now);
-    g_autofree char *id = id_of_age("app", 100, now);
-    g_autofree char *dump = g_strconcat(id, NAMES_DUMP, NULL), *meta_file = g_strconcat(id, NAMES_META, NULL);
-    touch(dump);
-    save_meta(id, id + 4, META_VERIFIED, "hourly");
-    g_autofree char *meta_path = in_folder(meta_file), *text = NULL, *log = g_strdup_printf("backup_%s.log", id + 4);
+    add_backup(id, META_VERIFIED, "hourly");
+    g_autofree char *meta_path = in_folder("app_20260101_000000.meta.json"), *text = NULL;
     g_assert_true(files_read(meta_path, 10000, &text, NULL, NULL));
     g_autoptr(GString) changed = g_string_new(text);
     g_autofree char *name = g_path_get_basename(outside), *up = g_strdup_printf("../%s/precious", name);
-    g_assert_cmpuint(g_string_replace(changed, log, up, 1), ==, 1);
+    g_assert_cmpuint(g_string_replace(changed, "backup_20260101_000000.log", up, 1), ==, 1);
     g_autofree char *target = in_folder(up);
     g_assert_true(g_file_test(target, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_set_contents(meta_path, changed->str, -1, NULL));
-    struct prune_policy policy = {30, 1, FALSE, now};
-    g_autoptr(GPtrArray) deleted = g_ptr_array_new_with_free_func(g_free);
-    g_assert_true(catalog_prune(folder, "app", &policy, deleted, NULL));
-    g_assert_cmpuint(deleted->len, ==, 1);
+    g_autoptr(GPtrArray) list = catalog_list(folder, "app", NULL);
+    g_assert_true(catalog_delete(folder, list->pdata[0], NULL));
     g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
+    g_assert_false(exists("app_20260101_000000.sql.gz"));
     g_assert_true(files_remove_tree(outside, NULL));
 }
 
@@ -400,8 +307,8 @@ static const struct {
     {"/catalog/latest", test_latest},
     {"/catalog/latest_link", test_latest_link},
     {"/catalog/clean", test_clean},
-    {"/catalog/prune_others", test_prune_others},
-    {"/catalog/prune_log_elsewhere", test_prune_log_elsewhere},
+    {"/catalog/delete", test_delete},
+    {"/catalog/delete_log_elsewhere", test_delete_log_elsewhere},
 };
 
 static void set_up(void *fixture, gconstpointer data)
@@ -425,20 +332,10 @@ static void run_test(void *fixture, gconstpointer data)
     tests[GPOINTER_TO_SIZE(data)].test();
 }
 
-static void run_rule(void *fixture, gconstpointer data)
-{
-    (void)fixture;
-    test_prune(data);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add_vtable(tests[i].name, 0, GSIZE_TO_POINTER(i), set_up, run_test, tear_down);
-    for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
-        g_autofree char *path = g_strconcat("/catalog/prune/", rules[i].name, NULL);
-        g_test_add_vtable(path, 0, GSIZE_TO_POINTER(i), set_up, run_rule, tear_down);
-    }
     return g_test_run();
 }

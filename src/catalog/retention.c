@@ -1,0 +1,274 @@
+/* Each rule is a line of a table; one loop asks them in turn. */
+#include "catalog/retention.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define DAY_S 86400
+#define ZONES_S (26 * 3600)
+#define TIMESTAMP_LENGTH 15
+#define MONTH_LENGTH 6
+
+/* What the loop has seen of the newer ones. */
+struct seen {
+    const struct retention_policy *policy;
+    int good;
+    gboolean proven, monthly;
+};
+
+static gboolean is_future(const struct retention_item *i, const struct retention_policy *p)
+{
+    return i->taken_at > p->now + RETENTION_SLACK_S;
+}
+
+gboolean retention_counts(const struct retention_item *i, const struct retention_policy *p)
+{
+    return i->state >= META_VERIFIED && i->tier != TIER_PRE_RESTORE && !i->copy && !i->no_metadata &&
+           !i->unknown_type && !i->odd_date && !is_future(i, p);
+}
+
+static gboolean counts_as_monthly(const struct retention_item *i, const struct retention_policy *p)
+{
+    return p->place == TIER_S3 && i->tier == TIER_MONTHLY && i->state >= META_VERIFIED && !is_future(i, p);
+}
+
+static int days_of(const struct retention_item *i, const struct retention_policy *p)
+{
+    return p->tiers->days[i->tier][p->place];
+}
+
+/* ---- the rules ---- */
+
+static gboolean no_metadata(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->no_metadata;
+}
+
+static gboolean unknown_type(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->unknown_type;
+}
+
+static gboolean odd_date(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->odd_date;
+}
+
+static gboolean future(const struct retention_item *i, const struct seen *s)
+{
+    return is_future(i, s->policy);
+}
+
+static gboolean held(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->held;
+}
+
+static gboolean young(const struct retention_item *i, const struct seen *s)
+{
+    return i->taken_at >= s->policy->now - (gint64)days_of(i, s->policy) * DAY_S;
+}
+
+static gboolean pending(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->pending;
+}
+
+static gboolean in_use(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->in_use;
+}
+
+static gboolean locked(const struct retention_item *i, const struct seen *s)
+{
+    return i->lock_until > s->policy->now;
+}
+
+static gboolean minimum(const struct retention_item *i, const struct seen *s)
+{
+    return retention_counts(i, s->policy) && s->good < s->policy->keep_min;
+}
+
+static gboolean newest_proven(const struct retention_item *i, const struct seen *s)
+{
+    return retention_counts(i, s->policy) && i->state == META_PROVEN && !s->proven;
+}
+
+static gboolean newest_monthly(const struct retention_item *i, const struct seen *s)
+{
+    return counts_as_monthly(i, s->policy) && !s->monthly;
+}
+
+static gboolean few_newer(const struct retention_item *i, const struct seen *s)
+{
+    (void)i;
+    return s->good < s->policy->keep_min;
+}
+
+static gboolean expired(const struct retention_item *i, const struct seen *s)
+{
+    (void)i;
+    (void)s;
+    return TRUE;
+}
+
+static const struct rule {
+    gboolean (*fits)(const struct retention_item *i, const struct seen *s);
+    const char *word;
+} rules[] = {
+    [RETENTION_NO_METADATA] = {no_metadata, "no-metadata"},
+    [RETENTION_UNKNOWN_TYPE] = {unknown_type, "unknown-type"},
+    [RETENTION_ODD_DATE] = {odd_date, "odd-date"},
+    [RETENTION_FUTURE] = {future, "future"},
+    [RETENTION_HELD] = {held, "held"},
+    [RETENTION_YOUNG] = {young, "young"},
+    [RETENTION_PENDING] = {pending, "pending"},
+    [RETENTION_IN_USE] = {in_use, "in-use"},
+    [RETENTION_LOCKED] = {locked, "locked"},
+    [RETENTION_MINIMUM] = {minimum, "minimum"},
+    [RETENTION_NEWEST_PROVEN] = {newest_proven, "newest-proven"},
+    [RETENTION_NEWEST_MONTHLY] = {newest_monthly, "newest-monthly"},
+    [RETENTION_FEW_NEWER] = {few_newer, "few-newer"},
+    [RETENTION_EXPIRED] = {expired, "expired"},
+};
+
+static int newer_first(const void *a, const void *b)
+{
+    const struct retention_item *x = a, *y = b;
+    if (x->taken_at != y->taken_at)
+        return x->taken_at < y->taken_at ? 1 : -1;
+    return x->copy != y->copy ? x->copy - y->copy : strcmp(x->id, y->id);
+}
+
+void retention_judge(struct retention_item *items, guint n, const struct retention_policy *policy)
+{
+    struct seen seen = {.policy = policy};
+    if (n > 1)
+        qsort(items, n, sizeof *items, newer_first);
+    for (guint k = 0; k < n; k++) {
+        struct retention_item *i = &items[k];
+        guint r = 0;
+        while (!rules[r].fits(i, &seen))
+            r++;
+        i->reason = (enum retention_reason)r;
+        gboolean counts = retention_counts(i, policy);
+        seen.good += counts;
+        seen.proven = seen.proven || (counts && i->state == META_PROVEN);
+        seen.monthly = seen.monthly || counts_as_monthly(i, policy);
+    }
+}
+
+/* ---- words ---- */
+
+const char *retention_word(enum retention_reason reason)
+{
+    return rules[reason].word;
+}
+
+char *retention_text(const struct retention_item *i, const struct retention_policy *p)
+{
+    int days = days_of(i, p);
+    g_autofree char *until = i->lock_until > 0 ? text_iso_time(i->lock_until) : NULL;
+    switch (i->reason) {
+    case RETENTION_NO_METADATA:
+        return g_strdup("not ours to delete: it has no metadata that can be read");
+    case RETENTION_UNKNOWN_TYPE:
+        return g_strdup("its type is not known here");
+    case RETENTION_ODD_DATE:
+        return g_strdup("its name and its metadata disagree on when it was taken");
+    case RETENTION_FUTURE:
+        return g_strdup("dated in the future: a clock is or was wrong");
+    case RETENTION_HELD:
+        return g_strdup("held");
+    case RETENTION_YOUNG:
+        return g_strdup_printf("within %d days", days);
+    case RETENTION_PENDING:
+        return g_strdup("still to be uploaded to S3");
+    case RETENTION_IN_USE:
+        return g_strdup("in use");
+    case RETENTION_LOCKED:
+        return g_strdup_printf("locked in S3 until %s", until);
+    case RETENTION_MINIMUM:
+        return g_strdup_printf("one of the newest %d good ones", p->keep_min);
+    case RETENTION_NEWEST_PROVEN:
+        return g_strdup("the newest that a test restore proved");
+    case RETENTION_NEWEST_MONTHLY:
+        return g_strdup("the newest monthly one");
+    case RETENTION_FEW_NEWER:
+        return g_strdup_printf("fewer than %d good ones are newer", p->keep_min);
+    case RETENTION_EXPIRED:
+        return g_strdup_printf("older than %d days", days);
+    }
+    return g_strdup("");
+}
+
+/* ---- dates ---- */
+
+gboolean retention_taken_at(const struct meta *m, gint64 timestamp_s, gint64 *ret_taken_at)
+{
+    gint64 noted;
+    *ret_taken_at = timestamp_s;
+    if (!m || !text_parse_iso_time(m->date, &noted) || ABS(noted - timestamp_s) > ZONES_S)
+        return FALSE;
+    *ret_taken_at = noted;
+    return TRUE;
+}
+
+void retention_month(const char *id, char *ret_month)
+{
+    gsize length = strlen(id);
+    g_strlcpy(ret_month, length >= TIMESTAMP_LENGTH ? id + length - TIMESTAMP_LENGTH : "", MONTH_LENGTH + 1);
+}
+
+/* ---- the monthly archive ---- */
+
+/* The months (YYYYMM) that have one. */
+static GHashTable *months_served(const struct retention_item *items, guint n)
+{
+    GHashTable *months = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint k = 0; k < n; k++) {
+        char month[MONTH_LENGTH + 1];
+        retention_month(items[k].id, month);
+        if (items[k].copy)
+            g_hash_table_add(months, g_strdup(month));
+    }
+    return months;
+}
+
+static gboolean is_older(const struct retention_item *a, const struct retention_item *b)
+{
+    return a->taken_at != b->taken_at ? a->taken_at < b->taken_at : strcmp(a->id, b->id) < 0;
+}
+
+void retention_choose_monthly(const struct retention_item *items, guint n, const struct retention_policy *policy,
+                              gboolean *chosen)
+{
+    g_autoptr(GHashTable) served = months_served(items, n);
+    g_autoptr(GHashTable) first = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    /* Of that month and older ones the archive may have been deleted already. */
+    g_autofree char *oldest = text_timestamp(policy->now - (gint64)policy->tiers->days[TIER_MONTHLY][TIER_S3] * DAY_S);
+    for (guint k = 0; k < n; k++) {
+        char month[MONTH_LENGTH + 1];
+        chosen[k] = FALSE;
+        retention_month(items[k].id, month);
+        if (!retention_counts(&items[k], policy) || strncmp(month, oldest, MONTH_LENGTH) <= 0 ||
+            g_hash_table_contains(served, month))
+            continue;
+        gpointer before;
+        gboolean known = g_hash_table_lookup_extended(first, month, NULL, &before);
+        if (known && !is_older(&items[k], &items[GPOINTER_TO_UINT(before)]))
+            continue;
+        if (known)
+            chosen[GPOINTER_TO_UINT(before)] = FALSE;
+        chosen[k] = TRUE;
+        g_hash_table_replace(first, g_strdup(month), GUINT_TO_POINTER(k));
+    }
+}

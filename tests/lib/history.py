@@ -1,0 +1,42 @@
+"""Backups of other days: copies of a real one under another date, here and in a bucket."""
+import json
+import pathlib
+import shutil
+import time
+
+
+def stamp_of(days):
+    return time.strftime("%Y%m%d_%H%M%S", time.gmtime(time.time() - days * 86400))
+
+
+def meta_of(source, name, days, **fields):
+    """The metadata that a backup would have, had it been taken so many days ago. fields: what is other."""
+    stamp = stamp_of(days)
+    date = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - days * 86400))
+    new_id = f"{name}_{stamp}"
+    return {**source.meta, "timestamp": stamp, "date": date, "id": new_id, "backup_file": f"{new_id}.sql.gz",
+            "log": f"backup_{stamp}.log", **fields}
+
+
+def put_here(opstower, source, name, days, **fields):
+    """A copy of a backup in the folder; its id."""
+    folder = pathlib.Path(opstower.backup_dir)
+    meta = meta_of(source, name, days, **fields)
+    shutil.copy2(source.path, folder / meta["backup_file"])
+    (folder / f"{meta['id']}.meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (folder / f"{meta['id']}.globals.sql").write_text("-- roles\n", encoding="utf-8")
+    (folder / meta["log"]).write_text("log\n", encoding="utf-8")
+    return meta["id"]
+
+
+def put_there(s3, bucket, source, name, days, key=None, **fields):
+    """A copy in the bucket, where opstower would have put it, or at another key; its key."""
+    meta = meta_of(source, name, days, **fields)
+    key = key or f"database/{meta['timestamp'][:8]}/{meta['id']}.sql.gz"
+    meta["s3"] = {**(meta.get("s3") or {}), "state": "uploaded", "bucket": bucket, "key": key}
+    client = s3.client()
+    client.put_object(Bucket=bucket, Key=key, Body=source.path.read_bytes())
+    beside = key.removesuffix(".sql.gz")
+    client.put_object(Bucket=bucket, Key=beside + ".globals.sql", Body=b"-- roles\n")
+    client.put_object(Bucket=bucket, Key=beside + ".meta.json", Body=json.dumps(meta).encode())
+    return key

@@ -1,0 +1,358 @@
+/*
+ * Tests of the rules of retention: a table of histories with what must stay of each, and the accidents of other backup
+ * programs by name. Long histories are in test_retention_year.c and test_retention_model.c.
+ */
+#include "catalog/retention.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+
+#define DAY 86400
+#define NOW 1770436800 /* 2026-02-07 12:00:00 +08:00 */
+
+/* Backups from the newest on, a letter each: p proven, v verified, u unverified, f failed, n without metadata,
+ * r a verified pre-restore one, R a proven one, h a held verified one, w one that waits for its upload, i one in use,
+ * l a locked one, ? one of an unknown type, o one whose dates disagree, c a monthly copy, d a pre-deployment one,
+ * m a pre-maintenance one. days: how old. left: which are kept. */
+static const struct history {
+    const char *name, *letters;
+    int days[8];
+    int retention_days, keep_min;
+    const char *left;
+} histories[] = {
+    {"young_stay", "vvvv", {0, 1, 2, 29}, 30, 1, "xxxx"},
+    {"old_go", "vvvv", {0, 1, 31, 100}, 30, 1, "xx.."},
+    {"not_to_the_second", "vvv", {0, 30, 31}, 30, 1, "xx."},
+    {"keep_min", "vvvvv", {100, 101, 102, 103, 104}, 30, 3, "xxx.."},
+    {"keep_min_of_good_ones", "ufvuvv", {100, 101, 102, 103, 104, 105}, 30, 2, "xxxxx."},
+    {"failed_do_not_count", "fffv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"unverified_do_not_count", "uuuv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"no_metadata_does_not_count", "nnnv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"pre_restore_does_not_count", "rrrv", {0, 1, 2, 100}, 30, 1, "xxxx"},
+    {"proven_pre_restore_does_not_count", "RRp", {0, 1, 100}, 30, 1, "xxx"},
+    {"newest_proven_stays", "vvvpv", {0, 1, 2, 100, 101}, 30, 1, "xxxx."},
+    {"only_the_newest_proven", "vvpp", {0, 1, 100, 101}, 30, 1, "xxx."},
+    {"young_proven", "pvp", {0, 100, 101}, 30, 1, "x.."},
+    {"failed_go", "vfu", {0, 100, 101}, 30, 1, "x.."},
+    {"without_metadata_stay", "vnn", {0, 100, 1000}, 30, 1, "xxx"},
+    {"pre_restore_go", "vrr", {0, 1, 100}, 30, 1, "xx."},
+    {"all_bad_stay", "fufu", {100, 101, 102, 103}, 30, 1, "xxxx"},
+    {"one_alone_stays", "v", {10000}, 1, 1, "x"},
+    {"short_retention", "vvvv", {0, 1, 2, 3}, 1, 1, "xx.."},
+    {"held_stays_and_counts", "vhv", {0, 100, 101}, 30, 2, "xx."},
+    {"pending_stays", "vwv", {0, 100, 101}, 30, 1, "xx."},
+    {"in_use_stays", "viv", {0, 100, 101}, 30, 1, "xx."},
+    {"locked_stays", "vlv", {0, 100, 101}, 30, 1, "xx."},
+    {"unknown_type_stays_and_does_not_count", "??v", {0, 100, 101}, 30, 1, "xxx"},
+    {"odd_date_stays_and_does_not_count", "oov", {0, 100, 101}, 30, 1, "xxx"},
+    {"future_stays_and_does_not_count", "vvvv", {-400, -30, 100, 101}, 30, 1, "xxx."},
+    {"all_in_the_future_stay", "vvvv", {-4, -3, -2, -1}, 1, 1, "xxxx"},
+    {"a_copy_does_not_count", "ccv", {0, 1, 100}, 30, 1, "xxx"},
+    {"pre_deployment_here_as_hourly", "vd", {0, 31}, 30, 1, "x."},
+    {"pre_maintenance_stays_90_days", "vmm", {0, 90, 91}, 30, 1, "xx."},
+    {"none", "", {0}, 30, 1, ""},
+};
+
+struct fixture {
+    struct retention_item items[8];
+    char *ids[8];
+    guint n;
+};
+
+static void put(struct fixture *f, char letter, int days)
+{
+    static const char states[] = "fuvp";
+    struct retention_item *i = &f->items[f->n];
+    const char *state = strchr(states, letter);
+    g_autofree char *timestamp = text_timestamp(NOW - (gint64)days * DAY);
+    f->ids[f->n] = g_strdup_printf("app_%s", timestamp);
+    *i = (struct retention_item){.id = f->ids[f->n], .taken_at = NOW - (gint64)days * DAY};
+    i->state = state ? (enum meta_state)(state - states) : letter == 'R' ? META_PROVEN : META_VERIFIED;
+    i->tier = letter == 'r' || letter == 'R' ? TIER_PRE_RESTORE
+              : letter == 'd'                ? TIER_PRE_DEPLOYMENT
+              : letter == 'm'                ? TIER_PRE_MAINTENANCE
+              : letter == 'c'                ? TIER_MONTHLY
+                                             : TIER_HOURLY;
+    i->no_metadata = letter == 'n';
+    i->unknown_type = letter == '?';
+    i->odd_date = letter == 'o';
+    i->held = letter == 'h';
+    i->pending = letter == 'w';
+    i->in_use = letter == 'i';
+    i->copy = letter == 'c';
+    i->lock_until = letter == 'l' ? NOW + DAY : 0;
+    f->n++;
+}
+
+static void clear(struct fixture *f)
+{
+    for (guint k = 0; k < f->n; k++)
+        g_free(f->ids[k]);
+    f->n = 0;
+}
+
+/* An x for each that is kept, a dot for each that goes, from the newest on. */
+static char *judge(struct fixture *f, const struct retention_policy *p)
+{
+    retention_judge(f->items, f->n, p);
+    char *left = g_new0(char, f->n + 1);
+    for (guint k = 0; k < f->n; k++)
+        left[k] = f->items[k].reason == RETENTION_EXPIRED ? '.' : 'x';
+    return left;
+}
+
+/* They come oldest first: it is not their order that counts. */
+static void test_history(gconstpointer data)
+{
+    const struct history *h = data;
+    struct tiers tiers = tiers_make(h->retention_days, 90);
+    struct retention_policy p = {&tiers, TIER_LOCAL, h->keep_min, NOW};
+    struct fixture f = {.n = 0};
+    for (gsize k = strlen(h->letters); k-- > 0;)
+        put(&f, h->letters[k], h->days[k]);
+    g_autofree char *left = judge(&f, &p);
+    g_assert_cmpstr(left, ==, h->left);
+    clear(&f);
+}
+
+/* ---- the table ---- */
+
+static void test_the_guides_table(void)
+{
+    static const struct {
+        const char *type;
+        int local, s3;
+    } guide[] = {{"hourly", 30, 90},   {"pre-deployment", 30, 180}, {"pre-maintenance", 90, 90},
+                 {"monthly", 30, 365}, {"manual", 30, 90},          {"pre-restore", 30, 90},
+                 {NULL, 30, 90},       {"of tomorrow", 30, 90}};
+    struct tiers t = tiers_make(0, 0);
+    for (gsize i = 0; i < G_N_ELEMENTS(guide); i++) {
+        g_assert_cmpint(tiers_days(&t, guide[i].type, TIER_LOCAL), ==, guide[i].local);
+        g_assert_cmpint(tiers_days(&t, guide[i].type, TIER_S3), ==, guide[i].s3);
+    }
+    g_assert_false(tiers_has_place(TIER_MONTHLY, TIER_LOCAL));
+    g_assert_true(tiers_has_place(TIER_MONTHLY, TIER_S3));
+}
+
+static void test_changed_table(void)
+{
+    struct tiers t = tiers_make(7, 14);
+    tiers_set(&t, TIER_PRE_DEPLOYMENT, TIER_S3, 400);
+    tiers_set(&t, TIER_MANUAL, TIER_LOCAL, 0);
+    g_assert_cmpint(tiers_days(&t, "hourly", TIER_LOCAL), ==, 7);
+    g_assert_cmpint(tiers_days(&t, "manual", TIER_LOCAL), ==, 7);
+    g_assert_cmpint(tiers_days(&t, "pre-deployment", TIER_LOCAL), ==, 7);
+    g_assert_cmpint(tiers_days(&t, "pre-deployment", TIER_S3), ==, 400);
+    g_assert_cmpint(tiers_days(&t, "pre-maintenance", TIER_LOCAL), ==, 90);
+    g_assert_cmpint(tiers_days(&t, "monthly", TIER_S3), ==, 365);
+    g_assert_cmpint(tiers_days(&t, "pre-restore", TIER_S3), ==, 14);
+}
+
+/* ---- accidents ---- */
+
+/* Others delete by age alone: after a month in which every backup failed nothing good is left. */
+static void test_age_only_deletion_while_backups_fail(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct fixture f = {.n = 0};
+    for (int days = 0; days < 400; days += 10) {
+        struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW + (gint64)days * DAY};
+        put(&f, 'f', -days); /* today's, failed */
+        put(&f, 'u', -days + 1);
+        put(&f, 'v', 0);
+        put(&f, 'v', 1);
+        put(&f, 'p', 2);
+        g_autofree char *left = judge(&f, &p);
+        g_assert_cmpstr(left, ==, "xxxxx");
+        clear(&f);
+    }
+}
+
+/* A clock that is set back makes everything look as if it were to come; one that is ahead, as if all were old. */
+static void test_clock_set_back_or_ahead(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct fixture f = {.n = 0};
+    for (int k = 0; k < 6; k++)
+        put(&f, 'v', k);
+    struct retention_policy back = {&tiers, TIER_LOCAL, 3, NOW - 1000 * (gint64)DAY};
+    g_autofree char *left = judge(&f, &back);
+    g_assert_cmpstr(left, ==, "xxxxxx");
+    g_assert_cmpint(f.items[0].reason, ==, RETENTION_FUTURE);
+    struct retention_policy ahead = {&tiers, TIER_LOCAL, 3, NOW + 1000 * (gint64)DAY};
+    g_autofree char *rest = judge(&f, &ahead);
+    g_assert_cmpstr(rest, ==, "xxx...");
+    clear(&f);
+}
+
+/* What one wrong clock dated years ahead must not pass for the newest good ones from then on. */
+static void test_backups_from_the_future_are_no_reason_to_delete(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct fixture f = {.n = 0};
+    struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
+    for (int k = 0; k < 3; k++)
+        put(&f, 'p', -3650 + k);
+    for (int k = 0; k < 4; k++)
+        put(&f, 'v', 100 + k);
+    g_autofree char *left = judge(&f, &p);
+    g_assert_cmpstr(left, ==, "xxxxxx.");
+    clear(&f);
+}
+
+/* When the clocks go back an hour, 01:30 comes twice: the offset in the date tells them apart. */
+static void test_local_time_that_comes_twice(void)
+{
+    g_autoptr(meta) m = g_new0(struct meta, 1);
+    gint64 taken, summer = 1792884600; /* 2026-10-25 01:30 +02:00, in UTC 23:30 of the 24th */
+    m->date = g_strdup("2026-10-25T01:30:00+02:00");
+    g_assert_true(retention_taken_at(m, summer + 3600, &taken));
+    g_assert_cmpint(taken, ==, summer);
+    g_free(m->date);
+    m->date = g_strdup("2026-10-25T01:30:00+01:00");
+    g_assert_true(retention_taken_at(m, summer, &taken));
+    g_assert_cmpint(taken, ==, summer + 3600);
+    g_assert_false(retention_taken_at(m, summer - 3 * DAY, &taken));
+    g_assert_false(retention_taken_at(NULL, summer, &taken));
+    g_free(m->date);
+    m->date = g_strdup("yesterday");
+    g_assert_false(retention_taken_at(m, summer, &taken));
+}
+
+/* Nothing here looks at the server's version: backups of the old one stay as long as any. */
+static void test_upgrade_of_the_servers_major_version(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
+    struct fixture f = {.n = 0};
+    put(&f, 'v', 0); /* the first of the new server */
+    for (int k = 0; k < 4; k++)
+        put(&f, k ? 'v' : 'p', 40 + k); /* those of the old one, the newest of them tested */
+    g_autofree char *left = judge(&f, &p);
+    g_assert_cmpstr(left, ==, "xxx..");
+    clear(&f);
+}
+
+/* ---- in S3 ---- */
+
+static void test_tiers_in_s3(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_S3, 1, NOW};
+    struct fixture f = {.n = 0};
+    put(&f, 'v', 0);
+    put(&f, 'v', 91);
+    put(&f, 'd', 180);
+    put(&f, 'd', 181);
+    put(&f, 'c', 365);
+    put(&f, 'c', 366);
+    g_autofree char *left = judge(&f, &p);
+    g_assert_cmpstr(left, ==, "x.x.x.");
+    clear(&f);
+}
+
+static void test_the_newest_monthly_one_stays(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_S3, 1, NOW};
+    struct fixture f = {.n = 0};
+    put(&f, 'v', 0);
+    put(&f, 'c', 500);
+    put(&f, 'c', 530);
+    g_autofree char *left = judge(&f, &p);
+    g_assert_cmpstr(left, ==, "xx.");
+    clear(&f);
+}
+
+static void test_reasons_in_words(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
+    struct retention_item i = {.id = "app_20260207_120000", .lock_until = NOW};
+    for (int r = 0; r <= RETENTION_EXPIRED; r++) {
+        i.reason = (enum retention_reason)r;
+        g_autofree char *text = retention_text(&i, &p);
+        g_assert_cmpuint(strlen(text), >, 3);
+        g_assert_cmpuint(strlen(retention_word(i.reason)), >, 3);
+    }
+    g_autofree char *text = retention_text(&i, &p);
+    g_assert_cmpstr(text, ==, "older than 30 days");
+}
+
+/* ---- the monthly archive ---- */
+
+struct dated {
+    const char *id;
+    enum meta_state state;
+    enum tier tier;
+    gboolean copy, chosen;
+};
+
+static void expect_monthly(const struct dated *list, guint n)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_S3, 3, NOW};
+    g_autofree struct retention_item *items = g_new0(struct retention_item, n);
+    g_autofree gboolean *chosen = g_new0(gboolean, n);
+    for (guint k = 0; k < n; k++) {
+        items[k] = (struct retention_item){
+            .id = list[k].id, .state = list[k].state, .tier = list[k].tier, .copy = list[k].copy};
+        g_assert_true(text_parse_timestamp(list[k].id + strlen(list[k].id) - 15, &items[k].taken_at));
+    }
+    retention_choose_monthly(items, n, &p, chosen);
+    for (guint k = 0; k < n; k++)
+        if (chosen[k] != list[k].chosen)
+            g_error("%s is %schosen", list[k].id, chosen[k] ? "" : "not ");
+}
+
+static void test_monthly_choice(void)
+{
+    static const struct dated list[] = {
+        {"app_20260206_030000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20260201_000000", META_FAILED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20260201_010000", META_UNVERIFIED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20260201_020000", META_PROVEN, TIER_PRE_RESTORE, FALSE, FALSE},
+        {"app_20260201_030000", META_VERIFIED, TIER_MANUAL, FALSE, TRUE},
+        {"app_20260131_230000", META_VERIFIED, TIER_HOURLY, FALSE, TRUE}, /* January has no earlier one */
+        {"app_20251203_000000", META_PROVEN, TIER_MONTHLY, TRUE, FALSE},  /* December has its archive */
+        {"app_20251201_000000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20240101_000000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE}, /* it would be expired at once */
+        {"app_20270101_000000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE}, /* dated in the future */
+    };
+    expect_monthly(list, G_N_ELEMENTS(list));
+    expect_monthly(NULL, 0);
+}
+
+static const struct {
+    const char *name;
+    void (*test)(void);
+} tests[] = {
+    {"/retention/table/guide", test_the_guides_table},
+    {"/retention/table/changed", test_changed_table},
+    {"/retention/accident/age_only_deletion_while_backups_fail", test_age_only_deletion_while_backups_fail},
+    {"/retention/accident/clock_set_back_or_ahead", test_clock_set_back_or_ahead},
+    {"/retention/accident/backups_from_the_future", test_backups_from_the_future_are_no_reason_to_delete},
+    {"/retention/accident/local_time_that_comes_twice", test_local_time_that_comes_twice},
+    {"/retention/accident/major_upgrade", test_upgrade_of_the_servers_major_version},
+    {"/retention/s3/tiers", test_tiers_in_s3},
+    {"/retention/s3/newest_monthly", test_the_newest_monthly_one_stays},
+    {"/retention/words", test_reasons_in_words},
+    {"/retention/monthly", test_monthly_choice},
+};
+
+int main(int argc, char **argv)
+{
+    g_setenv("TZ", "Asia/Manila", TRUE);
+    tzset();
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add_func(tests[i].name, tests[i].test);
+    for (gsize i = 0; i < G_N_ELEMENTS(histories); i++) {
+        g_autofree char *path = g_strconcat("/retention/history/", histories[i].name, NULL);
+        g_test_add_data_func(path, &histories[i], test_history);
+    }
+    return g_test_run();
+}
