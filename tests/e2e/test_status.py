@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from lib import backups, pgserver, ports
-from lib.backups import take
+from lib.backups import moved, take
 from lib.clock import HOUR, shifted
 
 FILL = """CREATE TABLE big (id int PRIMARY KEY, t text);
@@ -40,19 +40,6 @@ def look(opstower, *words, at=0, env=None):
 
 def verdicts(looked, *names):
     return tuple(looked[name]["verdict"] for name in names)
-
-
-def moved(backup, seconds):
-    """The same backup as if the server's clock had been that far ahead: name and metadata."""
-    then = datetime.datetime.fromisoformat(backup.meta["snapshot_time"]) + datetime.timedelta(seconds=seconds)
-    meta = {**backup.meta, "snapshot_time": then.isoformat(), "date": then.isoformat()}
-    meta["timestamp"] = then.strftime("%Y%m%d_%H%M%S")
-    new = backups.Backup(backup.path.with_name(f"{backup.name}_{meta['timestamp']}.sql.gz"))
-    meta.update(id=new.id, backup_file=new.path.name)
-    backup.path.rename(new.path)
-    backup.beside(".meta.json").unlink()
-    new.beside(".meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    return new
 
 
 # ---- from nothing to all well ----------------------------------------------------------------------------------------
@@ -139,6 +126,32 @@ def test_s3_is_down(opstower, database, s3, bucket):
     assert look(opstower, "--local-only", env=down)["s3_copies"]["verdict"] == "UNKNOWN"
     opstower("sync")
     assert verdicts(look(opstower), "s3_copies", "s3_upload") == ("OK", "OK")
+
+
+def test_backups_in_s3_only_are_not_seen_while_s3_is_down(opstower, database, s3, bucket):
+    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1")
+    opstower("backup", "--s3-only")
+    assert verdicts(look(opstower), "backup_age", "s3_upload", "s3_copies") == ("OK",) * 3
+    looked = look(opstower, env=s3.environment(bucket, "http://127.0.0.1:1"))
+    assert verdicts(looked, "backup_age", "s3_copies", "success_rate") == ("CRITICAL", "WARNING", "OK")
+    assert looked["backup_age"]["value"] == "there is no backup here, and S3 was not seen"
+
+
+def test_a_restore_beside_the_live_database_measures_the_rto(opstower, database):
+    take(opstower, database)
+    assert look(opstower)["rto"]["value"] == "never measured"
+    opstower("restore", "latest", "--target-db", database.name + "_beside", "--force")
+    looked = look(opstower)
+    assert verdicts(looked, "rto", "rto_predicted") == ("OK", "OK") and "restore of" in looked["rto"]["value"]
+
+
+def test_a_journal_that_cannot_be_read_is_not_ok(opstower, database):
+    take(opstower, database)
+    journal = pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+    journal.unlink()
+    journal.mkdir()
+    looked = look(opstower)
+    assert looked["success_rate"]["verdict"] == "CRITICAL" and "cannot be read" in looked["success_rate"]["value"]
 
 
 def test_a_copy_in_s3_is_gone(opstower, database, s3, bucket):
