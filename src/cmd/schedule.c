@@ -64,6 +64,17 @@ static void add_folder(GPtrArray *folders, const char *path)
         g_ptr_array_add(folders, g_steal_pointer(&absolute));
 }
 
+/* The jobs start elsewhere: in the root folder, or the user's home. */
+static gboolean folders_are_absolute(const struct settings *job, const char *env_file, GError **error)
+{
+    const char *relative = !g_path_is_absolute(job->backup_dir)                ? "BACKUP_DIR"
+                           : job->tmp_dir && !g_path_is_absolute(job->tmp_dir) ? "BACKUP_TMPDIR"
+                                                                               : NULL;
+    return !relative ||
+           ot_fail(error, OT_USAGE, "%s in %s is not an absolute path: the jobs would look for it in another folder",
+                   relative, env_file);
+}
+
 /* What a job with this .env file and nothing else will write to, and whether it knows its database and bucket. */
 static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_database, GError **error)
 {
@@ -74,6 +85,7 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
     if (!settings_load(&job, CMD_BACKUP, 0, NULL, environment, &words, NULL, error))
         return FALSE;
     gboolean named = job.database_url || job.database_name || any_database;
+    gboolean ok = named && folders_are_absolute(&job, env_file, error);
     if (!named)
         ot_fail(error, OT_USAGE,
                 "%s names no database, and the jobs have no other settings: set DATABASE_URL or DATABASE_NAME in it",
@@ -84,7 +96,7 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
     p->request.alerts =
         p->request.alerts || job.slack_webhook_url || job.pagerduty_key || job.alert_email || job.alert_webhook_url;
     settings_clear(&job);
-    return named;
+    return ok;
 }
 
 static gboolean learn_from_dir(struct plan *p, const char *config_dir, GError **error)

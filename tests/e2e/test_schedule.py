@@ -422,7 +422,7 @@ def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, u
         command = ["setpriv", "--no-new-privs", f"--bounding-set={bounds}", f"--inh-caps={bounds}",
                    runner.binary(), "verify", "latest", "--full-test"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=opstower.folder,
-                              env=opstower.environment({"DATABASE_URL": database.url}))
+                              env=opstower.environment({"DATABASE_URL": database.url, "ASAN_OPTIONS": fakeroot.NO_LEAKS}))
         assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
 
 
@@ -431,6 +431,8 @@ def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, u
 def test_jobs_need_a_file_that_names_a_database(opstower):
     result = opstower("schedule", "print", "--cron", env={"DATABASE_URL": "postgresql:///app"}, check=2)
     assert "there is no .env file" in backups.error_lines(result)[0]
+    result = printed(opstower, env_text="DATABASE_NAME=app\nBACKUP_DIR=backups\n", check=2)
+    assert "not an absolute path" in backups.error_lines(result)[0]
     result = printed(opstower, env_text="BACKUP_DIR=/data\n", check=2)
     assert "names no database" in backups.error_lines(result)[0]
 
