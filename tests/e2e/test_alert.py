@@ -492,7 +492,7 @@ def test_many_at_once_send_each_alert_once(watched, hooks):
         process.communicate(timeout=120)
     keys = [post.json["key"] for post in hooks.posts(HOOK)]
     assert len(keys) == len(set(keys)) and [key for key in keys if "/db" in key] and len([k for k in keys if "/db" in k]) == 6
-    assert len(slacked(hooks, "failed")) == 6 and state(watched)["queue"] == []
+    assert len(slacked(hooks, "Backup of db")) == 6 and state(watched)["queue"] == []
 
 
 def test_a_sender_that_was_killed(watched, hooks):
