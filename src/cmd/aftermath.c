@@ -3,6 +3,7 @@
 
 #include "catalog/journal.h"
 #include "cmd/alerting.h"
+#include "cmd/hooking.h"
 #include "cmd/requests.h"
 #include "cmd/telling.h"
 #include "engine/journalcopy.h"
@@ -67,10 +68,8 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
     telling_system(record);
     json_decref(record);
-    if (ok) {
-        copy_journal(c, problem);
+    if (ok)
         return TRUE;
-    }
     gboolean fails = !problem && !g_strv_contains(only_look, c->act);
     judge_unrecorded(c, problem, unrecorded, error);
     return !fails;
@@ -83,6 +82,9 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
         return TRUE;
     gboolean ok = record_act(c, problem, &unrecorded);
     alerting_act(c, problem ? problem : unrecorded);
+    if (problem || unrecorded)
+        hooking_failed(c, problem ? problem : unrecorded);
+    copy_journal(c, problem); /* last: alerts have lines too */
     if (unrecorded)
         g_propagate_error(error, g_steal_pointer(&unrecorded));
     return ok;

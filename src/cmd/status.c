@@ -33,7 +33,7 @@ static gboolean look(struct console *c, const char *database, GPtrArray *list, G
 /* The names of all databases that have a backup in the folder; a name that its metadata does not say is none. */
 static gboolean databases_here(const char *dir, GPtrArray *names, GError **error)
 {
-    g_autoptr(GPtrArray) backups = catalog_list(dir, NULL, error);
+    g_autoptr(GPtrArray) backups = catalog_list_lean(dir, NULL, 0, error);
     for (guint i = 0; backups && i < backups->len; i++) {
         const struct catalog_entry *e = backups->pdata[i];
         const char *name = e->meta ? e->meta->database : NULL;
@@ -88,16 +88,24 @@ static void tell(const struct settings *s, const GPtrArray *list, GString *text)
         }
 }
 
+/* Readable by all before it has its name: a collector is another user. */
+static gboolean put_file(const char *path, const GString *text, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path), *name = g_path_get_basename(path);
+    g_autoptr(file_sink) file = file_sink_new(folder, name, error);
+    if (!file || !file_sink_write(file, text->str, text->len, error))
+        return FALSE;
+    if (chmod(file_sink_path(file), 0644) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot make %s readable", path);
+    return file_sink_sync(file, error) && file_sink_publish(file, TRUE, error);
+}
+
 static gboolean put(const struct settings *s, const GString *text, GError **error)
 {
-    if (!s->output)
-        return s->quiet || fwrite(text->str, 1, text->len, stdout) == text->len ||
-               ot_fail_errno(error, OT_IO, "cannot write to stdout");
-    g_autofree char *folder = g_path_get_dirname(s->output), *name = g_path_get_basename(s->output);
-    if (!files_write(folder, name, text->str, text->len, TRUE, error))
-        return FALSE;
-    /* For a collector that is another user. */
-    return chmod(s->output, 0644) == 0 || ot_fail_errno(error, OT_IO, "cannot make %s readable", s->output);
+    if (s->output)
+        return put_file(s->output, text, error);
+    return s->quiet || fwrite(text->str, 1, text->len, stdout) == text->len ||
+           ot_fail_errno(error, OT_IO, "cannot write to stdout");
 }
 
 static gboolean one_form(const struct settings *s, GError **error)

@@ -37,17 +37,29 @@ static gboolean add_s3(GPtrArray *anchors, GPtrArray *backups, const struct audi
            journalcopy_anchors(p->client, p->prefix, p->dir, anchors, error);
 }
 
-struct journal_state *audit_check(const struct audit_places *places, GError **error)
+/* Takes the anchors that were found elsewhere. */
+static struct journal_state *check(const char *dir, const GPtrArray *backups, GPtrArray *anchors, GError **error)
 {
     struct journal_head head;
-    g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func(journal_anchor_free);
-    if (!journal_head(places->dir, &head, error))
+    if (!journal_head(dir, &head, error))
         return NULL;
+    add_backups(anchors, backups, head.id);
+    return journal_check(dir, anchors, error);
+}
+
+struct journal_state *audit_check_backups(const char *dir, const GPtrArray *backups, GError **error)
+{
+    g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func(journal_anchor_free);
+    return check(dir, backups, anchors, error);
+}
+
+struct journal_state *audit_check(const struct audit_places *places, GError **error)
+{
+    g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func(journal_anchor_free);
     g_autoptr(GPtrArray) backups = catalog_list(places->dir, NULL, error);
     if (!backups || (places->client && !add_s3(anchors, backups, places, error)))
         return NULL;
-    add_backups(anchors, backups, head.id);
-    return journal_check(places->dir, anchors, error);
+    return check(places->dir, backups, anchors, error);
 }
 
 /* ---- times ---- */

@@ -1,6 +1,7 @@
 /* The act of auditing: the journal held against all that was kept of it elsewhere, and given out by time. */
 #pragma once
 
+#include "catalog/catalog.h"
 #include "catalog/journal_check.h"
 #include "store/s3.h"
 
@@ -13,6 +14,9 @@ struct audit_places {
 /* journal_check with every head that is kept with the backups in the folder and in S3, and with the journal's copy in
  * S3. NULL: it, or one of these places, cannot be read. */
 struct journal_state *audit_check(const struct audit_places *places, GError **error);
+
+/* The same with these backups only (struct catalog_entry *), and nothing asked of S3. */
+struct journal_state *audit_check_backups(const char *dir, const GPtrArray *backups, GError **error);
 
 /* A moment as a person writes it: 2026-01-31, or with a time, 2026-01-31T12:00[:00][Z or +08:00]; without a zone it is
  * local time. A day alone is its begin, or with to_end its end. Seconds since 1970. OT_USAGE. */

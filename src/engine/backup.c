@@ -15,12 +15,12 @@
 #include "catalog/names.h"
 #include "engine/dump.h"
 #include "engine/followup.h"
+#include "engine/leftover.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
 #include "pg/tools.h"
 
 #define MIN_SPACE_BYTES (16ull << 20)
-#define OLDEST_SERVER 120000
 
 struct backup {
     const struct backup_request *request;
@@ -89,20 +89,6 @@ static gboolean check_space(struct backup *b, guint64 database_bytes, GError **e
     return ot_fail(error, OT_SPACE, "Insufficient disk space. Required: %s, Available: %s", need, have);
 }
 
-static gboolean check_tools(struct backup *b, GError **error)
-{
-    static const char *const programs[] = {"pg_dump", "pg_restore", "pg_dumpall"};
-    if (b->server_version < OLDEST_SERVER)
-        return ot_fail(error, OT_PREREQUISITE, "the server is of version %d; version 12 is the oldest that is known",
-                       b->server_version / 10000);
-    for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
-        g_autofree char *path = tools_find_for(b->request->bindir, programs[i], b->server_version / 10000, error);
-        if (!path)
-            return FALSE;
-    }
-    return TRUE;
-}
-
 static gboolean check_server(struct backup *b, GError **error)
 {
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
@@ -114,7 +100,8 @@ static gboolean check_server(struct backup *b, GError **error)
     const char *host = PQhost(session_pg(s)), *port = PQport(session_pg(s));
     b->host = g_strdup(host && *host ? host : "localhost");
     b->port = port && *port ? (int)g_ascii_strtoll(port, NULL, 10) : 5432;
-    return check_tools(b, error) && check_space(b, (guint64)bytes, error);
+    return tools_check_for_dump(b->request->bindir, b->server_version / 10000, error) &&
+           check_space(b, (guint64)bytes, error);
 }
 
 /* ---- dump ---- */
@@ -154,7 +141,13 @@ static gboolean dump_once(struct backup *b, GError **error)
     if (!begin_upload(b, error))
         return FALSE;
     struct sink *to = b->file ? file_sink_stream(b->file) : offsite_sink(b->run);
-    return dump_take(&request, to, b->report, &b->dump, error);
+    GError *problem = NULL;
+    if (dump_take(&request, to, b->report, &b->dump, &problem))
+        return TRUE;
+    if (g_error_matches(problem, OT_ERROR, OT_S3))
+        return offsite_fail(problem, OT_S3, error);
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 static gboolean dump_politely(struct backup *b, GError **error)
@@ -214,6 +207,7 @@ static gboolean read_back(struct backup *b, GError **error)
     return ok;
 }
 
+/* Of a dump that was not read back yet. */
 static struct meta *make_meta(struct backup *b)
 {
     const struct backup_request *q = b->request;
@@ -226,7 +220,6 @@ static struct meta *make_meta(struct backup *b)
     m->host = g_strdup(b->host);
     m->port = b->port;
     m->backup_file = g_strconcat(b->id, NAMES_DUMP, NULL);
-    m->size_bytes = b->dump.size_bytes;
     m->plain_bytes = b->dump.plain_bytes;
     m->rows = archive_contents_rows(b->dump.contents);
     m->database_size = g_strdup(facts_text(facts, "size_text"));
@@ -239,16 +232,22 @@ static struct meta *make_meta(struct backup *b)
     m->tag = g_strdup(q->tag);
     m->format = ARCHIVE_FORMAT;
     m->sha256 = g_strdup(b->dump.sha256);
-    m->duration_s = (g_get_real_time() - b->started_us) / G_USEC_PER_SEC;
     m->snapshot_time = text_iso_time(b->dump.snapshot_time);
     m->level = q->compress_level ? g_strdup_printf("%d", q->compress_level) : g_strdup("fast");
     m->log = g_strdup_printf("backup_%s.log", b->timestamp);
-    m->state = META_VERIFIED;
-    m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
+    m->state = META_UNVERIFIED;
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
     m->journal = journal_head_json(q->dir);
     return m;
+}
+
+static void now_it_was_read_back(struct backup *b, struct meta *m)
+{
+    m->size_bytes = b->dump.size_bytes;
+    m->duration_s = (g_get_real_time() - b->started_us) / G_USEC_PER_SEC;
+    m->state = META_VERIFIED;
+    m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
 }
 
 /* The dump comes last: while it is not there, nothing of this backup counts, and the next run clears the rest. */
@@ -323,6 +322,7 @@ static gboolean keep_here(struct backup *b, GError **error)
         return FALSE;
     say_proof(b);
     g_autoptr(meta) m = make_meta(b);
+    now_it_was_read_back(b, m);
     if (q->places != BACKUP_HERE)
         offsite_mark_pending(q->offsite, m, NULL);
     if (!interrupt_check(error) || !publish(b, m, error))
@@ -335,32 +335,30 @@ static gboolean keep_here(struct backup *b, GError **error)
     return TRUE;
 }
 
-/* The object is there before it can be read back. If that fails, it must not stay as if it were good. */
-static gboolean discard_object(struct backup *b, GError **error)
+static gboolean make_object(struct backup *b, struct meta *m, GError **error)
 {
-    const struct offsite *o = b->request->offsite;
-    g_autoptr(GError) problem = NULL;
-    if (!s3_delete(o->client, offsite_key(b->run), &problem))
-        g_prefix_error(error, "s3://%s/%s is bad, and could not be deleted (%s): ", s3_bucket(o->client),
-                       offsite_key(b->run), problem->message);
-    return FALSE;
+    gint64 start = g_get_monotonic_time();
+    report_info(b->report, "Uploading backup to S3... (done while dumping)");
+    gboolean ok = offsite_announce(b->run, m, b->dump.globals_sql, error) && offsite_finish(b->run, NULL, error);
+    if (ok)
+        report_phase(b->report, "upload", start);
+    return ok;
 }
 
 static gboolean keep_in_s3(struct backup *b, GError **error)
 {
     GError *problem = NULL;
-    gint64 start = g_get_monotonic_time();
-    report_info(b->report, "Uploading backup to S3... (done while dumping)");
-    if (!offsite_finish(b->run, NULL, &problem))
-        return offsite_fail(problem, OT_S3, error);
-    report_phase(b->report, "upload", start);
-    if (!read_back(b, error))
-        return g_error_matches(error ? *error : NULL, OT_ERROR, OT_CORRUPT) ? discard_object(b, error) : FALSE;
-    say_proof(b);
     g_autoptr(meta) m = make_meta(b);
+    if (!make_object(b, m, &problem))
+        return offsite_fail(problem, OT_S3, error);
+    if (!read_back(b, &problem))
+        return offsite_fail_reading_back(b->run, problem, error);
+    say_proof(b);
+    now_it_was_read_back(b, m);
     offsite_record(b->run, m);
     if (!offsite_put_sidecars(b->request->offsite, m, b->dump.globals_sql, &problem))
         return offsite_fail(problem, OT_S3, error);
+    offsite_settle(b->run);
     say_uploaded(b);
     return TRUE;
 }
@@ -390,7 +388,7 @@ static void clean_s3(struct backup *b)
 {
     const struct backup_request *q = b->request;
     if (is_in_s3(b))
-        offsite_clean(q->offsite, q->dir, b->name, b->report);
+        leftover_clean(q->offsite, q->dir, b->name, b->report);
 }
 
 static gboolean run_locked(struct backup *b, GError **error)
@@ -423,7 +421,7 @@ static gboolean run(struct backup *b, GError **error)
     report_fact_text(b->report, "database", b->database);
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
     g_autoptr(lock) held = lock_take(lock_path, "backup", error);
-    return held && run_locked(b, error);
+    return held && (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);
 }
 
 /* What the journal is to say of a backup that is there. */

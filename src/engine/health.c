@@ -13,6 +13,9 @@
 /* Metadata that lies in S3 only is read of backups of the last 8 days: that is what the checks look back. */
 #define METADATA_SINCE_S (8 * 24 * 3600)
 
+/* Rows of tables are compared over a day: that many backups hold it, with those between the hours. */
+#define TABLES_OF 64
+
 static const struct row {
     const char *name, *title;
     gboolean (*check)(const struct health_data *d, struct health_check *c);
@@ -35,6 +38,7 @@ static const struct row {
     {"holds", "Holds", health_check_holds},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"journal", "Journal", health_check_journal},
     {"alerts", "Alerts", health_check_alerts},
 };
 
@@ -147,19 +151,27 @@ static void unref(gpointer line)
     json_decref(line);
 }
 
-/* Lines of other databases are not ours; a line without one may concern all. */
-static void read_journal(struct health_data *d)
+/* Lines of other databases are not ours; a line without one may concern all. A restore beside the live database names
+ * the new one: there the backup tells whose it is. */
+static gboolean is_ours(const json_t *line, const char *database, const char *name)
+{
+    const char *of = health_line_text(line, "database"), *id = health_line_text(line, "id");
+    g_autofree char *found = NULL, *timestamp = NULL;
+    if (!of || g_str_equal(of, database))
+        return TRUE;
+    return health_line_is(line, "restore") && id && names_split_id(id, &found, &timestamp) && g_str_equal(found, name);
+}
+
+static void read_journal(struct health_data *d, const char *name)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(GPtrArray) all = journal_load(d->request->dir, &problem);
     d->journal = g_ptr_array_new_with_free_func(unref);
     if (!all)
         d->journal_problem = g_strdup(problem->message);
-    for (guint i = 0; all && i < all->len; i++) {
-        const char *database = health_line_text(all->pdata[i], "database");
-        if (!database || g_str_equal(database, d->request->database))
+    for (guint i = 0; all && i < all->len; i++)
+        if (is_ours(all->pdata[i], d->request->database, name))
             g_ptr_array_add(d->journal, json_incref(all->pdata[i]));
-    }
 }
 
 static void ask_s3(struct health_data *d, const char *name)
@@ -179,10 +191,10 @@ static gboolean gather(struct health_data *d, GError **error)
     const struct health_request *q = d->request;
     g_autofree char *name = names_encode(q->database);
     guint64 free_bytes;
-    d->backups = catalog_list(q->dir, name, error);
+    d->backups = catalog_list_lean(q->dir, name, TABLES_OF, error);
     if (!d->backups)
         return FALSE;
-    read_journal(d);
+    read_journal(d, name);
     ask_s3(d, name);
     health_ask_servers(d);
     d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);

@@ -29,6 +29,14 @@ static void note_newest(struct health_numbers *n, const struct catalog_entry *e)
     n->duration_s = e->meta->duration_s;
 }
 
+/* Where S3 could not be looked into, one may lie there all the same; but nothing can be restored from it now. */
+static char *none_at_all(const struct health_data *d)
+{
+    const char *what = d->backups->len ? "there is no good backup" : "there is no backup";
+    gboolean unseen = (d->request->offsite || d->request->s3_problem) && !d->s3_looked;
+    return unseen ? g_strdup_printf("%s here, and S3 was not seen", what) : g_strdup(what);
+}
+
 gboolean health_check_age(const struct health_data *d, struct health_check *c)
 {
     double warning = d->limits.age_warning_minutes * 60.0, critical = d->limits.age_critical_minutes * 60.0;
@@ -40,7 +48,7 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c)
     if (!e) {
         health_measure(c, NAN, "s", HEALTH_ABOVE, warning, critical);
         health_raise(c, HEALTH_CRITICAL);
-        c->value = g_strdup(d->backups->len ? "there is no good backup" : "there is no backup");
+        c->value = none_at_all(d);
         health_advise(c, "Run `opstower backup` now and look at its last lines; `opstower list` shows what there is.");
         return TRUE;
     }
@@ -114,8 +122,12 @@ gboolean health_check_success(const struct health_data *d, struct health_check *
     health_measure(c, rate, "%", HEALTH_BELOW, SUCCESS_PERCENT, NAN);
     if (r.ok == 0)
         health_raise(c, HEALTH_CRITICAL);
-    c->value = all ? g_strdup_printf("%.1f %% of 7 days: %u good, %u failed, %u missed", rate, r.ok, r.failed, r.missed)
-                   : g_strdup("no backup was ever run (by the journal)");
+    if (d->journal_problem)
+        c->value = g_strdup_printf("the journal cannot be read: %s", d->journal_problem);
+    else
+        c->value =
+            all ? g_strdup_printf("%.1f %% of 7 days: %u good, %u failed, %u missed", rate, r.ok, r.failed, r.missed)
+                : g_strdup("no backup was ever run (by the journal)");
     if (r.failed && r.last_error)
         health_advise(c, "The last failure: %s", r.last_error);
     health_advise(c, "Runs that were due are missing: look whether the schedule runs, and whether the machine does.");

@@ -95,6 +95,8 @@ gboolean health_check_drill(const struct health_data *d, struct health_check *c)
 gboolean health_check_rto(const struct health_data *d, struct health_check *c);
 gboolean health_check_rto_predicted(const struct health_data *d, struct health_check *c);
 
+/* health_journal.c */
+gboolean health_check_journal(const struct health_data *d, struct health_check *c);
 /* health_ends.c */
 gboolean health_check_database(const struct health_data *d, struct health_check *c);
 gboolean health_check_holds(const struct health_data *d, struct health_check *c);

@@ -1,4 +1,4 @@
-/* Uploads, followed files, notes of what is under way. */
+/* Uploads, and files that are followed while they grow. */
 #include "engine/offsite.h"
 
 #include <errno.h>
@@ -14,18 +14,20 @@
 #include "catalog/copy.h"
 #include "catalog/hold.h"
 #include "catalog/names.h"
+#include "engine/leftover.h"
 #include "store/s3_hold.h"
 
 #define READ_BYTES (1u << 20)
 #define WAIT_US 20000
-#define NOTE_ENDING ".uploading"
 #define MAX_GLOBALS_BYTES (256u << 20)
 #define MAX_TAG_LENGTH 256
 
 struct offsite_run {
     const struct offsite *offsite;
-    char *key, *note; /* note: the file that says that key is being uploaded */
-    gboolean replace; /* an object of that name may be there */
+    char *key, *dir, *id;
+    gboolean noted;     /* in dir, that key is being uploaded */
+    gboolean announced; /* with its metadata: from here on the object may be there, and they may not */
+    gboolean replace;   /* an object of that name may be there */
     char **tags;
     struct upload *upload;
     struct s3_object *object; /* once finished */
@@ -191,15 +193,6 @@ static gboolean start_follower(struct offsite_run *r, const char *path, GError *
 
 /* ---- one upload ---- */
 
-static gboolean write_note(struct offsite_run *r, const char *dir, const char *id, GError **error)
-{
-    g_autofree char *name = g_strdup_printf(".%s" NOTE_ENDING, id);
-    if (!files_write(dir, name, r->key, strlen(r->key), TRUE, error))
-        return FALSE;
-    r->note = g_build_filename(dir, name, NULL);
-    return TRUE;
-}
-
 struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, const char *id,
                                   const struct offsite_labels *labels, const char *path, guint64 expected_bytes,
                                   gboolean replace, GError **error)
@@ -211,12 +204,17 @@ struct offsite_run *offsite_begin(const struct offsite *o, const char *dir, cons
     g_mutex_init(&r->mutex);
     g_cond_init(&r->changed);
     r->key = names_key(o->prefix, id);
+    r->dir = g_strdup(dir);
+    r->id = g_strdup(id);
     r->tags = offsite_tags(labels);
     struct upload_options options = o->upload;
     options.props = offsite_props(o, labels, r->tags);
     options.expected_bytes = expected_bytes;
     r->replace = replace;
-    if ((!path && !replace && !check_absent(o->client, r->key, error)) || !write_note(r, dir, id, error))
+    if (!path && !replace && !check_absent(o->client, r->key, error))
+        return NULL;
+    r->noted = leftover_note(o, dir, id, r->key, NULL, NULL, error);
+    if (!r->noted)
         return NULL;
     r->upload = upload_new(o->client, r->key, &options);
     if (path && !start_follower(r, path, error))
@@ -280,14 +278,26 @@ gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **erro
     return interrupt_check(error) && check_digest(r, sha256, error) && upload_finish(r->upload, &r->object, error);
 }
 
+gboolean offsite_announce(struct offsite_run *r, struct meta *m, const char *globals_sql, GError **error)
+{
+    m->size_bytes = upload_bytes(r->upload);
+    r->announced = leftover_note(r->offsite, r->dir, r->id, r->key, m, globals_sql, error);
+    return r->announced;
+}
+
+void offsite_settle(struct offsite_run *r)
+{
+    r->announced = FALSE;
+}
+
 void offsite_free(struct offsite_run *r)
 {
     if (!r)
         return;
     end_follower(r, FALSE);
     gboolean clean = upload_free(r->upload);
-    if (r->note && clean)
-        files_remove(r->note, NULL); /* one too many only costs the next run a look */
+    if (r->noted && clean && !r->announced)
+        leftover_forget(r->dir, r->id);
     if (r->fd >= 0)
         close(r->fd);
     g_strfreev(r->tags);
@@ -297,7 +307,8 @@ void offsite_free(struct offsite_run *r)
     g_mutex_clear(&r->mutex);
     g_cond_clear(&r->changed);
     g_free(r->key);
-    g_free(r->note);
+    g_free(r->dir);
+    g_free(r->id);
     g_free(r->path);
     g_free(r);
 }
@@ -415,34 +426,6 @@ gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, 
     return TRUE;
 }
 
-/* ---- what was left unfinished ---- */
-
-static gboolean clean_one(const struct offsite *o, const char *path, const char *id, GError **error)
-{
-    g_autofree char *key = NULL;
-    if (!files_read(path, 4096, &key, NULL, error))
-        return FALSE;
-    /* Only what could be a backup's own key: the note might be anything. */
-    gboolean ours = g_str_has_suffix(key, NAMES_DUMP) && strstr(key, id) != NULL;
-    return (!ours || s3_abort_all(o->client, key, error)) && files_remove(path, error);
-}
-
-void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report)
-{
-    g_autoptr(GDir) folder = g_dir_open(dir, 0, NULL);
-    for (const char *file; folder && (file = g_dir_read_name(folder));) {
-        g_autofree char *id = file[0] == '.' ? names_id_of_file(file + 1, NOTE_ENDING) : NULL;
-        g_autofree char *found = NULL, *timestamp = NULL;
-        if (!id || !names_split_id(id, &found, &timestamp) || !g_str_equal(found, name))
-            continue;
-        g_autofree char *path = g_build_filename(dir, file, NULL);
-        g_autoptr(GError) problem = NULL;
-        if (!clean_one(o, path, id, &problem))
-            report_warn(report, "The unfinished upload of %s could not be ended, the next run tries again: %s", id,
-                        problem->message);
-    }
-}
-
 /* ---- failure ---- */
 
 gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
@@ -450,6 +433,24 @@ gboolean offsite_fail(GError *problem, enum ot_code code, GError **error)
     if (!g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
         problem->code = problem->domain == OT_ERROR ? (int)code : problem->code;
         g_prefix_error(&problem, "Failed to upload backup to S3: ");
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+gboolean offsite_fail_reading_back(struct offsite_run *r, GError *problem, GError **error)
+{
+    struct s3 *client = r->offsite->client;
+    GError *refused = NULL;
+    if (!g_error_matches(problem, OT_ERROR, OT_CORRUPT)) {
+        g_prefix_error(&problem, "the backup went to s3://%s/%s, but could not be read back: ", s3_bucket(client),
+                       r->key);
+    } else {
+        if (!s3_delete(client, r->key, &refused))
+            g_prefix_error(&problem, "s3://%s/%s is bad, and could not be deleted (%s): ", s3_bucket(client), r->key,
+                           refused->message);
+        g_clear_error(&refused);
+        offsite_settle(r); /* if it is still there, it must not get metadata either */
     }
     g_propagate_error(error, problem);
     return FALSE;

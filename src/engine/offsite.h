@@ -1,7 +1,6 @@
 /*
  * How a backup gets to S3: its object while it is still being written, then its sidecars, the metadata last. An upload
- * is noted in the backup folder before it begins, so that the next run finds and ends what a killed one left
- * unfinished.
+ * is noted in the backup folder before it begins: see engine/leftover.h.
  */
 #pragma once
 
@@ -54,13 +53,20 @@ struct sink *offsite_sink(struct offsite_run *r);
  * have, so that a file that was damaged since it was checked makes no object; NULL: not compared. */
 gboolean offsite_finish(struct offsite_run *r, const char *sha256, GError **error);
 
-/* Enters the finished object into m as uploaded. */
+/* For an upload without a file, before offsite_finish: notes what its metadata are, should this run be ended between
+ * the object and them. m, of a dump that was not read back yet, is given the size. */
+gboolean offsite_announce(struct offsite_run *r, struct meta *m, const char *globals_sql, GError **error);
+
+/* The object has its metadata, or is gone again: nothing is left to be done by a later run. */
+void offsite_settle(struct offsite_run *r);
+
+/* Enters the finished object of a run into m. */
 void offsite_record(const struct offsite_run *r, struct meta *m);
 
 /* The object's key; valid as long as the run. */
 const char *offsite_key(const struct offsite_run *r);
 
-/* Not finished: nothing stays in S3. */
+/* Not finished: nothing stays in S3. Announced and not settled: the next run looks what is there. */
 void offsite_free(struct offsite_run *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(offsite_run, offsite_free)
 
@@ -78,13 +84,13 @@ gboolean offsite_save_record(const char *dir, const struct meta *m, GError **err
  * there. The caller holds the database's lock. */
 gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error);
 
-/* Ends the uploads of that database (encoded name) which killed runs left unfinished. The caller holds its lock. What
- * S3 does not let us do now stays noted, with a warning. */
-void offsite_clean(const struct offsite *o, const char *dir, const char *name, struct report *report);
-
 /* "Failed to upload backup to S3", with what went wrong (takes problem): OT_UPLOAD if the backup is safe in the folder,
  * else OT_S3. Interrupts stay what they are. */
 gboolean offsite_fail(GError *problem, enum ot_code code, GError **error);
+
+/* A finished object that does not read back as it should (takes problem) must not stay as if it were good: it is
+ * deleted. One that could not be read stays announced. */
+gboolean offsite_fail_reading_back(struct offsite_run *r, GError *problem, GError **error);
 
 /* Marks m's copy in S3 as not there yet. */
 void offsite_mark_pending(const struct offsite *o, struct meta *m, const char *why);

@@ -5,6 +5,7 @@
 #include "base/lock.h"
 #include "catalog/remote.h"
 #include "engine/hold.h"
+#include "engine/leftover.h"
 #include "engine/monthly.h"
 
 /* A file that failed its checks is no second copy worth having. */
@@ -55,7 +56,7 @@ static gboolean lock_and_sync(const struct sync_request *q, const char *name, st
     g_autoptr(lock) held = lock_take(lock_path, "sync", error);
     if (!held)
         return FALSE;
-    offsite_clean(q->offsite, q->dir, name, report);
+    leftover_clean(q->offsite, q->dir, name, report);
     GError *problem = NULL;
     if (!sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error))
         return FALSE;
@@ -67,10 +68,14 @@ static gboolean lock_and_sync(const struct sync_request *q, const char *name, st
 gboolean sync_run(const struct sync_request *request, struct report *report, guint *ret_count, GError **error)
 {
     g_autoptr(GPtrArray) list = catalog_list(request->dir, request->name, error);
-    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     *ret_count = 0;
     for (guint i = 0; list && i < list->len; i++)
-        g_hash_table_add(names, ((struct catalog_entry *)list->pdata[i])->name);
+        g_hash_table_add(names, g_strdup(((struct catalog_entry *)list->pdata[i])->name));
+    if (request->name)
+        g_hash_table_add(names, g_strdup(request->name));
+    else
+        leftover_add_names(request->dir, names);
     GHashTableIter iter;
     gpointer name;
     g_hash_table_iter_init(&iter, names);

@@ -8,6 +8,7 @@
 
 #define DEBIAN_ROOT "/usr/lib/postgresql"
 #define NEWEST_MAJOR 99
+#define OLDEST_SERVER 12
 
 static char *runnable(const char *folder, const char *program)
 {
@@ -70,4 +71,18 @@ char *tools_find_for(const char *bindir, const char *program, int server_major, 
         return NULL;
     }
     return g_steal_pointer(&found);
+}
+
+gboolean tools_check_for_dump(const char *bindir, int server_major, GError **error)
+{
+    static const char *const programs[] = {"pg_dump", "pg_restore", "pg_dumpall"};
+    if (server_major < OLDEST_SERVER)
+        return ot_fail(error, OT_PREREQUISITE, "the server is of version %d; version %d is the oldest that is known",
+                       server_major, OLDEST_SERVER);
+    for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
+        g_autofree char *path = tools_find_for(bindir, programs[i], server_major, error);
+        if (!path)
+            return FALSE;
+    }
+    return TRUE;
 }

@@ -13,3 +13,6 @@ gboolean tools_major(const char *path, int *ret_major, char **ret_text, GError *
 /* As tools_find, for a client of a server of that major version: the same major if there is one, else the oldest
  * newer one. An older client cannot dump a newer server: OT_PREREQUISITE says so. */
 char *tools_find_for(const char *bindir, const char *program, int server_major, GError **error);
+
+/* That all programs which a dump needs are there for a server of that major version, and that it is one we know. */
+gboolean tools_check_for_dump(const char *bindir, int server_major, GError **error);

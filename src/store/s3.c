@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "net/sigv4.h"
 #include "net/uri.h"
+#include "store/s3_address.h"
 #include "store/s3_xml.h"
 
 #define DEFAULT_REGION "us-east-1"
@@ -19,10 +20,7 @@
 struct s3 {
     struct s3_config config;
     char *region;
-    char *url;    /* scheme, host, port and the path below which keys lie, without a slash at its end */
-    char *host;   /* as signed */
-    char *prefix; /* the path in url, plain: what is signed before the key */
-    gboolean is_aws;
+    struct s3_address at;
     struct http_client *http;
     struct credential_chain *chain;
     GMutex mutex;
@@ -32,69 +30,6 @@ struct s3 {
     gint no_checksums; /* the server does not know x-amz-checksum-* */
 };
 
-/* ---- the address ---- */
-
-static gboolean check_scheme(const struct s3_config *config, const struct uri_parts *parts, GError **error)
-{
-    if (parts->https || config->allow_http || uri_is_loopback(parts->host))
-        return TRUE;
-    return ot_fail(
-        error, OT_USAGE,
-        "the S3 endpoint %s is plain http: rows and roles would cross the network in the clear; use https, or "
-        "set BACKUP_S3_ALLOW_HTTP=true",
-        config->endpoint);
-}
-
-/* A bucket name with a dot is no label of *.s3.amazonaws.com's certificate. */
-static gboolean is_virtual(const struct s3 *s, const struct uri_parts *parts)
-{
-    if (s->config.addressing != S3_ADDRESS_AUTO)
-        return s->config.addressing == S3_ADDRESS_VIRTUAL;
-    return s->is_aws && !(parts->https && strchr(s->config.bucket, '.'));
-}
-
-static void build_address(struct s3 *s, const struct uri_parts *parts)
-{
-    gboolean own_port = parts->port && parts->port != (parts->https ? 443 : 80);
-    g_autofree char *port = own_port ? g_strdup_printf(":%d", parts->port) : g_strdup("");
-    const char *open = strchr(parts->host, ':') ? "[" : "", *close = *open ? "]" : "";
-    gboolean virtual_host = is_virtual(s, parts);
-    s->host = virtual_host ? g_strdup_printf("%s.%s%s", s->config.bucket, parts->host, port)
-                           : g_strdup_printf("%s%s%s%s", open, parts->host, close, port);
-    s->prefix = virtual_host ? g_strdup(parts->path) : g_strdup_printf("%s/%s", parts->path, s->config.bucket);
-    g_autofree char *escaped = uri_escape(s->prefix, TRUE);
-    s->url = g_strdup_printf("%s://%s%s", parts->https ? "https" : "http", s->host, escaped);
-}
-
-static gboolean find_address(struct s3 *s, GError **error)
-{
-    const char *suffix = g_str_has_prefix(s->region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-    g_autofree char *aws = g_strdup_printf("https://s3.%s.%s", s->region, suffix);
-    const char *endpoint = s->config.endpoint ? s->config.endpoint : aws;
-    struct uri_parts parts = {0};
-    if (!uri_parse(endpoint, &parts))
-        return ot_fail(error, OT_USAGE, "the S3 endpoint %s is not a URL such as https://s3.example.com", endpoint);
-    s->is_aws = g_str_has_suffix(parts.host, ".amazonaws.com") || g_str_has_suffix(parts.host, ".amazonaws.com.cn");
-    gboolean ok = check_scheme(&s->config, &parts, error);
-    if (ok)
-        build_address(s, &parts);
-    uri_parts_clear(&parts);
-    return ok;
-}
-
-/* The rules of bucket names, as far as they keep a name from becoming something else in a URL. */
-static gboolean check_bucket(const char *bucket, GError **error)
-{
-    gsize length = strlen(bucket);
-    gboolean ok = length >= 3 && length <= 63 && g_ascii_isalnum(bucket[0]) && !strstr(bucket, "..");
-    for (gsize i = 0; i < length; i++)
-        ok = ok && (g_ascii_islower(bucket[i]) || g_ascii_isdigit(bucket[i]) || strchr(".-", bucket[i]));
-    return ok || ot_fail(error, OT_USAGE,
-                         "BACKUP_S3_BUCKET=%s is not a bucket's name: 3 to 63 lower-case letters, digits, dots and "
-                         "hyphens, without s3:// and path",
-                         bucket);
-}
-
 struct s3 *s3_new(const struct s3_config *config, GError **error)
 {
     g_autoptr(s3) s = g_new0(struct s3, 1);
@@ -103,7 +38,7 @@ struct s3 *s3_new(const struct s3_config *config, GError **error)
     s->region = config->region ? g_strdup(config->region) : credentials_profile_region(&config->credentials);
     if (!s->region)
         s->region = g_strdup(DEFAULT_REGION);
-    if (!check_bucket(config->bucket, error) || !find_address(s, error))
+    if (!s3_address_find(config, s->region, &s->at, error))
         return NULL;
     struct http_options options = {
         .ca_file = config->ca_file, .tls13 = config->tls13, .stall_timeout_s = config->stall_timeout_s};
@@ -122,9 +57,7 @@ void s3_free(struct s3 *s)
     g_mutex_clear(&s->mutex);
     g_free(s->credentials_source);
     g_free(s->region);
-    g_free(s->url);
-    g_free(s->host);
-    g_free(s->prefix);
+    s3_address_clear(&s->at);
     g_free(s);
 }
 
@@ -140,7 +73,7 @@ const char *s3_region(const struct s3 *s)
 
 gboolean s3_is_aws(const struct s3 *s)
 {
-    return s->is_aws;
+    return s->at.is_aws;
 }
 
 struct credentials *s3_credentials(struct s3 *s, GError **error)
@@ -150,7 +83,7 @@ struct credentials *s3_credentials(struct s3 *s, GError **error)
 
 const char *s3_endpoint(const struct s3 *s)
 {
-    return s->url;
+    return s->at.url;
 }
 
 char *s3_credentials_source(struct s3 *s)
@@ -181,6 +114,7 @@ struct sending {
     gint64 started_us;
     guint tries;
     gboolean renew, renewed, clock_corrected;
+    gboolean with_checksums, dropped_checksums; /* of the last try; since a refusal of this request */
 };
 
 static void sending_clear(struct sending *q)
@@ -198,13 +132,17 @@ static char *checksum_header(const char *sha256_hex)
     return g_strconcat("x-amz-checksum-sha256: ", text, NULL);
 }
 
-static char **unsigned_headers(const struct sending *q)
+static char **unsigned_headers(struct sending *q)
 {
     GPtrArray *list = g_ptr_array_new();
     gboolean checksums = !g_atomic_int_get(&q->s->no_checksums);
-    for (const char *const *h = q->request->headers; h && *h; h++)
-        if (checksums || !g_str_has_prefix(*h, "x-amz-checksum-"))
+    q->with_checksums = checksums && q->checksum;
+    for (const char *const *h = q->request->headers; h && *h; h++) {
+        gboolean is_checksum = g_str_has_prefix(*h, "x-amz-checksum-");
+        q->with_checksums = q->with_checksums || (checksums && is_checksum);
+        if (checksums || !is_checksum)
             g_ptr_array_add(list, g_strdup(*h));
+    }
     if (q->checksum && checksums)
         g_ptr_array_add(list, g_strdup(q->checksum));
     g_ptr_array_add(list, NULL);
@@ -235,7 +173,7 @@ static char **sign(struct sending *q, const char *path, GError **error)
     g_auto(GStrv) headers = unsigned_headers(q);
     struct sigv4_request sign = {
         .method = q->request->method,
-        .host = s->host,
+        .host = s->at.host,
         .path = path,
         .query = q->request->query,
         .headers = (const char *const *)headers,
@@ -255,14 +193,14 @@ static gboolean try_once(struct sending *q, struct http_response *r, enum http_f
     struct s3 *s = q->s;
     const char *key = q->request->key;
     g_autofree char *path =
-        key || !*s->prefix ? g_strdup_printf("%s/%s", s->prefix, key ? key : "") : g_strdup(s->prefix);
+        key || !*s->at.prefix ? g_strdup_printf("%s/%s", s->at.prefix, key ? key : "") : g_strdup(s->at.prefix);
     g_auto(GStrv) headers = sign(q, path, error);
     *ret_failure = HTTP_FINAL;
     if (!headers)
         return FALSE;
     g_autofree char *escaped = key ? uri_escape(key, TRUE) : NULL;
     g_autofree char *query = sigv4_query(q->request->query);
-    g_autofree char *url = g_strdup_printf("%s%s%s%s%s", s->url, escaped || !*s->prefix ? "/" : "",
+    g_autofree char *url = g_strdup_printf("%s%s%s%s%s", s->at.url, escaped || !*s->at.prefix ? "/" : "",
                                            escaped ? escaped : "", *query ? "?" : "", query);
     struct http_request request = {
         .method = q->request->method,
@@ -345,11 +283,24 @@ static gboolean renew_credentials(struct sending *q, const struct s3_failure *f)
     return TRUE;
 }
 
-/* "A header you provided implies functionality that is not implemented": some servers know no checksums. The bodies'
- * SHA-256 in the signature stays. */
+/* "A header you provided implies functionality that is not implemented", and other words for it: some servers know no
+ * checksums. The body's SHA-256 in the signature stays. */
 static gboolean drop_checksums(struct sending *q, const struct s3_failure *f)
 {
-    return f->status == 501 && g_atomic_int_compare_and_exchange(&q->s->no_checksums, 0, 1);
+    static const char *const codes[] = {"NotImplemented", "InvalidArgument", "InvalidRequest", NULL};
+    if (!q->with_checksums || (f->status != 501 && !(f->status == 400 && is_one_of(f->code, codes))))
+        return FALSE;
+    g_atomic_int_set(&q->s->no_checksums, 1);
+    q->dropped_checksums = TRUE;
+    return TRUE;
+}
+
+/* It is refused without checksums too: they were not the reason, and later requests have them again. */
+static enum verdict refuse(struct sending *q)
+{
+    if (q->dropped_checksums)
+        g_atomic_int_set(&q->s->no_checksums, 0);
+    return REFUSED;
 }
 
 static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)
@@ -365,7 +316,7 @@ static enum verdict judge(struct sending *q, const struct http_response *r, stru
     return is_transient(&j->failure) || correct_clock(q, r, &j->failure) || renew_credentials(q, &j->failure) ||
                    drop_checksums(q, &j->failure)
                ? AGAIN
-               : REFUSED;
+               : refuse(q);
 }
 
 /* ---- errors ---- */

@@ -63,7 +63,7 @@ struct s3_request {
     const char *const *headers; /* "Name: value"; all are signed */
     const void *body;
     gsize body_length;
-    gboolean checksum;      /* also send x-amz-checksum-sha256 of the body */
+    gboolean checksum;      /* also send x-amz-checksum-sha256 of the body, if the server takes such */
     gsize max_answer_bytes; /* as in http_request */
     gboolean despite_interrupt;
     guint retry_s;         /* other than the client's; 0: the client's */

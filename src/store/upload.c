@@ -250,6 +250,11 @@ static gboolean upload_write(struct sink *self, const void *data, gsize length, 
     return TRUE;
 }
 
+guint64 upload_bytes(const struct upload *u)
+{
+    return u->total;
+}
+
 static void join_threads(struct upload *u)
 {
     g_mutex_lock(&u->mutex);

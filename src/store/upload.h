@@ -23,6 +23,9 @@ struct upload *upload_new(struct s3 *s, const char *key, const struct upload_opt
 /* Its sink: write blocks while all buffers are full, flush returns when every part is up. Fails once a part failed. */
 struct sink *upload_sink(struct upload *u);
 
+/* Bytes written so far. */
+guint64 upload_bytes(const struct upload *u);
+
 /* After flush: makes the object, and checks that it is there with this size and ETag, and the wished class, tags and
  * encryption. ret_object: what the server says of it; may be NULL. */
 gboolean upload_finish(struct upload *u, struct s3_object **ret_object, GError **error);

@@ -22,31 +22,33 @@ void html(GString *out, const char *format, ...)
     append_valid(out, text);
 }
 
-static char *moment(gint64 unix_seconds)
+/* Both forms of a moment; FALSE if it lies outside the years that GLib knows. */
+static gboolean moment(gint64 unix_seconds, char **ret_text, char **ret_iso)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(unix_seconds);
-    return time ? g_date_time_format(time, "%-d %b %Y, %H:%M") : g_strdup("?");
+    if (!time)
+        return FALSE;
+    *ret_text = g_date_time_format(time, "%-d %b %Y, %H:%M");
+    *ret_iso = text_iso_time(unix_seconds);
+    return TRUE;
 }
 
 void html_time(GString *out, gint64 unix_seconds)
 {
-    if (unix_seconds <= 0) {
+    g_autofree char *text = NULL, *iso = NULL;
+    if (unix_seconds <= 0 || !moment(unix_seconds, &text, &iso))
         g_string_append(out, "\u2013");
-        return;
-    }
-    g_autofree char *text = moment(unix_seconds);
-    g_autofree char *iso = text_iso_time(unix_seconds);
-    html(out, "<time datetime=\"%s\">%s</time>", iso, text);
+    else
+        html(out, "<time datetime=\"%s\">%s</time>", iso, text);
 }
 
 void html_ago(GString *out, gint64 unix_seconds, gint64 now)
 {
-    if (unix_seconds <= 0) {
+    g_autofree char *text = NULL, *iso = NULL;
+    if (unix_seconds <= 0 || !moment(unix_seconds, &text, &iso)) {
         g_string_append(out, "never");
         return;
     }
-    g_autofree char *text = moment(unix_seconds);
-    g_autofree char *iso = text_iso_time(unix_seconds);
     gboolean ahead = unix_seconds > now;
     g_autofree char *length = text_duration(ahead ? unix_seconds - now : now - unix_seconds);
     html(out, "<time datetime=\"%s\" title=\"%s\">%s%s%s</time>", iso, text, ahead ? "in " : "", length,

@@ -8,6 +8,7 @@
 #include "web/past.h"
 
 #define STRIP_HOURS 48
+#define MAX_OTHERS 3 /* findings in the banner beside the worst */
 
 /* ---- the verdict ---- */
 
@@ -30,33 +31,35 @@ static GPtrArray *sorted(const struct health *h)
     return list;
 }
 
-static const char *headline(const struct sight *s, guint bad)
+/* What the page says before all else: the worst finding itself, not that there is one. */
+static void write_headline(const struct sight *s, const GPtrArray *checks, guint bad, GString *out)
 {
-    switch (s->verdict) {
-    case HEALTH_OK:
-        return "All is well";
-    case HEALTH_WARNING:
-        return bad == 1 ? "One thing needs attention" : "Some things need attention";
-    case HEALTH_CRITICAL:
-        return "Backups are in danger";
-    default:
-        return "Not everything is known";
-    }
+    const struct health_check *worst = bad ? checks->pdata[0] : NULL;
+    g_string_append(out, "<div class=\"headline\">");
+    view_verdict(s->verdict, out);
+    if (worst)
+        html(out, "<h2 id=\"verdict\">%s: <bdi>%s</bdi></h2></div>", worst->title, worst->value);
+    else
+        html(out, "<h2 id=\"verdict\">%s</h2></div>",
+             s->verdict == HEALTH_OK ? "All is well" : "It is not known how the backups are doing");
+    if (worst && worst->advice)
+        html(out, "<p class=\"advice\"><strong>What to do:</strong> <bdi>%s</bdi></p>", worst->advice);
 }
 
-static void write_reasons(const GPtrArray *checks, guint bad, GString *out)
+static void write_others(const GPtrArray *checks, guint bad, GString *out)
 {
+    if (bad < 2)
+        return;
     g_string_append(out, "<ul class=\"reasons\">");
-    for (guint i = 0; i < bad; i++) {
+    for (guint i = 1; i < MIN(bad, 1 + MAX_OTHERS); i++) {
         const struct health_check *c = checks->pdata[i];
         g_string_append(out, "<li>");
         view_verdict(c->verdict, out);
-        html(out, "<div><p class=\"why\">%s: <bdi>%s</bdi></p>", c->title, c->value);
-        if (c->advice)
-            html(out, "<p>What to do: <bdi>%s</bdi></p>", c->advice);
-        g_string_append(out, "</div></li>");
+        html(out, "<span>%s: <bdi>%s</bdi></span></li>", c->title, c->value);
     }
     g_string_append(out, "</ul>");
+    if (bad > 1 + MAX_OTHERS)
+        html(out, "<p><a href=\"#checks\">And %u more</a></p>", bad - 1 - MAX_OTHERS);
 }
 
 static void write_all_well(const struct view *v, GString *out)
@@ -72,15 +75,12 @@ static void write_banner(const struct view *v, const GPtrArray *checks, GString 
     guint bad = 0;
     while (bad < checks->len && ((struct health_check *)checks->pdata[bad])->verdict != HEALTH_OK)
         bad++;
-    html(out, "<section class=\"banner %s\" aria-labelledby=\"verdict\"><div class=\"headline\">",
-         view_class(v->sight.verdict));
-    view_verdict(v->sight.verdict, out);
-    html(out, "<h2 id=\"verdict\">%s</h2></div>", headline(&v->sight, bad));
+    html(out, "<section class=\"banner %s\" aria-labelledby=\"verdict\">", view_class(v->sight.verdict));
+    write_headline(&v->sight, checks, bad, out);
     if (v->sight.health_problem)
         html(out, "<p class=\"because\">%s.</p>", v->sight.health_problem);
-    if (bad)
-        write_reasons(checks, bad, out);
-    else if (v->sight.verdict == HEALTH_OK)
+    write_others(checks, bad, out);
+    if (v->sight.verdict == HEALTH_OK)
         write_all_well(v, out);
     g_string_append(out, "</section>");
 }
@@ -107,6 +107,19 @@ static void write_moment(const char *name, gint64 at, gint64 now, GString *out)
     end_fact(NULL, out);
 }
 
+/* A duration that a check measured, against its target. */
+static void write_measured(const struct health *h, const char *name, const char *title, GString *out)
+{
+    const struct health_check *c = health_find(h, name);
+    if (!c)
+        return;
+    g_autofree char *length = isfinite(c->number) ? text_duration((gint64)c->number) : g_strdup("never measured");
+    g_autofree char *target = c->target ? g_strdup_printf("target: %s", c->target) : NULL;
+    begin_fact(title, out);
+    html(out, "%s", length);
+    end_fact(target, out);
+}
+
 static void write_facts(const struct view *v, GString *out)
 {
     const struct health_numbers *n = &v->sight.health->numbers;
@@ -130,6 +143,8 @@ static void write_facts(const struct view *v, GString *out)
                              : n->s3_backups < 0 ? g_strdup("S3: not known")
                                                  : g_strdup_printf("%" G_GINT64_FORMAT " in S3", n->s3_backups);
     end_fact(there, out);
+    write_measured(v->sight.health, "rpo", "RPO of 7 days", out);
+    write_measured(v->sight.health, "rto_predicted", "RTO, predicted", out);
     write_moment("Last verification", n->verified_at, now, out);
     write_moment("Last full test", n->tested_at, now, out);
     write_moment("Last drill", n->drilled_at, now, out);
@@ -142,11 +157,13 @@ static void write_check(const struct health_check *c, GString *out)
 {
     g_string_append(out, "<tr><td data-label=\"Verdict\">");
     view_verdict(c->verdict, out);
-    html(out,
-         "</td><th scope=\"row\">%s</th><td data-label=\"Found\"><bdi>%s</bdi></td>"
-         "<td data-label=\"Target\">%s%s%s%s</td></tr>",
-         c->title, c->value, c->target ? c->target : "\u2013", c->threshold ? " (" : "",
-         c->threshold ? c->threshold : "", c->threshold ? ")" : "");
+    html(out, "</td><th scope=\"row\">%s</th><td data-label=\"Found\"><div><bdi>%s</bdi>", c->title, c->value);
+    if (c->advice)
+        html(out, "<p class=\"quiet\"><bdi>%s</bdi></p>", c->advice);
+    html(out, "</div></td><td data-label=\"Target\"><div>%s", c->target ? c->target : "\u2013");
+    if (c->threshold)
+        html(out, "<span class=\"id\">%s</span>", c->threshold);
+    g_string_append(out, "</div></td></tr>");
 }
 
 static void write_checks(const GPtrArray *checks, GString *out)

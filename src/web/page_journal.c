@@ -122,8 +122,9 @@ static char *query_of(const struct filter *f)
 /* Fields that have a column of their own, or are of no use on a page. */
 static gboolean has_column(const char *key)
 {
-    static const char *const keys[] = {"seq",  "time", "act",     "result",           "code", "error", "who", "host",
-                                       "prev", "pid",  "version", "duration_seconds", NULL};
+    static const char *const keys[] = {"seq",  "time", "act", "result", "code", "error",   "who",
+                                       "host", "prev", "sum", "login",  "pid",  "version", "duration_seconds",
+                                       NULL};
     return g_strv_contains(keys, key);
 }
 

@@ -132,6 +132,15 @@ def test_a_backup_that_cannot_be_recorded_is_there_and_fails(opstower, small):
     assert "[WARN] this could not be recorded in the journal" in result.stderr
 
 
+if os.geteuid() == 0:
+    def test_roots_journal_is_the_folders_owners(opstower):
+        os.makedirs(opstower.backup_dir, 0o700)
+        os.chown(opstower.backup_dir, 65534, 65534)
+        fail_once(opstower)
+        state = journal_of(opstower).stat()
+        assert (state.st_uid, state.st_gid, state.st_mode & 0o777) == (65534, 65534, 0o600)
+
+
 def test_a_full_disk_leaves_no_half_line(opstower, small):
     """The file may grow no further than a few bytes: the part of the line that went in is taken back."""
     take(opstower, small)
@@ -229,6 +238,22 @@ def test_a_journal_that_is_gone_or_begun_anew(opstower, written):
     assert findings(opstower)[0]["what"].startswith("another journal was here")
     shutil.rmtree(opstower.backup_dir)
     assert "nothing was recorded yet" in opstower("audit", "check", check=10).stderr
+
+
+def test_status_sees_it(opstower, written):
+    def journal_check():
+        status = json.loads(opstower("status", "--json", check=False).stdout)
+        (check,) = [check for check in status["checks"] if check["name"] == "journal"]
+        return check["verdict"], check["value"]
+    assert journal_check() == ("OK", "9 lines, each in its place")
+    lines = list(written)
+    edited(lines)
+    journal_of(opstower).write_text("".join(lines), encoding="utf-8")
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and value.startswith("line 4: edited")
+    journal_of(opstower).unlink()
+    verdict, value = journal_check()
+    assert verdict == "CRITICAL" and "the journal is gone" in value
 
 
 def test_a_torn_line_is_an_error_until_the_next_act(opstower, written):
@@ -385,13 +410,17 @@ def test_the_journal_is_copied_after_each_act(there, s3, bucket):
 
 
 def test_a_long_journal_goes_up_in_segments(there, s3, bucket):
-    for _ in range(20):
-        fail_once(there)
-    line = journal_of(there)
-    first = there("backup")
-    assert first.stderr == "" and copied(s3, bucket)[0] == line.read_bytes()
-    objects = s3.objects(bucket, "database/journal/")
-    assert [key[-15:] for key in sorted(objects) if key.endswith(".jsonl")] == ["000000001.jsonl"]
+    for _ in range(205):
+        there("backup", "--quiet", env={"DATABASE_URL": NOWHERE, "BACKUP_S3_BUCKET": None}, check=5)
+    there("verify", "nothing", check=10)
+    assert copied(s3, bucket)[0] == journal_of(there).read_bytes()
+    (first,) = [key for key in s3.objects(bucket) if key.endswith("/000000001.jsonl")]
+    assert len(s3.objects(bucket)[first].splitlines()) == 200
+    s3.client().put_object(Bucket=bucket, Key=first, Body=b"as it was")
+    there("verify", "nothing", check=10)
+    assert s3.objects(bucket)[first] == b"as it was", "what is full does not go up again"
+    (second,) = [key for key in s3.objects(bucket) if key.endswith("/000000201.jsonl")]
+    assert s3.objects(bucket)[second].splitlines() == journal_of(there).read_bytes().splitlines()[200:]
 
 
 def test_s3_that_is_down_is_a_warning_and_made_up_for(there, s3, bucket):

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from lib import ports
-from lib.backups import take
+from lib.backups import moved, take
 from lib.clock import HOUR, shifted
+from lib.dashboard import Dashboard
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "packaging/prometheus/opstower.rules.yml"
@@ -45,6 +46,10 @@ def samples(text):
 
 def families(text):
     return set(re.findall(r"^# TYPE (\S+) gauge$", text, re.M))
+
+
+def families_with_samples(text):
+    return {name for name, _ in samples(text)}
 
 
 def promtool(*words, **options):
@@ -223,3 +228,28 @@ def test_prometheus_scrapes_the_textfile_and_fires_the_rules(opstower, database,
         assert ("OpstowerCheckWarning", "full_test") in alerts and ("OpstowerBackupTooOld", None) not in alerts
         target = prometheus.ask("targets")["activeTargets"][0]
         assert target["health"] == "up" and target["lastError"] == ""
+
+
+def test_prometheus_scrapes_the_dashboard(opstower, database, folder):
+    take(opstower, database)
+    with Dashboard(opstower) as served, Prometheus(folder, f"127.0.0.1:{served.port}") as prometheus:
+        prometheus.wait(lambda: prometheus.values("opstower_backup_rows") == {database.name: 100})
+        alerts = prometheus.wait(lambda: (now := prometheus.firing()) and ("OpstowerCheckWarning", "drill") in now and now)
+        assert ("OpstowerNoBackup", None) not in alerts and ("OpstowerAbsent", None) not in alerts
+        target = prometheus.ask("targets")["activeTargets"][0]
+        assert target["health"] == "up" and target["lastError"] == ""
+        scraped = {each["metric"]["__name__"] for each in
+                   prometheus.ask("query", query='{__name__=~"opstower_.+"}')["result"]}
+        of_its_own = {name for name in scraped if name.startswith("opstower_dashboard_")}
+        assert scraped - of_its_own == families_with_samples(metrics(opstower))
+
+
+def test_prometheus_notices_a_dead_scheduler_of_five_hours(opstower, database, folder):
+    """The server's and Prometheus's clocks are true: it is the backup that is old."""
+    moved(take(opstower, database), -5 * HOUR)
+    with Dashboard(opstower) as served, Prometheus(folder, f"127.0.0.1:{served.port}") as prometheus:
+        prometheus.wait(lambda: ("OpstowerBackupTooOld", None) in prometheus.firing())
+        assert ("OpstowerBackupOld", None) not in prometheus.firing()
+        moved(take(opstower, database), -3 * HOUR)
+        prometheus.wait(lambda: ("OpstowerBackupOld", None) in (now := prometheus.firing())
+                        and ("OpstowerBackupTooOld", None) not in now, 120)

@@ -149,11 +149,11 @@ def test_class_tags_and_sidecars(there, small, s3, bucket):
     client, key = s3.client(), dump_key(s3, bucket)
     head = client.head_object(Bucket=bucket, Key=key)
     assert head["StorageClass"] == "STANDARD_IA" and head["ContentType"] == "application/gzip"
-    for each in s3.objects(bucket):
+    for each in s3.backups(bucket):
         tags = {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(Bucket=bucket, Key=each)["TagSet"]}
         assert tags == {"database": small.name, "type": "pre-deployment", "tag": "v2_x", "hold": "no"}, each
     stem = key.removesuffix(".sql.gz")
-    assert sorted(s3.objects(bucket)) == [stem + ".globals.sql", stem + ".meta.json", key]
+    assert sorted(s3.backups(bucket)) == [stem + ".globals.sql", stem + ".meta.json", key]
     (backup,) = backups.all_of(there)
     assert json.loads(s3.objects(bucket)[stem + ".meta.json"]) == backup.meta
     assert backup.meta["s3"]["state"] == "uploaded" and backup.meta["s3"]["etag"] == head["ETag"]
@@ -177,7 +177,7 @@ def test_object_lock(there, small, s3, kind, days):
     there("backup", "--type", kind, env={"BACKUP_S3_BUCKET": "locked-for-tests", "BACKUP_S3_OBJECT_LOCK": "governance",
                          "BACKUP_S3_RETENTION_DAYS": "7"})
     client = s3.client()
-    for key in s3.objects("locked-for-tests"):
+    for key in s3.backups("locked-for-tests"):
         held = client.get_object_retention(Bucket="locked-for-tests", Key=key)["Retention"]
         left = held["RetainUntilDate"] - datetime.datetime.now(datetime.timezone.utc)
         assert held["Mode"] == "GOVERNANCE" and days - 0.1 < left.total_seconds() / 86400 < days + 0.01
@@ -283,7 +283,7 @@ def test_sync_does_not_upload_what_was_damaged_since(there, small, s3, bucket):
     data[len(data) // 2] ^= 1
     backup.path.write_bytes(data)
     result = there("sync", check=15)
-    assert "its SHA-256 is another" in result.stderr and s3.objects(bucket) == {}
+    assert "its SHA-256 is another" in result.stderr and s3.backups(bucket) == {}
 
 
 def test_the_list_without_s3(there, small):
@@ -309,7 +309,7 @@ def test_an_interrupted_upload_leaves_nothing_for_long(there, s3, bucket, mode, 
     assert process.returncode == (130 if how == signal.SIGINT else -9)
     if how == signal.SIGINT:
         assert s3.unfinished_uploads(bucket) == []
-    assert s3.objects(bucket) == {}
+    assert s3.backups(bucket) == {}
     there("backup", *mode)
     assert s3.unfinished_uploads(bucket) == []
     assert backups.unfinished(there) == [] and not [n for n in os.listdir(there.backup_dir) if n.endswith(".uploading")]

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from lib import backups, pgserver, ports
-from lib.backups import take
+from lib.backups import moved, take
 from lib.clock import HOUR, shifted
 
 FILL = """CREATE TABLE big (id int PRIMARY KEY, t text);
@@ -40,19 +40,6 @@ def look(opstower, *words, at=0, env=None):
 
 def verdicts(looked, *names):
     return tuple(looked[name]["verdict"] for name in names)
-
-
-def moved(backup, seconds):
-    """The same backup as if the server's clock had been that far ahead: name and metadata."""
-    then = datetime.datetime.fromisoformat(backup.meta["snapshot_time"]) + datetime.timedelta(seconds=seconds)
-    meta = {**backup.meta, "snapshot_time": then.isoformat(), "date": then.isoformat()}
-    meta["timestamp"] = then.strftime("%Y%m%d_%H%M%S")
-    new = backups.Backup(backup.path.with_name(f"{backup.name}_{meta['timestamp']}.sql.gz"))
-    meta.update(id=new.id, backup_file=new.path.name)
-    backup.path.rename(new.path)
-    backup.beside(".meta.json").unlink()
-    new.beside(".meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    return new
 
 
 # ---- from nothing to all well ----------------------------------------------------------------------------------------
@@ -141,6 +128,32 @@ def test_s3_is_down(opstower, database, s3, bucket):
     assert verdicts(look(opstower), "s3_copies", "s3_upload") == ("OK", "OK")
 
 
+def test_backups_in_s3_only_are_not_seen_while_s3_is_down(opstower, database, s3, bucket):
+    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1")
+    opstower("backup", "--s3-only")
+    assert verdicts(look(opstower), "backup_age", "s3_upload", "s3_copies") == ("OK",) * 3
+    looked = look(opstower, env=s3.environment(bucket, "http://127.0.0.1:1"))
+    assert verdicts(looked, "backup_age", "s3_copies", "success_rate") == ("CRITICAL", "WARNING", "OK")
+    assert looked["backup_age"]["value"] == "there is no backup here, and S3 was not seen"
+
+
+def test_a_restore_beside_the_live_database_measures_the_rto(opstower, database):
+    take(opstower, database)
+    assert look(opstower)["rto"]["value"] == "never measured"
+    opstower("restore", "latest", "--target-db", database.name + "_beside", "--force")
+    looked = look(opstower)
+    assert verdicts(looked, "rto", "rto_predicted") == ("OK", "OK") and "restore of" in looked["rto"]["value"]
+
+
+def test_a_journal_that_cannot_be_read_is_not_ok(opstower, database):
+    take(opstower, database)
+    journal = pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+    journal.unlink()
+    journal.mkdir()
+    looked = look(opstower)
+    assert looked["success_rate"]["verdict"] == "CRITICAL" and "cannot be read" in looked["success_rate"]["value"]
+
+
 def test_a_copy_in_s3_is_gone(opstower, database, s3, bucket):
     opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1")
     opstower("backup")
@@ -213,6 +226,33 @@ def test_damage_is_told(opstower, database):
     looked = look(opstower)
     assert verdicts(looked, "verification", "backup_age") == ("CRITICAL", "CRITICAL")
     assert backup.id in looked["verification"]["value"]
+
+
+# Valid JSON of the wrong kind in every field that a check reads.
+ODD = [{"tables": 5}, {"tables": [5, {"schema": 1}, {"schema": "a", "name": "b", "rows": "many"}, None]},
+       {"s3": "uploaded"}, {"s3": {"state": 7}}, {"s3": []}, {"snapshot_time": "yesterday"}, {"date": ""},
+       {"snapshot_time": "9999-12-31T23:59:59+00:00"}, {"uncompressed_size": 2 ** 62}, {"rows": 2 ** 62},
+       {"hold": 3}, {"hold": {"reason": 1, "until": {}}}, {"type": None}, {"compress_level": None}, {"log": None}]
+ODD_LINES = ["[]", "7", '{"act": 5, "time": 5}', '{"act": "backup", "time": "never"}', '{"act": "verify", "code": "x"}',
+             '{"act": "restore", "result": "ok", "time": "2026-01-01T00:00:00Z", "phases": 5, "duration_seconds": -1}',
+             '{"act": "restore", "result": "ok", "time": "2026-01-01T00:00:00Z", "phases": {"a": "b"}, "id": 5}', "{", "\0"]
+
+
+@pytest.mark.parametrize("changed", ODD, ids=str)
+def test_metadata_of_an_odd_kind_ends_no_look(opstower, database, changed):
+    moved(take(opstower, database), -HOUR)
+    backup = take(opstower, database)
+    backup.beside(".meta.json").write_text(json.dumps({**backup.meta, **changed}), encoding="utf-8")
+    for form in ("--json", "--nagios", "--prometheus", "--quiet"):
+        assert opstower("status", form, check=False).returncode in (1, 2)
+
+
+def test_lines_of_an_odd_kind_end_no_look(opstower, database):
+    take(opstower, database)
+    journal = pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+    journal.write_text("\n".join(ODD_LINES) + "\n" + journal.read_text(encoding="utf-8"), encoding="utf-8")
+    looked = look(opstower)
+    assert looked["backup_age"]["verdict"] == "OK" and looked["success_rate"]["number"] == 100
 
 
 # ---- limits of one's own ---------------------------------------------------------------------------------------------

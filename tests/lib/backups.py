@@ -1,6 +1,7 @@
 """What the tests know of a backup folder: which files are there, whether each is whole, and what stock tools make of it."""
 import ctypes
 import ctypes.util
+import datetime
 import gzip
 import hashlib
 import json
@@ -61,6 +62,19 @@ def take(opstower, database, *arguments, env=None, **options):
     made = [name for name in opstower.files("*.sql.gz") if DUMP.match(name) and name not in before]
     assert len(made) == 1, f"one new backup was expected: {made}"
     return Backup(os.path.join(opstower.backup_dir, made[0]))
+
+
+def moved(backup, seconds):
+    """The same backup as if the server's clock had been that far ahead: name and metadata."""
+    then = datetime.datetime.fromisoformat(backup.meta["snapshot_time"]) + datetime.timedelta(seconds=seconds)
+    meta = {**backup.meta, "snapshot_time": then.isoformat(), "date": then.isoformat()}
+    meta["timestamp"] = then.strftime("%Y%m%d_%H%M%S")
+    new = Backup(backup.path.with_name(f"{backup.name}_{meta['timestamp']}.sql.gz"))
+    meta.update(id=new.id, backup_file=new.path.name)
+    backup.path.rename(new.path)
+    backup.beside(".meta.json").unlink()
+    new.beside(".meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    return new
 
 
 def all_of(opstower):

@@ -101,6 +101,10 @@ def iso(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%S+00:00")
 
 
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Past:
     """A folder as many runs would have left it, made from one real backup. Times are UTC, as the tests' TZ."""
 
@@ -109,7 +113,7 @@ class Past:
         self.now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         self.folder = pathlib.Path(opstower.backup_dir)
         self.model = backups.take(opstower, database)
-        self.model_meta = self.model.meta
+        self.model_meta = {key: value for key, value in self.model.meta.items() if key != "journal"}
         (self.folder / "journal.jsonl").unlink()
         self.lines = []
 
@@ -134,18 +138,47 @@ class Past:
         self.lines.append((moment, {"act": act, "result": result, "code": code, **facts}))
 
     def write(self):
-        """Writes the journal and takes the model backup away unless a backup of its moment was made."""
+        """Writes the journal."""
         prev, text = "0" * 64, ""
         for seq, (moment, line) in enumerate(sorted(self.lines, key=lambda pair: pair[0]), 1):
-            whole = json.dumps({"seq": seq, "time": iso(moment), **line, "who": "postgres", "host": "db1", "pid": 1,
-                                "version": "1.0.0", "prev": prev}, separators=(",", ":"), ensure_ascii=False)
-            prev = hashlib.sha256(whole.encode()).hexdigest()
+            record = {"seq": seq, "time": iso(moment), **line, "who": "postgres", "host": "db1", "pid": 1,
+                      "version": "1.0.0", "prev": prev}
+            start = json.dumps(record, separators=(",", ":"), ensure_ascii=False)[:-1]
+            whole = f'{start},"sum":"{sha256(start)}"}}'
+            prev = sha256(whole)
             text += whole + "\n"
         (self.folder / "journal.jsonl").write_text(text, encoding="utf-8")
 
     def forget_model(self):
         for path in (self.model.path, self.model.beside(".meta.json"), self.model.beside(".globals.sql")):
             path.unlink(missing_ok=True)
+
+
+def make_state(opstower, database, state):
+    """Fills opstower's folder: "healthy", "warning" (3 hours old), "critical" (failing for 30 hours) or "empty"."""
+    if state == "empty":
+        os.makedirs(opstower.backup_dir)
+        return
+    past = Past(opstower, database)
+    silent = {"healthy": 0, "warning": 3, "critical": 30}[state]
+    for hours in range(silent, 24 * 14):
+        moment = past.ago(hours=hours, minutes=2)
+        if state != "healthy" and hours % 37 == 5:
+            past.line(moment, "backup", "failed", 5, error='the server said: <b>no</b> & "gone"', database=database.name,
+                      duration_seconds=3)
+            continue
+        proven = hours % 24 == 7
+        made = past.backup(moment, state="proven" if proven else "verified", duration_seconds=100 + hours * 7 % 40,
+                           type="pre-deployment" if hours % 50 == 0 else "hourly", **({"tag": "v1.4"} if hours % 50 == 0 else {}))
+        if proven:
+            past.line(moment, "verify", id=made, full_test=True, database=database.name, duration_seconds=300)
+    for hours in range(silent if state == "critical" else 0):
+        past.line(past.ago(hours=hours, minutes=2), "backup", "failed", 4, error="disk full", database=database.name,
+                  duration_seconds=3)
+    past.line(past.ago(days=12), "drill", scenario="corruption", database=database.name, duration_seconds=1500)
+    past.line(past.ago(days=3), "restore", "failed", 11, database=database.name, duration_seconds=900, error="no space")
+    past.write()
+    past.forget_model()
 
 
 def quote(text):

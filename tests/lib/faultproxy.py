@@ -3,7 +3,9 @@
     with FaultProxy(s3.port) as proxy:
         proxy.plan(3, "reset answer")          # the third request, once
         proxy.plan(3, "503", times=1000)       # the third and all after it
-        ... proxy.endpoint ... proxy.requests  # [(method, target)] so far
+        ... proxy.endpoint ... proxy.requests  # [(method, target)] so far; proxy.headers of them
+        proxy.meet = lambda request: ...       # called with each Request: gives a kind of fault, (status, code) or None
+        proxy.change = lambda request, head: head    # called with each answer's head
 """
 import contextlib
 import socket
@@ -18,6 +20,14 @@ ANSWERS = {"500": (500, "InternalError"), "503": (503, "SlowDown"), "403": (403,
            "error in 200": (200, "InternalError")}
 KINDS = ("refuse", "reset request", "reset answer", "lost answer", "stall", "truncate", "short length", "corrupt",
          "500", "503", "error in 200")
+
+
+class Request:
+    """method, target, headers {lower-case name: value}, body."""
+
+    def __init__(self, head, headers, body=b""):
+        self.method, self.target, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ")
+        self.headers, self.body = headers, body
 
 
 class Broken(Exception):
@@ -104,7 +114,8 @@ class FaultProxy:
     def forget(self):
         """No plan, and requests are counted from 1 again."""
         with self.lock:
-            self.requests, self.fault, self.bytes_down = [], None, 0
+            self.requests, self.headers, self.fault, self.bytes_down = [], [], None, 0
+            self.meet = self.change = None
 
     def plan(self, at, kind, times=1):
         self.forget()
@@ -136,15 +147,14 @@ class FaultProxy:
             connection.close()
             upstream.close()
 
-    def number(self, head):
+    def number(self, request):
         """Counts a request; the kind of fault that is planned for it, or None."""
-        method, target, _ = head.split(b"\r\n")[0].decode("latin-1").split(" ")
         with self.lock:
-            self.requests.append((method, target))
+            self.requests.append((request.method, request.target))
+            self.headers.append(request.headers)
             count = len(self.requests)
-            if self.fault and self.fault[0] <= count < self.fault[0] + self.fault[2]:
-                return method, self.fault[1]
-        return method, None
+            planned = self.fault and self.fault[0] <= count < self.fault[0] + self.fault[2]
+            return self.fault[1] if planned else None
 
     def break_off(self, stream):
         reset(stream.connection)
@@ -152,31 +162,36 @@ class FaultProxy:
 
     def pass_one(self, client, server):
         head, headers = client.head()
-        method, kind = self.number(head)
+        request = Request(head, headers)
+        kind = self.number(request)
         if kind == "refuse":
             self.break_off(client)
         if kind == "reset request":
             client.take(min(1000, int(headers.get("content-length", 0))))
             self.break_off(client)
-        body = client.body(headers)
+        request.body = body = client.body(headers)
+        if self.meet:
+            kind = self.meet(request) or kind
+        if kind == "late refuse":     # only of meet: the request was read
+            self.break_off(client)
         if kind == "stall":
             self.ending.wait(20)
             self.break_off(client)
-        if kind in ANSWERS and (kind != "error in 200" or method in ("POST", "PUT")):
-            client.connection.sendall(self.own_answer(kind, method))
+        if isinstance(kind, tuple) or (kind in ANSWERS and (kind != "error in 200" or request.method in ("POST", "PUT"))):
+            client.connection.sendall(self.own_answer(kind, request.method))
             return
         server.connection.sendall(head + body)
-        self.pass_answer(client, server, method, kind)
+        self.pass_answer(client, server, request, kind)
 
     def own_answer(self, kind, method):
-        status, code = ANSWERS[kind]
+        status, code = kind if isinstance(kind, tuple) else ANSWERS[kind]
         body = b"" if method == "HEAD" else ERROR.format(code).encode()
         date = "Date: Mon, 01 Jan 2035 00:00:00 GMT\r\n" if kind == "skewed" else ""
         return f"HTTP/1.1 {status} By proxy\r\n{date}Content-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
-    def pass_answer(self, client, server, method, kind):
+    def pass_answer(self, client, server, request, kind):
         head, headers = server.head()
-        bodiless = method == "HEAD" or head.split(b" ")[1] in (b"204", b"304")
+        bodiless = request.method == "HEAD" or head.split(b" ")[1] in (b"204", b"304")
         body = b"" if bodiless else server.body(headers)
         if kind == "lost answer":
             self.break_off(client)
@@ -193,4 +208,6 @@ class FaultProxy:
             body = body[:len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1:]
         with self.lock:
             self.bytes_down += len(body)
+        if self.change:
+            head = self.change(request, head)
         client.connection.sendall(head + body)

@@ -332,6 +332,17 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
     def enable(self):
         self.admin("user", "enable", f"--uid={self.user}")
 
+    def add_key(self):
+        """One more pair of keys of its user, as AWS_... variables."""
+        made = {"AWS_ACCESS_KEY_ID": f"ADDED{uuid.uuid4().hex[:15].upper()}", "AWS_SECRET_ACCESS_KEY": f"Added/{uuid.uuid4().hex}"}
+        self.admin("key", "create", f"--uid={self.user}", f"--access-key={made['AWS_ACCESS_KEY_ID']}",
+                   f"--secret-key={made['AWS_SECRET_ACCESS_KEY']}")
+        return made
+
+    def revoke_key(self, keys):
+        """Every request that is signed with them answers 403 InvalidAccessKeyId from now on."""
+        self.admin("key", "rm", f"--uid={self.user}", f"--access-key={keys['AWS_ACCESS_KEY_ID']}")
+
     def admin(self, *arguments):
         """radosgw-admin; its output. Changes need a radosgw that runs: they wait for it to take note."""
         return self.tool("radosgw-admin", *arguments)
@@ -400,6 +411,10 @@ class S3Server:  # pylint: disable=too-many-instance-attributes,too-many-public-
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
         return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+    def backups(self, bucket):
+        """The same without the journal's copy."""
+        return {key: data for key, data in self.objects(bucket).items() if "/journal/" not in key}
 
     def unfinished_uploads(self, bucket, prefix=""):
         """[(key, upload id)] of multipart uploads that are neither completed nor aborted."""

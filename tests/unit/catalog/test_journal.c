@@ -242,7 +242,9 @@ static void test_several_torn_lines_one_after_another(struct place *p, gconstpoi
     g_autofree char *text = read_text(p, NULL);
     strstr(text, "{\"se\n")[2] = 'x'; /* it is bound by the chain all the same */
     write_text(p, text, -1);
-    g_assert_cmpuint(findings(p, NULL), >, 0);
+    g_autoptr(journal_state) changed = check(p, NULL);
+    g_assert_nonnull(strstr(finding(changed, 0)->text, "edited"));
+    g_assert_cmpuint(changed->notes->len, ==, 0);
 }
 
 /* ---- edits ---- */
@@ -396,6 +398,24 @@ static void test_an_inserted_line_is_found(struct place *p, gconstpointer data)
     g_assert_nonnull(strstr(finding(s, 0)->text, "inserted"));
 }
 
+/* With a right sum, and a right prev: only the line after it knows better. */
+static void test_a_replaced_line_is_found(struct place *p, gconstpointer data)
+{
+    (void)data;
+    append_many(p, 10);
+    g_autofree char *text = read_text(p, NULL);
+    const char *sixth = strstr(text, "{\"seq\":6,"), *seventh = strstr(text, "{\"seq\":7,");
+    write_text(p, text, sixth - text);
+    append(p, 77);
+    g_autofree char *forged = read_text(p, NULL);
+    g_autofree char *all = g_strconcat(forged, seventh, NULL);
+    write_text(p, all, -1);
+    g_autoptr(journal_state) s = check(p, NULL);
+    g_assert_cmpuint(s->findings->len, ==, 1);
+    g_assert_cmpuint(finding(s, 0)->line, ==, 7);
+    g_assert_nonnull(strstr(finding(s, 0)->text, "replaced"));
+}
+
 /* ---- several at once ---- */
 
 #define WRITERS 20
@@ -451,6 +471,7 @@ int main(int argc, char **argv)
     add("/journal/cut", test_a_cut_tail_is_found_wherever_it_is_cut);
     add("/journal/forged", test_a_forged_chain_is_found_by_what_was_kept);
     add("/journal/inserted", test_an_inserted_line_is_found);
+    add("/journal/replaced", test_a_replaced_line_is_found);
     add("/journal/writers", test_writers_at_once_with_some_killed);
     return g_test_run();
 }
