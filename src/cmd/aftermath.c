@@ -3,6 +3,7 @@
 
 #include "catalog/journal.h"
 #include "cmd/alerting.h"
+#include "cmd/hooking.h"
 #include "cmd/requests.h"
 #include "cmd/telling.h"
 #include "engine/journalcopy.h"
@@ -81,6 +82,8 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
         return TRUE;
     gboolean ok = record_act(c, problem, &unrecorded);
     alerting_act(c, problem ? problem : unrecorded);
+    if (problem || unrecorded)
+        hooking_failed(c, problem ? problem : unrecorded);
     copy_journal(c, problem); /* last: alerts have lines too */
     if (unrecorded)
         g_propagate_error(error, g_steal_pointer(&unrecorded));

@@ -234,6 +234,12 @@ gboolean health_check_rows(const struct health_data *d, struct health_check *c)
         nothing_to_compare(c, good->len);
         return TRUE;
     }
+    if (!json_is_array(((struct catalog_entry *)good->pdata[0])->meta->tables)) {
+        health_raise(c, HEALTH_UNKNOWN);
+        c->value = g_strdup("the newest backup's metadata does not list its tables");
+        health_advise(c, "Only backups of this program do.");
+        return TRUE;
+    }
     g_autoptr(GHashTable) before = rows_before(good), rows = rows_of(good->pdata[0]);
     g_autoptr(GArray) losses = find_losses(d, before, rows);
     judge_losses(d, c, before, losses);

@@ -132,6 +132,15 @@ def test_a_backup_that_cannot_be_recorded_is_there_and_fails(opstower, small):
     assert "[WARN] this could not be recorded in the journal" in result.stderr
 
 
+if os.geteuid() == 0:
+    def test_roots_journal_is_the_folders_owners(opstower):
+        os.makedirs(opstower.backup_dir, 0o700)
+        os.chown(opstower.backup_dir, 65534, 65534)
+        fail_once(opstower)
+        state = journal_of(opstower).stat()
+        assert (state.st_uid, state.st_gid, state.st_mode & 0o777) == (65534, 65534, 0o600)
+
+
 def test_a_full_disk_leaves_no_half_line(opstower, small):
     """The file may grow no further than a few bytes: the part of the line that went in is taken back."""
     take(opstower, small)

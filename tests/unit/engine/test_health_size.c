@@ -127,6 +127,17 @@ static void test_row_loss_lasts_a_day(void)
     world_clear(&w);
 }
 
+/* Metadata of others, in the guide's form, has no tables: that is not the loss of all of them. */
+static void test_no_tables_are_not_all_gone(void)
+{
+    struct world w;
+    world_init(&w);
+    add_backup(&w, 60, META_VERIFIED, "hourly");
+    set_rows(add_backup(&w, HOUR, META_VERIFIED, "hourly"), 1000, 10);
+    assert_verdict(&w, health_check_rows, HEALTH_UNKNOWN);
+    world_clear(&w);
+}
+
 static void test_which_tables_may_lose_rows(void)
 {
     static const struct {
@@ -215,6 +226,7 @@ int main(int argc, char **argv)
     g_test_add_func("/health_size/nothing_to_compare_is_not_ok", test_nothing_to_compare_is_not_ok);
     g_test_add_func("/health_size/row_loss_thresholds", test_row_loss_thresholds);
     g_test_add_func("/health_size/row_loss_lasts_a_day", test_row_loss_lasts_a_day);
+    g_test_add_func("/health_size/no_tables_are_not_all_gone", test_no_tables_are_not_all_gone);
     g_test_add_func("/health_size/which_tables_may_lose_rows", test_which_tables_may_lose_rows);
     g_test_add_func("/health_size/disk_thresholds", test_disk_thresholds);
     g_test_add_func("/health_size/disk_in_balance", test_disk_in_balance);
