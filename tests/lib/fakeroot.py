@@ -48,6 +48,7 @@ class FakeRoot:
         self.copy(runner.binary(), PROGRAM)
         self.copy("/bin/dash", "/bin/sh")
         self.copy("/bin/cat", "/bin/cat")
+        self.copy("/usr/bin/test", "/usr/bin/test")
         for script in (runner.ROOT / "scripts").iterdir():
             shutil.copy2(script, self.path / "opt/opstower/scripts")
         (self.path / "usr/bin/systemctl").write_text(SYSTEMCTL, encoding="utf-8")
