@@ -22,6 +22,7 @@ struct subprocess {
     GPid pid;
     int stdin_fd, stdout_fd, stderr_fd;
     int stop_signal;
+    gboolean own_group, despite_interrupt;
     gboolean pass_stderr;
     gboolean reaped;
     int status;
@@ -34,7 +35,7 @@ struct subprocess {
 /* What the child does between fork and exec; everything is looked up before the fork. */
 struct child_plan {
     int death_signal;
-    gboolean change_user;
+    gboolean own_group, change_user;
     uid_t uid;
     gid_t gid;
     gid_t groups[64];
@@ -46,6 +47,8 @@ static void prepare_child(gpointer data)
 {
     const struct child_plan *plan = data;
     interrupt_reset_in_child();
+    if (plan->own_group)
+        setpgid(0, 0);
     if (plan->change_user &&
         (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 || setuid(plan->uid) != 0))
         _exit(126);
@@ -91,17 +94,23 @@ static void *read_stderr(void *data)
     }
 }
 
+static void send_signal(const struct subprocess *p, int signal_number)
+{
+    kill(p->own_group ? -p->pid : p->pid, signal_number);
+}
+
 static void stop_on_interrupt(void *data)
 {
     struct subprocess *p = data;
-    kill(p->pid, p->stop_signal);
+    send_signal(p, p->stop_signal);
 }
 
 struct subprocess *subprocess_start(const char *const *argv, const struct subprocess_options *options, GError **error)
 {
     static const struct subprocess_options none;
     const struct subprocess_options *o = options ? options : &none;
-    struct child_plan plan = {.death_signal = o->death_signal ? o->death_signal : SIGTERM, .parent = getpid()};
+    struct child_plan plan = {
+        .death_signal = o->death_signal ? o->death_signal : SIGTERM, .own_group = o->own_group, .parent = getpid()};
     if (!plan_user(&plan, o->user, error))
         return NULL;
     GPid pid = 0;
@@ -111,10 +120,11 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     if (!o->pipe_stdout && o->stdout_fd <= 0)
         flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
     g_autoptr(GError) spawn_error = NULL;
-    if (!g_spawn_async_with_pipes_and_fds(
-            o->directory, argv, (const char *const *)o->environment, flags, prepare_child, &plan,
-            o->stdin_fd > 0 ? o->stdin_fd : -1, o->stdout_fd > 0 ? o->stdout_fd : -1, -1, third_from, third_to,
-            o->third_fd > 0, &pid, o->pipe_stdin ? &in : NULL, o->pipe_stdout ? &out : NULL, &err, &spawn_error)) {
+    if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, (const char *const *)o->environment, flags, prepare_child,
+                                          &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
+                                          o->stdout_fd > 0 ? o->stdout_fd : -1, o->stderr_fd > 0 ? o->stderr_fd : -1,
+                                          third_from, third_to, o->third_fd > 0, &pid, o->pipe_stdin ? &in : NULL,
+                                          o->pipe_stdout ? &out : NULL, o->stderr_fd > 0 ? NULL : &err, &spawn_error)) {
         ot_fail(error, OT_PREREQUISITE, "cannot start %s: %s", argv[0], spawn_error->message);
         return NULL;
     }
@@ -125,11 +135,15 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->stdout_fd = out;
     p->stderr_fd = err;
     p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
+    p->own_group = o->own_group;
+    p->despite_interrupt = o->despite_interrupt;
     p->pass_stderr = o->pass_stderr;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
-    p->reader = g_thread_new("stderr", read_stderr, p);
-    p->interrupt_id = interrupt_add(stop_on_interrupt, p);
+    if (err >= 0)
+        p->reader = g_thread_new("stderr", read_stderr, p);
+    if (!o->despite_interrupt)
+        p->interrupt_id = interrupt_add(stop_on_interrupt, p);
     return p;
 }
 
@@ -164,7 +178,8 @@ static gboolean reap(struct subprocess *p, int flags)
         if (got < 0)
             p->status = 0xff00; /* somebody else reaped it: how it ended is not known, so it did not succeed */
         p->reaped = TRUE;
-        interrupt_remove(p->interrupt_id);
+        if (p->interrupt_id)
+            interrupt_remove(p->interrupt_id);
     }
     return TRUE;
 }
@@ -195,12 +210,30 @@ gboolean subprocess_wait(struct subprocess *p, GError **error)
     join_reader(p);
     if (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0)
         return TRUE;
-    if (!interrupt_check(error))
+    if (!p->despite_interrupt && !interrupt_check(error))
         return FALSE;
     g_autofree char *said = subprocess_stderr(p);
     g_autofree char *end = WIFSIGNALED(p->status) ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
                                                   : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
     return ot_fail(error, OT_FAILED, "%s %s%s%s", p->name, end, *said ? ": " : "", said);
+}
+
+/* Whether it has ended, without reaping it: until then its group cannot become somebody else's. */
+static gboolean has_exited(const struct subprocess *p)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
+
+static void stop(struct subprocess *p)
+{
+    send_signal(p, p->stop_signal);
+    for (int waited = 0; waited < STOP_WAIT_MS && !has_exited(p); waited += 20)
+        g_usleep(20000);
+    if (p->own_group || !has_exited(p))
+        send_signal(p, SIGKILL);
+    reap(p, 0);
 }
 
 int subprocess_exit_code(const struct subprocess *p)
@@ -216,16 +249,11 @@ void subprocess_free(struct subprocess *p)
         close(p->stdin_fd);
     if (p->stdout_fd >= 0)
         close(p->stdout_fd);
-    if (!reap(p, WNOHANG)) {
-        kill(p->pid, p->stop_signal);
-        for (int waited = 0; waited < STOP_WAIT_MS && !reap(p, WNOHANG); waited += 20)
-            g_usleep(20000);
-        if (!p->reaped)
-            kill(p->pid, SIGKILL);
-        reap(p, 0);
-    }
+    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
+        stop(p);
     join_reader(p);
-    close(p->stderr_fd);
+    if (p->stderr_fd >= 0)
+        close(p->stderr_fd);
     g_mutex_clear(&p->mutex);
     g_string_free(p->said, TRUE);
     g_free(p->name);

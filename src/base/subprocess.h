@@ -15,12 +15,15 @@ struct subprocess_options {
     const char *user; /* run as this user (needs root) */
     int stdin_fd;     /* > 0: becomes the child's stdin; else /dev/null */
     int stdout_fd;    /* > 0: becomes the child's stdout; else /dev/null unless pipe_stdout */
+    int stderr_fd;    /* > 0: becomes the child's stderr; then nothing of it is collected */
     gboolean pipe_stdout;
     gboolean pipe_stdin;
-    int third_fd;         /* > 0: becomes the child's file descriptor 3 */
-    gboolean pass_stderr; /* what it says on stderr also goes to ours, as it comes */
-    int death_signal;     /* sent to the child if this program dies; 0: SIGTERM */
-    int stop_signal;      /* sent by subprocess_free and on interrupt; 0: SIGTERM */
+    gboolean own_group;         /* it leads a process group of its own; whatever stops it stops the whole group */
+    gboolean despite_interrupt; /* it is not told to end when we are interrupted */
+    int third_fd;               /* > 0: becomes the child's file descriptor 3 */
+    gboolean pass_stderr;       /* what it says on stderr also goes to ours, as it comes */
+    int death_signal;           /* sent to the child if this program dies; 0: SIGTERM */
+    int stop_signal;            /* sent by subprocess_free and on interrupt; 0: SIGTERM */
 };
 
 /* Starts argv[0] (searched in PATH unless it has a slash). NULL on failure (OT_PREREQUISITE). */

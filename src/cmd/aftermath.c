@@ -3,6 +3,7 @@
 
 #include "catalog/journal.h"
 #include "cmd/alerting.h"
+#include "cmd/hooking.h"
 #include "cmd/requests.h"
 #include "cmd/telling.h"
 #include "engine/journalcopy.h"
@@ -65,7 +66,8 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     GError *unrecorded = NULL;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
-    telling_system(record);
+    if (!ok) /* else it was told with the line */
+        telling_system(record);
     json_decref(record);
     if (ok)
         return TRUE;
@@ -81,6 +83,8 @@ gboolean aftermath(struct console *c, const GError *problem, GError **error)
         return TRUE;
     gboolean ok = record_act(c, problem, &unrecorded);
     alerting_act(c, problem ? problem : unrecorded);
+    if (problem || unrecorded)
+        hooking_failed(c, problem ? problem : unrecorded);
     copy_journal(c, problem); /* last: alerts have lines too */
     if (unrecorded)
         g_propagate_error(error, g_steal_pointer(&unrecorded));

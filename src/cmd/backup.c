@@ -3,6 +3,7 @@
 
 #include "cmd/alerting.h"
 #include "cmd/command.h"
+#include "cmd/hooking.h"
 #include "cmd/requests.h"
 
 static json_t *result_json(const struct backup_result *r)
@@ -13,6 +14,28 @@ static json_t *result_json(const struct backup_result *r)
                      "duration_seconds", (json_int_t)r->duration_s);
 }
 
+struct backing_up {
+    struct console *console;
+    gboolean begun;
+};
+
+/* The lock is held, so that of two runs at once only one has its hooks run. */
+static gboolean begin(void *data, GError **error)
+{
+    struct backing_up *b = data;
+    b->begun = TRUE;
+    if (hooking_before(b->console, HOOKING_PRE_BACKUP, NULL, error))
+        return TRUE;
+    g_prefix_error(error, "no backup was taken: ");
+    return FALSE;
+}
+
+static gboolean finish(struct console *c, const struct backup_result *r, GError *problem, GError **error)
+{
+    struct hooking_facts facts = {.file = r->path, .s3_url = r->s3_url};
+    return hooking_after(c, HOOKING_POST_BACKUP, &facts, "the backup is complete, but ", problem, error);
+}
+
 static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
@@ -20,10 +43,18 @@ static gboolean run(struct console *c, char **words, GError **error)
     c->act = "backup";
     struct backup_request request;
     struct backup_result result = {0};
-    if (!request_backup(c, &request, error))
+    struct backing_up b = {.console = c};
+    GError *problem = NULL;
+    if (!hooking_check(c, error) || !request_backup(c, &request, error))
         return FALSE;
+    request.begin = begin;
+    request.begin_data = &b;
     alerting_backup_starts(c);
-    gboolean ok = backup_run(&request, &c->report, &result, error);
+    gboolean ok = backup_run(&request, &c->report, &result, &problem);
+    if (b.begun)
+        ok = finish(c, &result, problem, error);
+    else if (problem)
+        g_propagate_error(error, problem);
     /* A backup that is complete here but not in S3 is told of too, though the run fails. */
     if (s->json && result.id)
         ok = console_print_json(result_json(&result), ok ? error : NULL) && ok;

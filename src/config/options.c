@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_schedule[],
-    rows_audit[], rows_serve[], rows_retention[];
+extern const struct option_row rows_main[], rows_s3[], rows_health[], rows_alert[], rows_hold[], rows_hooks[],
+    rows_schedule[], rows_audit[], rows_serve[], rows_retention[];
 
 const struct option_row *const option_tables[] = {
-    rows_main, rows_s3, rows_health, rows_alert, rows_hold, rows_schedule, rows_audit, rows_serve, rows_retention, NULL,
+    rows_main,     rows_s3,    rows_health, rows_alert,     rows_hold, rows_hooks,
+    rows_schedule, rows_audit, rows_serve,  rows_retention, NULL,
 };
 
 static const struct {

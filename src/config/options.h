@@ -52,5 +52,9 @@ char *options_help(unsigned command);
  */
 char *options_redact(const struct settings *s, const char *text);
 
+/* The variables of ENVIRON_LIKE that may be handed on: without those of the tables that are secret, and without libpq's
+ * passwords. g_strfreev. */
+char **options_without_secrets(char **environ_like);
+
 /* The word of the NULL-terminated list that a mistyped one was most likely meant to be; NULL if none is near. */
 const char *options_nearest_word(const char *wrong, const char *const *words);

@@ -179,3 +179,17 @@ char *options_redact(const struct settings *s, const char *text)
     }
     return g_string_free(g_steal_pointer(&out), FALSE);
 }
+
+char **options_without_secrets(char **environ_like)
+{
+    static const char *const foreign[] = {"PGPASSWORD", "PGSSLPASSWORD", NULL};
+    GPtrArray *kept = g_ptr_array_new();
+    for (char **entry = environ_like; *entry; entry++) {
+        g_autofree char *name = g_strndup(*entry, strcspn(*entry, "="));
+        const struct option_row *row = option_by_env(name);
+        if (!(row && row->secret) && !g_strv_contains(foreign, name))
+            g_ptr_array_add(kept, g_strdup(*entry));
+    }
+    g_ptr_array_add(kept, NULL);
+    return (char **)g_ptr_array_free(kept, FALSE);
+}

@@ -127,6 +127,14 @@ struct settings {
     gboolean nagios, prometheus;
     char *output; /* NULL = stdout */
 
+    /* Hooks: command lines; NULL: none. */
+    char *hook_pre_backup, *hook_post_backup, *hook_pre_restore, *hook_post_restore, *hook_on_failure;
+    char *hook_shell; /* "true" or "false" */
+    int hook_timeout_s;
+    char *hook_failure; /* abort, warn or ignore; the next four also same: as hook_failure says */
+    char *hook_pre_backup_failure, *hook_post_backup_failure, *hook_pre_restore_failure, *hook_post_restore_failure;
+    char *healthcheck_url; /* NULL: none */
+    int healthcheck_timeout_s;
     /* The dashboard. */
     char *listen; /* never NULL: ADDRESS:PORT */
     char *tls_cert, *tls_key;

@@ -421,7 +421,7 @@ static gboolean run(struct backup *b, GError **error)
     report_fact_text(b->report, "database", b->database);
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
     g_autoptr(lock) held = lock_take(lock_path, "backup", error);
-    return held && run_locked(b, error);
+    return held && (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);
 }
 
 /* What the journal is to say of a backup that is there. */

@@ -29,6 +29,9 @@ struct backup_request {
     gboolean prune;        /* delete what retention no longer wants, when done */
     gboolean prune_s3;     /* in S3 too */
     gboolean keep_pending; /* there is a bucket, though this backup may stay here: what waits for it is kept */
+    /* Called once the lock is held, before anything is done; FALSE ends the run. NULL: nothing */
+    gboolean (*begin)(void *data, GError **error);
+    void *begin_data;
 };
 
 struct backup_result {

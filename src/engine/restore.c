@@ -496,6 +496,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
+            .proven = r.reader != NULL,
         };
     }
     restore_clear(&r);

@@ -34,7 +34,7 @@ struct restore_request {
     char **critical_tables; /* whose rows are counted afterwards; NULL: the biggest */
     char **tables;          /* restore only these, beside the live ones; NULL: the whole */
     gboolean put_back;
-    /* Shows the preview and asks. FALSE (OT_REFUSED) ends the run before anything was changed. */
+    /* Asks, and does what must come before all changes. FALSE ends the run before anything was changed. */
     gboolean (*confirm)(const struct restore_preview *preview, void *data, GError **error);
     void *confirm_data;
 };
@@ -43,6 +43,7 @@ struct restore_result {
     char *database, *replaced; /* replaced: the old database's name now; NULL if there is none */
     guint64 rows, tables;
     gint64 duration_s;
+    gboolean proven; /* compared with the backup's proof; a dump of others has none */
 };
 void restore_result_clear(struct restore_result *r);
 

@@ -18,7 +18,7 @@ enum schedule_kind {
 /* When a job runs, in local time. */
 struct schedule_when {
     int every_minutes;         /* > 0: all that counts */
-    int minute, hour;          /* hour -1: every hour */
+    int minute, hour;          /* hour -1: every hour of every day */
     gboolean sunday;           /* only on Sundays */
     int first_day, last_day;   /* of the month; 0: any */
     const char *const *months; /* "1" to "12", NULL at the end; NULL: any */

@@ -4,6 +4,8 @@
 
 #include "engine/schedule.h"
 
+#define DAYS_TO_LOOK 400
+
 static const char *const quarters[] = {"1", "4", "7", "10", NULL};
 
 /* Quiet hours for what reads everything; the drill on another Sunday than the monthly test. */
@@ -87,36 +89,37 @@ static gboolean day_fits(const struct schedule_when *w, const struct tm *day)
            (!w->months || g_strv_contains(w->months, month));
 }
 
-/* The time on that day; mktime knows the hours that a change of clocks moves. */
-static gint64 time_of(const struct tm *day, int hour, int minute)
+/* mktime knows the hours that a change of clocks moves. */
+static gint64 next_on_a_day(const struct schedule_when *w, gint64 after, struct tm day)
 {
-    struct tm t = *day;
-    t.tm_hour = hour;
-    t.tm_min = minute;
-    t.tm_sec = 0;
-    t.tm_isdst = -1;
-    return mktime(&t);
-}
-
-gint64 schedule_next(const struct schedule_when *w, gint64 after)
-{
-    time_t start = (time_t)after;
-    struct tm day;
-    if (w->every_minutes)
-        return (after / (w->every_minutes * 60) + 1) * w->every_minutes * 60;
-    if (!localtime_r(&start, &day))
-        return 0;
-    for (int i = 0; i < 400; i++) {
-        int first = w->hour < 0 ? 0 : w->hour, last = w->hour < 0 ? 23 : w->hour;
-        for (int hour = first; day_fits(w, &day) && hour <= last; hour++) {
-            gint64 at = time_of(&day, hour, w->minute);
-            if (at > after)
-                return at;
-        }
+    for (int i = 0; i < DAYS_TO_LOOK; i++) {
+        struct tm t = day;
+        t.tm_hour = w->hour;
+        t.tm_min = w->minute;
+        t.tm_sec = 0;
+        t.tm_isdst = -1;
+        gint64 at = day_fits(w, &day) ? mktime(&t) : 0;
+        if (at > after)
+            return at;
         day.tm_mday++;
         day.tm_hour = 12;
         day.tm_isdst = -1;
         mktime(&day);
     }
     return 0;
+}
+
+gint64 schedule_next(const struct schedule_when *w, gint64 after)
+{
+    time_t start = (time_t)after;
+    struct tm now;
+    if (w->every_minutes)
+        return (after / (w->every_minutes * 60) + 1) * w->every_minutes * 60;
+    if (!localtime_r(&start, &now))
+        return 0;
+    if (w->hour >= 0)
+        return next_on_a_day(w, after, now);
+    /* Every hour: by the minutes alone, so that an hour that comes twice counts twice. */
+    gint64 at = after - (now.tm_min - w->minute) * 60 - now.tm_sec;
+    return at > after ? at : at + 3600;
 }

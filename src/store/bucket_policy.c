@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITES "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:GetObject"
+#define WRITES                                                                                                         \
+    "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:PutObjectRetention",    \
+        "s3:GetObject"
 
 static const char *const writer_objects[] = {WRITES, "s3:AbortMultipartUpload", NULL};
 static const char *const pruner_objects[] = {WRITES, "s3:AbortMultipartUpload", "s3:DeleteObject", NULL};

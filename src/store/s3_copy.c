@@ -147,15 +147,47 @@ gboolean s3_copy_in_parts(struct s3 *s, const struct s3_object *from, const char
 
 /* ---- the whole ---- */
 
-static gboolean check(const struct s3_object *from, const struct s3_object *copy, const struct s3_props *props,
-                      GError **error)
+static gboolean check(const struct s3_object *from, const struct s3_object *copy, GError **error)
 {
     if (copy->size_bytes != from->size_bytes)
         return ot_fail(error, OT_S3, "the copy %s has %" G_GUINT64_FORMAT " bytes, its source %" G_GUINT64_FORMAT,
                        copy->key, copy->size_bytes, from->size_bytes);
-    if (props->lock_mode && copy->lock_until < props->lock_until)
-        return ot_fail(error, OT_S3, "the copy %s is not locked as long as it should be", copy->key);
     return TRUE;
+}
+
+/* Some servers forget the lock of a copy. */
+static gboolean mend_lock(struct s3 *s, const struct s3_object *copy, const struct s3_props *props, GError **error)
+{
+    if (!props->lock_mode || copy->lock_until >= props->lock_until)
+        return TRUE;
+    g_autoptr(GDateTime) until = g_date_time_new_from_unix_utc(props->lock_until);
+    g_autofree char *text = g_date_time_format(until, "%Y-%m-%dT%H:%M:%SZ");
+    g_autofree char *xml = g_markup_printf_escaped(
+        "<Retention><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>", props->lock_mode, text);
+    struct http_response r = {0};
+    struct s3_request request = {
+        .method = "PUT",
+        .key = copy->key,
+        .query = (char *[]){(char *)"retention", (char *)"", NULL},
+        .body = xml,
+        .body_length = strlen(xml),
+        .checksum = TRUE,
+    };
+    gboolean ok = s3_send(s, &request, &r, NULL, error);
+    http_response_clear(&r);
+    return ok;
+}
+
+/* As the server has it once all was mended. */
+static struct s3_object *look_again(struct s3 *s, const struct s3_object *copy, const struct s3_props *props,
+                                    GError **error)
+{
+    g_autoptr(s3_object) now = s3_head(s, copy->key, error);
+    if (now && props->lock_mode && now->lock_until < props->lock_until) {
+        ot_fail(error, OT_S3, "the copy %s is not locked as long as it should be", copy->key);
+        return NULL;
+    }
+    return g_steal_pointer(&now);
 }
 
 gboolean s3_copy(struct s3 *s, const struct s3_object *from, const char *to, const struct s3_props *props,
@@ -166,10 +198,13 @@ gboolean s3_copy(struct s3 *s, const struct s3_object *from, const char *to, con
         return FALSE;
     g_autoptr(s3_object) copy = s3_head(s, to, error);
     int tags = props->tags ? (int)g_strv_length(props->tags) / 2 : 0;
-    if (!copy || !check(from, copy, props, error) ||
-        (copy->tag_count != tags && tags > 0 && !s3_put_tags(s, to, props->tags, error)))
+    if (!copy || !check(from, copy, error) ||
+        (copy->tag_count != tags && tags > 0 && !s3_put_tags(s, to, props->tags, error)) ||
+        !mend_lock(s, copy, props, error))
         return FALSE;
+    g_autoptr(s3_object) now = look_again(s, copy, props, error);
+    gboolean ok = now != NULL;
     if (ret_object)
-        *ret_object = g_steal_pointer(&copy);
-    return TRUE;
+        *ret_object = g_steal_pointer(&now);
+    return ok;
 }

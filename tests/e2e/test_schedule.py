@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -104,6 +105,8 @@ def test_a_changed_setting_is_seen_and_installed(make_root):
     assert "differs" not in root("schedule", "status", check=1).stdout
     root("schedule", "status", "--run-as", "nobody", check=1)
     assert "differs" in root("schedule", "status", "--run-as", "nobody", check=1).stdout
+    root.write("/etc/opstower/backup.env", ENV, owner="nobody")
+    os.chown(root.file("/data/backups"), 65534, -1)
     root("schedule", "install", "--run-as", "nobody")
     text = root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
     assert re.search(r"^0 \* \* \* \* nobody ", text, re.M) and " root " not in text
@@ -182,9 +185,16 @@ def test_the_watch_is_there_only_where_somebody_is_told(make_root):
 
 def test_a_folder_that_is_missing_is_made_for_the_jobs_user(make_root):
     root = make_root(systemd=True)
+    result = root("schedule", "install", "--run-as", "nobody", check=3)
+    assert 'user "nobody" may not read /etc/opstower/backup.env' in backups.error_lines(result)[0] and units(root) == []
+    shutil.rmtree(root.file("/data/backups"))
+    root.write("/etc/opstower/backup.env", ENV, owner="nobody")
     root("schedule", "install", "--run-as", "nobody")
     assert root.file("/data/backups").stat().st_uid == 65534
     assert "User=nobody\n" in root.file("/etc/systemd/system/opstower-backup.service").read_text(encoding="utf-8")
+    os.chown(root.file("/data/backups"), 0, 0)
+    result = root("schedule", "install", "--run-as", "nobody", check=3)
+    assert 'user "nobody" may not write to /data/backups' in backups.error_lines(result)[0]
 
 
 # ---- a person's crontab ----
@@ -422,7 +432,7 @@ def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, u
         command = ["setpriv", "--no-new-privs", f"--bounding-set={bounds}", f"--inh-caps={bounds}",
                    runner.binary(), "verify", "latest", "--full-test"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=opstower.folder,
-                              env=opstower.environment({"DATABASE_URL": database.url}))
+                              env=opstower.environment({"DATABASE_URL": database.url, "ASAN_OPTIONS": fakeroot.NO_LEAKS}))
         assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
 
 
@@ -431,6 +441,8 @@ def test_a_service_of_root_has_the_rights_that_a_full_test_needs(opstower, db, u
 def test_jobs_need_a_file_that_names_a_database(opstower):
     result = opstower("schedule", "print", "--cron", env={"DATABASE_URL": "postgresql:///app"}, check=2)
     assert "there is no .env file" in backups.error_lines(result)[0]
+    result = printed(opstower, env_text="DATABASE_NAME=app\nBACKUP_DIR=backups\n", check=2)
+    assert "not an absolute path" in backups.error_lines(result)[0]
     result = printed(opstower, env_text="BACKUP_DIR=/data\n", check=2)
     assert "names no database" in backups.error_lines(result)[0]
 

@@ -15,6 +15,7 @@ echo "$*" >> /systemctl.log
 case "$1" in show) cat /show ;; esac
 """
 CHROOT = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
+NO_LEAKS = "detect_leaks=0"     # for a program with the address sanitizer, which looks for leaks by way of /proc
 PROGRAM = "/opt/opstower/build/opstower"
 
 
@@ -39,6 +40,7 @@ class FakeRoot:
         self.accounts()
         os.symlink(PROGRAM, self.path / "proc/self/exe")
         self.write("/dev/null", "", 0o666)
+        self.write("/proc/self/environ", f"ASAN_OPTIONS={NO_LEAKS}\0", 0o644)
         if systemd:
             (self.path / "run/systemd/system").mkdir()
 
@@ -46,6 +48,7 @@ class FakeRoot:
         self.copy(runner.binary(), PROGRAM)
         self.copy("/bin/dash", "/bin/sh")
         self.copy("/bin/cat", "/bin/cat")
+        self.copy("/usr/bin/test", "/usr/bin/test")
         for script in (runner.ROOT / "scripts").iterdir():
             shutil.copy2(script, self.path / "opt/opstower/scripts")
         (self.path / "usr/bin/systemctl").write_text(SYSTEMCTL, encoding="utf-8")

@@ -9,7 +9,8 @@ from .pgserver import make_folder
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Variables of the person who runs the tests that would change what opstower does.
-FOREIGN = ("PG", "DATABASE_", "BACKUP_", "AWS_", "S3_", "OPSTOWER", "SLACK_", "PAGERDUTY_", "SMTP_", "CRITICAL_", "DASHBOARD_", "ALERT_",
+FOREIGN = ("PG", "DATABASE_", "BACKUP_", "AWS_", "S3_", "OPSTOWER", "SLACK_", "PAGERDUTY_", "SMTP_", "CRITICAL_",
+           "DASHBOARD_", "ALERT_", "HOOK_", "HEALTHCHECK_",
            "HEARTBEAT_")
 
 

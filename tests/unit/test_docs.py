@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "ARCHITECTURE.md", "docs/FORMAT.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "docs/HOOKS.md", "docs/FORMAT.md"]
 MANUAL = ROOT / "docs/opstower.1"
 SCRIPTS = {"backup-database.sh": "backup", "verify-backup.sh": "verify", "restore-database.sh": "restore"}
 
@@ -41,6 +41,11 @@ def option_names():
     table = "".join(text_of(path.relative_to(ROOT)) for path in sorted((ROOT / "src/config").glob("rows_*.c")))
     flags = re.findall(r'\.flag = "([a-z0-9-]+)"', table)
     return ["--" + flag for flag in flags] + re.findall(r'\.env = "([A-Z0-9_]+)"', table)
+
+
+def told_to_hooks():
+    """The variables that hooks are given."""
+    return sorted(set(re.findall(r'"(OPSTOWER_[A-Z0-9_]+)"', text_of("src/cmd/hooking.c"))))
 
 
 def exit_codes():
@@ -79,9 +84,15 @@ def test_documents_name_no_option_that_is_not_there():
     shown = manual()
     assert {flag for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown)} <= known
     journald_fields = {"OPSTOWER_ACT", "OPSTOWER_RESULT"}
-    variables = {name for name in option_names() if not name.startswith("--")} | journald_fields
-    for page in (text_of("README.md"), shown):
+    variables = {name for name in option_names() if not name.startswith("--")} | journald_fields | set(told_to_hooks())
+    for page in (text_of("README.md"), text_of("docs/HOOKS.md"), shown):
         assert set(re.findall(r"\b(?:BACKUP|DATABASE|OPSTOWER|AWS)_[A-Z0-9_]+\b", page)) <= variables
+
+
+@pytest.mark.parametrize("name", told_to_hooks())
+def test_what_hooks_are_told_is_documented(name):
+    assert has_word(text_of("docs/HOOKS.md"), name), "docs/HOOKS.md"
+    assert has_word(manual(), name), "docs/opstower.1"
 
 
 def test_help_shows_every_option():
@@ -96,6 +107,13 @@ def test_exit_code_is_documented(code):
     assert has_word(section("## Exit codes"), str(code)), "README.md"
     assert re.search(rf"^ +{code}\b", manual().split("EXIT STATUS", 1)[1].split("EXAMPLES", 1)[0], re.M), "docs/opstower.1"
     assert has_word(help_of().split("Exit codes:", 1)[1], str(code)), "opstower --help"
+
+
+def test_every_check_of_status_is_documented():
+    table = text_of("src/engine/health.c").split("} rows[] = {", 1)[1].split("};", 1)[0]
+    checks = re.findall(r'^ +\{"([a-z0-9_]+)", ', table, re.M)
+    documented = re.findall(r"^\| `([a-z0-9_]+)`: ", section("## Monitoring"), re.M)
+    assert len(checks) > 15 and sorted(checks) == sorted(documented)
 
 
 def anchors(page):
