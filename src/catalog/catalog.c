@@ -67,9 +67,15 @@ static struct catalog_entry *entry_of(const struct store_object *o, const char *
         return NULL;
     e->path = g_build_filename(folder, o->key, NULL);
     e->size_bytes = o->size_bytes;
+    return e;
+}
+
+static void read_metadata(struct catalog_entry *e, gboolean with_tables)
+{
     g_autoptr(copy) here = copy_local(e->path);
     e->meta = copy_meta(here, &e->meta_error);
-    return e;
+    if (e->meta && !with_tables)
+        g_clear_pointer(&e->meta->tables, json_decref);
 }
 
 static gint newer_first(gconstpointer a, gconstpointer b)
@@ -95,6 +101,11 @@ void catalog_sort(GPtrArray *list)
 
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
 {
+    return catalog_list_lean(folder, name, G_MAXUINT, error);
+}
+
+GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_of, GError **error)
+{
     struct store *here = store_local(folder);
     g_autoptr(GPtrArray) files = here->list(here, name ? name : "", error);
     store_free(here);
@@ -107,6 +118,8 @@ GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
             g_ptr_array_add(list, e);
     }
     catalog_sort(list);
+    for (guint i = 0; i < list->len; i++)
+        read_metadata(list->pdata[i], i < tables_of);
     return list;
 }
 

@@ -34,6 +34,9 @@ void catalog_sort(GPtrArray *list);
  * Files of other names are not looked at. A folder that does not exist holds none. */
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error);
 
+/* The same; of backups after the newest tables_of, metadata comes without its tables, which are nearly all of it. */
+GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_of, GError **error);
+
 /* Whether it shows a database as it was just before a restore replaced it: with the damage that made one necessary. So
  * it is never "latest", and does not count as one of the good backups that retention keeps. */
 gboolean catalog_is_pre_restore(const struct catalog_entry *e);

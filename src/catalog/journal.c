@@ -179,6 +179,22 @@ static gboolean append_locked(int fd, const char *path, goffset size, const json
     return write_line(fd, path, size, &t, line, error);
 }
 
+/* A journal that root begins in another user's folder is that user's, or else their backups could not be recorded. Some
+ * file systems have no owners: there it need not be given away. */
+static void give_to_owner(int fd, const char *folder)
+{
+    struct stat st;
+    if (geteuid() == 0 && stat(folder, &st) == 0 && st.st_uid != 0)
+        (void)!fchown(fd, st.st_uid, st.st_gid);
+}
+
+static void (*told)(const json_t *record);
+
+void journal_listen(void (*listener)(const json_t *record))
+{
+    told = listener;
+}
+
 gboolean journal_append(const char *folder, const json_t *record, GError **error)
 {
     g_autofree char *path = path_of(folder);
@@ -186,9 +202,13 @@ gboolean journal_append(const char *folder, const json_t *record, GError **error
     int fd = open_locked(path, O_RDWR | O_CREAT | O_APPEND, LOCK_EX, &size, error);
     if (fd < 0)
         return FALSE;
+    if (size == 0)
+        give_to_owner(fd, folder);
     gboolean ok = append_locked(fd, path, size, record, error) && (size > 0 || files_sync_folder(folder, error));
     if (close(fd) != 0 && ok)
         ok = ot_fail_errno(error, OT_IO, "cannot close the journal %s", path);
+    if (ok && told)
+        told(record);
     return ok;
 }
 

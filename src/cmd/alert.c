@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "cmd/alerting.h"
 #include "cmd/command.h"
@@ -58,6 +59,11 @@ static json_t *outcome_json(const char *name, const char *problem)
     return json_pack("{ss sb ss*}", "channel", name, "accepted", problem == NULL, "error", problem);
 }
 
+static gboolean fail_refused(guint failed, guint all, GError **error)
+{
+    return ot_fail(error, OT_FAILED, "%u of %u channels did not accept the test alert", failed, all);
+}
+
 static gboolean test(struct console *c, const char *name, GError **error)
 {
     g_autofree char *database = NULL;
@@ -67,7 +73,7 @@ static gboolean test(struct console *c, const char *name, GError **error)
         return FALSE;
     json_t *outcomes = json_array();
     guint failed = 0;
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; i < list->len && !interrupt_signal(); i++) {
         const char *each = list->pdata[i];
         g_autoptr(GError) problem = NULL;
         gboolean ok = test_one(c, &config, each, &problem);
@@ -79,12 +85,12 @@ static gboolean test(struct console *c, const char *name, GError **error)
         else
             report_warn(&c->report, "%s: %s", each, text);
     }
-    if (!c->settings.json)
+    gboolean whole = interrupt_check(error);
+    if (!whole || !c->settings.json)
         json_decref(outcomes);
     else if (!console_print_json(outcomes, error))
         return FALSE;
-    return failed == 0 ||
-           ot_fail(error, OT_FAILED, "%u of %u channels did not accept the test alert", failed, list->len);
+    return whole && (failed == 0 || fail_refused(failed, list->len, error));
 }
 
 /* ---- list ---- */

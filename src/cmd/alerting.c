@@ -114,7 +114,7 @@ void alerting_several_found(struct console *c, const GError *problem)
     g_autofree char *database = NULL, *text = problem_text(c, problem);
     struct alert_config config = alerting_config(c, &database);
     config.database = NULL;
-    alert_act(&config, "backups", problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+    alert_act(&config, "backups", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
 }
 
 void alerting_several_end(struct console *c, const GError *problem)
@@ -125,13 +125,30 @@ void alerting_several_end(struct console *c, const GError *problem)
     beat(c, &config, problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
 }
 
+/* What the act has noted for the journal, as far as it is text or a number. */
+static json_t *facts_text(const json_t *facts)
+{
+    json_t *all = json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)facts, key, value)
+    {
+        if (json_is_integer(value))
+            json_object_set_new(all, key, json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value)));
+        else if (json_is_string(value) && *json_string_value(value))
+            json_object_set(all, key, value);
+    }
+    return all;
+}
+
 void alerting_act(struct console *c, const GError *problem)
 {
     g_autofree char *database = NULL, *text = problem_text(c, problem);
     struct alert_config config = alerting_config(c, &database);
     if (g_str_equal(c->act, "backup"))
         beat(c, &config.notify, problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
-    alert_act(&config, c->act, problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+    json_t *facts = facts_text(c->report.facts);
+    alert_act(&config, c->act, problem ? console_exit_code(problem) : OT_OK, text, facts, &c->report);
+    json_decref(facts);
 }
 
 /* ---- the watch ---- */
@@ -140,7 +157,7 @@ void alerting_watch(struct console *c, const GError *problem)
 {
     g_autofree char *database = NULL, *text = problem_text(c, problem);
     struct alert_config config = alerting_config(c, &database);
-    alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, &c->report);
+    alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
 }
 
 static enum alert_verdict verdict_of(enum health_verdict v)

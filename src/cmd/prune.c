@@ -97,5 +97,6 @@ const struct command cmd_prune = {
         "--all takes every database's backups, --local-only the folder's.",
     .min_words = 0,
     .max_words = 0,
+    .several = TRUE,
     .run = run,
 };

@@ -92,7 +92,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     (void)words;
     const struct settings *s = &c->settings;
     struct prune_request request;
-    gboolean one = (s->database_url || s->database_name) && !s->all;
+    gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
     g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
     g_autofree char *name = database ? names_encode(database) : NULL;
     g_autoptr(GPtrArray) verdicts = prune_verdicts_new();

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/subprocess.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/several.h"
@@ -20,6 +21,7 @@ struct plan {
     struct schedule_request request;
     char *program, *scripts, *env_file, *unit_dir;
     GPtrArray *several, *writable; /* char *, NULL at the end */
+    GPtrArray *env_files;          /* char *: what the jobs read */
 };
 
 static void plan_clear(struct plan *p)
@@ -30,6 +32,7 @@ static void plan_clear(struct plan *p)
     g_free(p->unit_dir);
     g_clear_pointer(&p->several, g_ptr_array_unref);
     g_clear_pointer(&p->writable, g_ptr_array_unref);
+    g_clear_pointer(&p->env_files, g_ptr_array_unref);
 }
 
 /* ---- what is to run ---- */
@@ -90,8 +93,10 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
         ot_fail(error, OT_USAGE,
                 "%s names no database, and the jobs have no other settings: set DATABASE_URL or DATABASE_NAME in it",
                 env_file);
+    g_ptr_array_add(p->env_files, g_strdup(env_file));
     add_folder(p->writable, job.backup_dir);
     add_folder(p->writable, job.tmp_dir);
+    p->request.hooks = p->request.hooks || job.hook_pre_backup || job.hook_post_backup || job.hook_on_failure;
     p->request.bucket = p->request.bucket || job.s3_bucket;
     p->request.alerts =
         p->request.alerts || job.slack_webhook_url || job.pagerduty_key || job.alert_email || job.alert_webhook_url;
@@ -161,6 +166,7 @@ static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, G
     const struct settings *s = &c->settings;
     p->several = g_ptr_array_new_with_free_func(g_free);
     p->writable = g_ptr_array_new_with_free_func(g_free);
+    p->env_files = g_ptr_array_new_with_free_func(g_free);
     p->unit_dir = s->unit_dir ? g_canonicalize_filename(s->unit_dir, NULL) : NULL;
     p->request.unit_dir = p->unit_dir;
     p->request.user = s->schedule_user;
@@ -223,6 +229,30 @@ static gboolean need_folders(struct console *c, const struct plan *p, GError **e
     return TRUE;
 }
 
+/* test(1) as that user: modes, groups and the folders above all count. how: "-r" or "-w". */
+static gboolean user_may(const char *user, const char *how, const char *path, GError **error)
+{
+    const char *const argv[] = {"test", how, path, NULL};
+    struct subprocess_options o = {.user = user, .directory = "/"};
+    return subprocess_run(argv, &o, 1024, NULL, NULL) ||
+           ot_fail(error, OT_PREREQUISITE, "user \"%s\" may not %s %s: the jobs would fail", user,
+                   g_str_equal(how, "-r") ? "read" : "write to", path);
+}
+
+static gboolean check_access(const struct plan *p, GError **error)
+{
+    const char *user = p->request.user;
+    if (!user || p->request.unit_dir)
+        return TRUE;
+    for (guint i = 0; i < p->env_files->len; i++)
+        if (!user_may(user, "-r", p->env_files->pdata[i], error))
+            return FALSE;
+    for (const char *const *folder = p->request.writable; *folder; folder++)
+        if (!user_may(user, "-w", *folder, error))
+            return FALSE;
+    return TRUE;
+}
+
 static void warn_if_nobody_listens(struct console *c, const struct plan *p)
 {
     if (p->request.unit_dir)
@@ -254,7 +284,8 @@ static gboolean install(struct console *c, const struct plan *p, GError **error)
 {
     guint changed = 0;
     c->act = act_of(p, "schedule-install");
-    if (!need_folders(c, p, error) || !schedule_install(&p->request, &c->report, &changed, error))
+    if (!need_folders(c, p, error) || !check_access(p, error) ||
+        !schedule_install(&p->request, &c->report, &changed, error))
         return FALSE;
     report_info(&c->report, changed ? "Installed (%s)" : "Nothing to change (%s): it is installed as it should be",
                 kind_name(p->request.kind));

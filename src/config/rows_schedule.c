@@ -1,7 +1,7 @@
 /* The options of the schedule, and of running a command for several databases. */
 #include "config/rows.h"
 
-#define EACH (CMD_BACKUP | CMD_VERIFY | CMD_SYNC | CMD_STATUS | CMD_SCHEDULE)
+#define EACH (CMD_BACKUP | CMD_VERIFY | CMD_SYNC | CMD_PRUNE | CMD_STATUS | CMD_SCHEDULE)
 
 const struct option_row rows_schedule[] = {
     {.flag = "cron",
@@ -32,7 +32,7 @@ const struct option_row rows_schedule[] = {
      ON(all_databases),
      .help = "Run once for each database of the server that takes connections and is no template."},
     {.flag = "database",
-     .commands = CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST | CMD_SYNC | CMD_STATUS,
+     .commands = CMD_BACKUP | CMD_VERIFY | CMD_RESTORE | CMD_LIST | CMD_SYNC | CMD_PRUNE | CMD_RETENTION | CMD_STATUS,
      TEXT(database),
      .arg = "NAME",
      .help = "This database of the server instead of the one that the settings name."},

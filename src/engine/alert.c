@@ -304,7 +304,7 @@ static char *act_title(const struct alert_config *c, const char *act, const char
     g_autofree char *word = g_strdup(act);
     word[0] = g_ascii_toupper(word[0]);
     return g_strdup_printf("%s%s%s %s", word, c->database ? " of " : "", c->database ? c->database : "",
-                           problem ? "failed" : "went well again");
+                           problem ? "failed" : "went well");
 }
 
 static char *act_text(int code, const char *problem)
@@ -313,7 +313,27 @@ static char *act_text(int code, const char *problem)
     return g_strconcat(problem ? problem : "", hint ? "\n" : "", hint ? hint : "", NULL);
 }
 
-void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, struct report *r)
+/* To those who want to know of everything. */
+static void tell_news(struct look *look, const char *key, const char *title, json_t *facts)
+{
+    json_t *origin = json_pack("{ss*}", "database", look->config->database);
+    for (const struct notify_channel *const *c = notify_channels; *c; c++)
+        if ((*c)->is_configured(&look->config->notify) && level_of(look->config, *c) == NOTIFY_INFO)
+            tell(look, key, origin, (*c)->name, NOTIFY_NEWS, NOTIFY_INFO, title, "", facts);
+    json_decref(origin);
+}
+
+static json_t *act_facts(const json_t *facts, int code)
+{
+    json_t *all = json_object();
+    if (code != OT_OK)
+        json_object_set_new(all, "exit code", json_sprintf("%d", code));
+    json_object_update(all, (json_t *)facts);
+    return all;
+}
+
+void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, const json_t *facts,
+               struct report *r)
 {
     struct alert_store store;
     struct look look = {c, &store, now_s(), FALSE};
@@ -321,12 +341,14 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
         return;
     g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
     g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
-    json_t *facts = problem ? json_pack("{so}", "exit code", json_sprintf("%d", code)) : NULL;
-    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, facts, NULL};
+    json_t *all = act_facts(facts, code);
+    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, all, NULL};
     start(&look, r);
     consider(&look, key, "act", &f);
+    if (!problem && strcmp(act, "restore") == 0)
+        tell_news(&look, key, title, all);
     finish(&look, r);
-    json_decref(facts);
+    json_decref(all);
 }
 
 void alert_drain(const struct alert_config *c, struct report *r)

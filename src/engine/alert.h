@@ -40,8 +40,11 @@ struct alert_finding {
 void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
                   struct report *r);
 
-/* The outcome of an act: code is its exit code, problem its error without secrets (NULL: it went well). Sends. */
-void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, struct report *r);
+/* The outcome of an act: code is its exit code, problem its error without secrets (NULL: it went well), facts what is
+ * known of it (object of strings; borrowed, NULL: nothing). That production was replaced by a restore is told as news.
+ * Sends. */
+void alert_act(const struct alert_config *c, const char *act, int code, const char *problem, const json_t *facts,
+               struct report *r);
 
 /* Sends what is due. */
 void alert_drain(const struct alert_config *c, struct report *r);

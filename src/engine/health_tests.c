@@ -14,24 +14,28 @@
 struct trial {
     const char *what, *advice;
     double warning_s, critical_s;
-    gboolean (*is)(const json_t *line);
+    gboolean (*is)(const struct health_data *d, const json_t *line);
 };
 
-static gboolean is_verification(const json_t *line)
+static gboolean is_verification(const struct health_data *d, const json_t *line)
 {
+    (void)d;
     return health_line_is(line, "verify");
 }
 
-static gboolean is_full_test(const json_t *line)
+static gboolean is_full_test(const struct health_data *d, const json_t *line)
 {
+    (void)d;
     return health_line_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
 }
 
-/* A drill, or what the quarterly timer does by itself: a full test of the copy in S3. */
-static gboolean is_drill(const json_t *line)
+/* A drill, or what the quarterly timer does by itself: a full test of the copy in S3; without a bucket, of that here.
+ */
+static gboolean is_drill(const struct health_data *d, const json_t *line)
 {
+    gboolean bucket = d->request->offsite || d->request->s3_problem;
     return health_line_is(line, "drill") ||
-           (is_full_test(line) && g_strcmp0(health_line_text(line, "place"), "s3") == 0);
+           (is_full_test(d, line) && (!bucket || g_strcmp0(health_line_text(line, "place"), "s3") == 0));
 }
 
 static gboolean is_ok(const json_t *line)
@@ -64,7 +68,7 @@ static gint64 check_trial(const struct health_data *d, struct health_check *c, c
     const json_t *last = NULL;
     for (guint i = 0; i < d->journal->len; i++) {
         const json_t *line = d->journal->pdata[i];
-        if (!t->is(line) || health_line_time(line) > d->now + HEALTH_CLOCK_SLACK_S)
+        if (!t->is(d, line) || health_line_time(line) > d->now + HEALTH_CLOCK_SLACK_S)
             continue;
         last = line;
         good_at = is_ok(line) ? MAX(good_at, health_line_time(line)) : good_at;
@@ -120,9 +124,10 @@ gboolean health_check_full_test(const struct health_data *d, struct health_check
 
 gboolean health_check_drill(const struct health_data *d, struct health_check *c)
 {
-    static const struct trial t = {
-        "drill", "Rehearse a recovery; at the least run `opstower verify latest --full-test --from-s3`.", 100.0 * DAY,
-        190.0 * DAY, is_drill};
+    static const struct trial t = {"drill",
+                                   "Rehearse a recovery; at the least run `opstower verify latest --full-test`, with "
+                                   "--from-s3 if there is a bucket.",
+                                   100.0 * DAY, 190.0 * DAY, is_drill};
     c->target = g_strdup("quarterly");
     d->numbers->drilled_at = check_trial(d, c, &t);
     return TRUE;
@@ -144,7 +149,7 @@ static double machine_seconds(const json_t *line)
 static gboolean is_measure(const struct health_data *d, const json_t *line)
 {
     gboolean whole = health_line_is(line, "restore") && !json_object_get(line, "only_tables");
-    return is_ok(line) && (whole || is_full_test(line)) && machine_seconds(line) >= 0 &&
+    return is_ok(line) && (whole || is_full_test(d, line)) && machine_seconds(line) >= 0 &&
            health_line_time(line) <= d->now + HEALTH_CLOCK_SLACK_S;
 }
 

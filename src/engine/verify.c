@@ -431,6 +431,8 @@ static void note_facts(struct verify *v)
     report_fact(r, "full_test", json_boolean(q->full_test));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
+    if (v->meta)
+        report_fact(r, "uncompressed_size", json_integer((json_int_t)v->meta->plain_bytes));
 }
 
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,

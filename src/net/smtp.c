@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "net/uri.h"
 
 #define MAX_ANSWER_TEXT 200 /* of the server's words, in an error */
@@ -24,7 +25,8 @@ struct call {
     const struct smtp_mail *mail;
     struct place place;
     gsize sent;
-    GString *refusal; /* the server's last answer of 400 or more; "": none */
+    gboolean despite_interrupt; /* there was one before we began */
+    GString *refusal;           /* the server's last answer of 400 or more; "": none */
     char said[CURL_ERROR_SIZE];
 };
 
@@ -137,6 +139,13 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *data)
     return n;
 }
 
+static int on_progress(void *data, curl_off_t to_receive, curl_off_t received, curl_off_t to_send, curl_off_t sent)
+{
+    (void)to_receive, (void)received, (void)to_send, (void)sent;
+    const struct call *call = data;
+    return !call->despite_interrupt && interrupt_signal() != 0;
+}
+
 static void set_server(CURL *curl, const struct call *call, const char *url, gboolean demanded)
 {
     const struct place *p = &call->place;
@@ -167,6 +176,9 @@ static void set_mail(CURL *curl, struct call *call, struct curl_slist *to)
     curl_easy_setopt(curl, CURLOPT_READDATA, call);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_answer);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, call);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->said);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->server->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -193,6 +205,8 @@ static gboolean fail(const struct call *call, CURLcode code, enum http_failure *
     g_autofree char *refusal = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
     const char *host = call->place.host, *port = port_of(&call->place);
     *ret_failure = kind_of(code, refusal);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return interrupt_check(error);
     if (code == CURLE_USE_SSL_FAILED)
         return ot_fail(error, OT_FAILED, "the mail server %s:%s offers no STARTTLS", host, port);
     if (code == CURLE_LOGIN_DENIED)
@@ -231,7 +245,8 @@ gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mai
                    GError **error)
 {
     *ret_failure = HTTP_FINAL;
-    struct call call = {.server = server, .mail = mail, .refusal = g_string_new(NULL)};
+    struct call call = {
+        .server = server, .mail = mail, .refusal = g_string_new(NULL), .despite_interrupt = interrupt_signal() != 0};
     gboolean ok =
         check_addresses(mail, error) && read_url(server->url, &call.place, error) && run(&call, ret_failure, error);
     place_clear(&call.place);

@@ -32,7 +32,7 @@ gboolean smtp_is_address(const char *text);
 
 /* TRUE if the server has accepted the mail for all of its receivers. Else *ret_failure says whether another try makes
  * sense (SMTP's 4xx, and what HTTP_TRANSIENT is for), and the message names host and port and the server's words, never
- * the password. Errors: OT_USAGE for a URL or address that cannot be used, else OT_FAILED. Works also after an
- * interrupt. */
+ * the password. Errors: OT_USAGE for a URL or address that cannot be used, else OT_FAILED. An interrupt
+ * ends it (OT_INTERRUPTED); once there was one, it works as ever. */
 gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mail, enum http_failure *ret_failure,
                    GError **error);

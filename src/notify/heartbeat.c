@@ -5,9 +5,10 @@
  */
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "notify/post.h"
 
-#define TRIES 2
+#define TRIES 2 /* but one before a backup, which is not to wait */
 #define MAX_TEXT 2000
 
 static const char *const endings[] = {"/start", "", "/fail", "/log"};
@@ -22,6 +23,11 @@ static char *address(const char *url, enum notify_beat beat)
     return g_strdup_printf("%.*s%s%s", (int)length, url, endings[beat], query);
 }
 
+static gboolean is_interrupted(GError **error)
+{
+    return g_error_matches(*error, OT_ERROR, OT_INTERRUPTED);
+}
+
 gboolean notify_heartbeat(struct notifier *n, enum notify_beat beat, const char *text, GError **error)
 {
     g_autofree char *url = address(notifier_config(n)->heartbeat_url, beat);
@@ -33,7 +39,8 @@ gboolean notify_heartbeat(struct notifier *n, enum notify_beat beat, const char 
                                .length = strlen(body)};
     struct notify_failure failure = {0};
     gboolean ok = FALSE;
-    for (int i = 0; i < TRIES && !ok && !failure.refused; i++) {
+    int tries = beat == NOTIFY_BEAT_START || interrupt_signal() ? 1 : TRIES;
+    for (int i = 0; i < tries && !ok && !failure.refused && !is_interrupted(error); i++) {
         g_clear_error(error);
         ok = notify_post(n, &post, &said, &failure, error);
     }

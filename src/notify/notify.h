@@ -65,7 +65,7 @@ struct notify_channel {
     const char *name; /* as "slack" */
     gboolean (*is_configured)(const struct notify_config *config);
     /* TRUE if the server said that it has it. Else error (never with a secret of the config's in it, but for what the
-     * server itself says) and *failure. Works after an interrupt as well. */
+     * server itself says) and *failure. An interrupt ends it (OT_INTERRUPTED); once there was one, it works as ever. */
     gboolean (*send)(struct notifier *n, const struct notify_event *e, struct notify_failure *failure, GError **error);
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "net/uri.h"
 #include "notify/notifier.h"
@@ -76,13 +77,15 @@ gboolean notify_post(struct notifier *n, const struct notify_post *post, char **
                                    .body = post->body,
                                    .body_length = post->length,
                                    .max_answer_bytes = MAX_ANSWER_BYTES,
-                                   .despite_interrupt = TRUE,
+                                   .despite_interrupt = interrupt_signal() != 0,
                                    .exactly_once = TRUE};
     struct http_response r;
     enum http_failure kind;
     if (!http_perform(n->http, &request, &r, &kind, error)) {
-        failure->refused = kind == HTTP_FINAL;
-        (*error)->code = OT_FAILED; /* it is not S3 that failed */
+        gboolean interrupted = g_error_matches(*error, OT_ERROR, OT_INTERRUPTED);
+        failure->refused = kind == HTTP_FINAL && !interrupted;
+        if (!interrupted)
+            (*error)->code = OT_FAILED; /* it is not S3 that failed */
         return FALSE;
     }
     g_autofree char *body = r.body->len ? g_strndup((const char *)r.body->data, r.body->len) : g_strdup("");

@@ -12,6 +12,7 @@ import pytest
 from lib import alertschemas, backups, disks, ports
 from lib.clock import HOUR, shifted
 from lib.hookserver import HookServer
+from lib.smtpserver import SmtpServer
 
 SLACK, PAGERDUTY, HOOK, PING = "/services/T00000000/B00000000/aB3dE5gH7jK9mN1p", "/v2/enqueue", "/hook/9f8e7d6c5b4a", "/ping/0c0ffee0"
 KEY = "0123456789abcdef0123456789ABCDEF"
@@ -336,6 +337,51 @@ def test_a_terminated_backup_is_told(watched, hooks, db):
     assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")] and len(hooks.posts(PING + "/fail")) == 1
 
 
+def test_a_restore_is_news_for_those_who_want_everything(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env["DATABASE_URL"] = database.url
+    backup = take(watched, database)
+    watched("restore", "latest", "--force")
+    post, = [post.json for post in hooks.posts()]
+    assert (post["state"], post["severity"], post["title"]) == ("info", "info", f"Restore of {database.name} went well")
+    assert post["facts"]["id"] == backup.id and post["facts"]["replaced"].startswith(database.name)
+
+
+def test_mail_of_beginning_and_end_is_one_thread(watched, hooks, db):
+    database = db("odd.sql")
+    with SmtpServer() as smtp:
+        watched.env.update(DATABASE_URL=database.url, ALERT_EMAIL="ops@opstower.com", SMTP_URL=smtp.url)
+        fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")})
+        take(watched, database)
+    first, last = [mail.message for mail in smtp.mails]
+    assert first["Subject"] == f"[opstower {database.name}] WARNING: Backup of {database.name} failed"
+    assert last["Subject"].startswith(f"[opstower {database.name}] Resolved: Backup of {database.name} went well (after ")
+    assert first["References"] == last["References"] and first["Message-ID"] != last["Message-ID"]
+    assert "Connection refused" in first.get_content() and "exit code: 5" in first.get_content()
+
+
+@pytest.mark.parametrize("name", ["x" * 3000, "<!channel> & <@U0123>" * 40, "\N{PILE OF POO}" * 300, "a/b\n'\"\\"])
+def test_no_name_is_too_much_for_slack_and_pagerduty(watched, hooks, name):
+    fail(watched, env={"DATABASE_URL": None, "DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": "1", "DATABASE_NAME": name,
+                       "ALERT_PAGERDUTY_LEVEL": "info"}, check=False)
+    (slack,), (pagerduty,) = hooks.posts(SLACK), hooks.posts(PAGERDUTY)
+    jsonschema.validate(slack.json, alertschemas.SLACK)
+    jsonschema.validate(pagerduty.json, alertschemas.PAGERDUTY)
+    assert "<!" not in slack.json["text"] and "<!" not in slack.json["attachments"][0]["blocks"][1]["text"]["text"]
+
+
+def test_an_interrupt_ends_a_test(watched, hooks):
+    hooks.plan(SLACK, "stall")
+    process = watched.popen("alert", "test", env={"ALERT_TIMEOUT": "60"})
+    deadline = time.monotonic() + 30
+    while not hooks.all(SLACK) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    started = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130 and time.monotonic() - started < 3
+
+
 def test_several_databases_are_one_heartbeat(watched, hooks, db, folder):
     """A good backup does not hide another one's failure; each failure is told by its own run."""
     good, config = db("odd.sql"), os.path.join(folder, "conf")
@@ -446,7 +492,7 @@ def test_many_at_once_send_each_alert_once(watched, hooks):
         process.communicate(timeout=120)
     keys = [post.json["key"] for post in hooks.posts(HOOK)]
     assert len(keys) == len(set(keys)) and [key for key in keys if "/db" in key] and len([k for k in keys if "/db" in k]) == 6
-    assert len(slacked(hooks, "failed")) == 6 and state(watched)["queue"] == []
+    assert len(slacked(hooks, "Backup of db")) == 6 and state(watched)["queue"] == []
 
 
 def test_a_sender_that_was_killed(watched, hooks):
@@ -521,7 +567,7 @@ if disks.CAN_MOUNT:
             assert len(list(pathlib.Path(folder, "tmp").glob("opstower-alerts-*.json"))) == 1
             disk.free()
             watched("backup", "--local-only")
-            assert len(slacked(hooks, f"Resolved: Backup of {database.name} went well again")) == 1
+            assert len(slacked(hooks, f"Resolved: Backup of {database.name} went well")) == 1
             assert list(pathlib.Path(folder, "tmp").glob("opstower-alerts-*.json")) == []
             assert (pathlib.Path(watched.backup_dir) / "alerts.json").exists()
         finally:

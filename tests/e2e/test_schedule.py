@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
@@ -104,6 +105,8 @@ def test_a_changed_setting_is_seen_and_installed(make_root):
     assert "differs" not in root("schedule", "status", check=1).stdout
     root("schedule", "status", "--run-as", "nobody", check=1)
     assert "differs" in root("schedule", "status", "--run-as", "nobody", check=1).stdout
+    root.write("/etc/opstower/backup.env", ENV, owner="nobody")
+    os.chown(root.file("/data/backups"), 65534, -1)
     root("schedule", "install", "--run-as", "nobody")
     text = root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
     assert re.search(r"^0 \* \* \* \* nobody ", text, re.M) and " root " not in text
@@ -182,9 +185,16 @@ def test_the_watch_is_there_only_where_somebody_is_told(make_root):
 
 def test_a_folder_that_is_missing_is_made_for_the_jobs_user(make_root):
     root = make_root(systemd=True)
+    result = root("schedule", "install", "--run-as", "nobody", check=3)
+    assert 'user "nobody" may not read /etc/opstower/backup.env' in backups.error_lines(result)[0] and units(root) == []
+    shutil.rmtree(root.file("/data/backups"))
+    root.write("/etc/opstower/backup.env", ENV, owner="nobody")
     root("schedule", "install", "--run-as", "nobody")
     assert root.file("/data/backups").stat().st_uid == 65534
     assert "User=nobody\n" in root.file("/etc/systemd/system/opstower-backup.service").read_text(encoding="utf-8")
+    os.chown(root.file("/data/backups"), 0, 0)
+    result = root("schedule", "install", "--run-as", "nobody", check=3)
+    assert 'user "nobody" may not write to /data/backups' in backups.error_lines(result)[0]
 
 
 # ---- a person's crontab ----
@@ -334,6 +344,13 @@ def test_no_secret_and_no_shell_in_the_units(unit_folder):
             assert f"SyslogIdentifier={path.stem}\n" in text and "ReadWritePaths=-/data/backups\n" in text
         else:
             assert "Persistent=true\n" in text and "RandomizedDelaySec=0\n" in text
+
+
+def test_hooks_may_be_programs_that_compile_while_they_run(opstower):
+    line = "MemoryDenyWriteExecute=yes\n"
+    assert line in printed(opstower, "--systemd")["opstower-backup.service"]
+    with_hook = printed(opstower, "--systemd", env_text=ENV + "HOOK_POST_BACKUP=/usr/bin/node /opt/tell.js\n")
+    assert line not in with_hook["opstower-backup.service"] and "NoNewPrivileges=yes" in with_hook["opstower-backup.service"]
 
 
 def test_the_drill_is_from_s3_where_there_is_a_bucket(opstower):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lib import backups, runner
+from lib import backups, clock, runner
 
 ODD_NAMES = ["app", "app_test", "a b", "it's \"quoted\"", "100%25", "größe-数据", "--force", "host=x dbname=y", "a/b"]
 
@@ -128,6 +128,21 @@ def test_databases_that_share_a_folder_are_kept_apart(opstower, many):
         assert [each["database"] for each in found] == [name] * count
         link = os.readlink(os.path.join(opstower.backup_dir, f"{name}_latest.sql.gz"))
         assert link == max(each["id"] for each in found) + ".sql.gz"
+
+
+def test_prune_looks_at_each_database_alone(opstower, many):
+    """One good backup stays of each, and the new ones of a database do not count for another whose name begins alike."""
+    server = many("app", "app_test")
+    env = {"DATABASE_URL": server.url("app"), "BACKUP_KEEP_MIN": "1"}
+    for days in (50, 40):
+        past = {**env, "BACKUP_RETENTION_DAYS": "3650", **clock.shifted(-days * 24 * clock.HOUR)}
+        opstower("backup", "--local-only", "--all-databases", env=past)
+    opstower("backup", "--local-only", "--database", "app", env={**env, "BACKUP_RETENTION_DAYS": "3650"})
+    shown = {each["label"]: sorted(verdict["verdict"] for verdict in each["output"])
+             for each in json.loads(opstower("prune", "--all-databases", "--json", env=env).stdout)}
+    assert shown == {"app": ["delete", "delete", "keep"], "app_test": ["delete", "keep"], "postgres": ["delete", "keep"]}
+    opstower("prune", "--all-databases", "--apply", env=env)
+    assert sorted(backup.name for backup in backups.all_of(opstower)) == ["app", "app_test", "postgres"]
 
 
 def test_sync_and_status(opstower, many, s3, bucket):

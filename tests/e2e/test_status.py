@@ -228,6 +228,33 @@ def test_damage_is_told(opstower, database):
     assert backup.id in looked["verification"]["value"]
 
 
+# Valid JSON of the wrong kind in every field that a check reads.
+ODD = [{"tables": 5}, {"tables": [5, {"schema": 1}, {"schema": "a", "name": "b", "rows": "many"}, None]},
+       {"s3": "uploaded"}, {"s3": {"state": 7}}, {"s3": []}, {"snapshot_time": "yesterday"}, {"date": ""},
+       {"snapshot_time": "9999-12-31T23:59:59+00:00"}, {"uncompressed_size": 2 ** 62}, {"rows": 2 ** 62},
+       {"hold": 3}, {"hold": {"reason": 1, "until": {}}}, {"type": None}, {"compress_level": None}, {"log": None}]
+ODD_LINES = ["[]", "7", '{"act": 5, "time": 5}', '{"act": "backup", "time": "never"}', '{"act": "verify", "code": "x"}',
+             '{"act": "restore", "result": "ok", "time": "2026-01-01T00:00:00Z", "phases": 5, "duration_seconds": -1}',
+             '{"act": "restore", "result": "ok", "time": "2026-01-01T00:00:00Z", "phases": {"a": "b"}, "id": 5}', "{", "\0"]
+
+
+@pytest.mark.parametrize("changed", ODD, ids=str)
+def test_metadata_of_an_odd_kind_ends_no_look(opstower, database, changed):
+    moved(take(opstower, database), -HOUR)
+    backup = take(opstower, database)
+    backup.beside(".meta.json").write_text(json.dumps({**backup.meta, **changed}), encoding="utf-8")
+    for form in ("--json", "--nagios", "--prometheus", "--quiet"):
+        assert opstower("status", form, check=False).returncode in (1, 2)
+
+
+def test_lines_of_an_odd_kind_end_no_look(opstower, database):
+    take(opstower, database)
+    journal = pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+    journal.write_text("\n".join(ODD_LINES) + "\n" + journal.read_text(encoding="utf-8"), encoding="utf-8")
+    looked = look(opstower)
+    assert looked["backup_age"]["verdict"] == "OK" and looked["success_rate"]["number"] == 100
+
+
 # ---- limits of one's own ---------------------------------------------------------------------------------------------
 
 def test_daily_backups_are_no_fault_where_they_are_meant(opstower, database):

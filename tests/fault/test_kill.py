@@ -97,6 +97,7 @@ def check_killed(opstower, work, delay):
     duration = time.monotonic() - started
     next_one.assert_whole()
     assert backups.unfinished(opstower) == [], f"killed after {delay} s"
+    opstower("audit", "check")
     return process.returncode, duration
 
 

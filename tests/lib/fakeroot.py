@@ -29,6 +29,7 @@ class FakeRoot:
     """One tree under `path`. root("schedule", "status") runs the program in it, as `user` or root."""
 
     def __init__(self, path, systemd=False, cron=True):
+        assert os.geteuid() == 0, "chroot is for root: run these tests as root"
         self.path = pathlib.Path(path)
         for folder in ("tmp", "etc/cron.d", "etc/opstower", "etc/systemd/system", "usr/bin", "bin", "dev", "proc/self",
                        "var/spool/cron/crontabs", "opt/opstower/build", "opt/opstower/scripts", "run/systemd", "data"):
@@ -48,6 +49,7 @@ class FakeRoot:
         self.copy(runner.binary(), PROGRAM)
         self.copy("/bin/dash", "/bin/sh")
         self.copy("/bin/cat", "/bin/cat")
+        self.copy("/usr/bin/test", "/usr/bin/test")
         for script in (runner.ROOT / "scripts").iterdir():
             shutil.copy2(script, self.path / "opt/opstower/scripts")
         (self.path / "usr/bin/systemctl").write_text(SYSTEMCTL, encoding="utf-8")

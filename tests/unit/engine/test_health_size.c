@@ -127,6 +127,17 @@ static void test_row_loss_lasts_a_day(void)
     world_clear(&w);
 }
 
+/* Metadata of others, in the guide's form, has no tables: that is not the loss of all of them. */
+static void test_no_tables_are_not_all_gone(void)
+{
+    struct world w;
+    world_init(&w);
+    add_backup(&w, 60, META_VERIFIED, "hourly");
+    set_rows(add_backup(&w, HOUR, META_VERIFIED, "hourly"), 1000, 10);
+    assert_verdict(&w, health_check_rows, HEALTH_UNKNOWN);
+    world_clear(&w);
+}
+
 static void test_which_tables_may_lose_rows(void)
 {
     static const struct {
@@ -193,6 +204,18 @@ static void test_disk_in_balance(void)
     world_clear(&w);
 }
 
+/* Types that stay longer leave later. */
+static void test_disk_knows_the_types(void)
+{
+    struct world w;
+    world_init(&w);
+    w.data.free_bytes = 13000;
+    for (int day = 0; day < 30; day++)
+        add_backup(&w, day * DAY + HOUR, META_VERIFIED, "pre-maintenance");
+    assert_verdict(&w, health_check_disk, HEALTH_WARNING);
+    world_clear(&w);
+}
+
 /* The first backup of all: the forecast is by the schedule, 24 of them a day. */
 static void test_disk_of_a_young_folder(void)
 {
@@ -215,9 +238,11 @@ int main(int argc, char **argv)
     g_test_add_func("/health_size/nothing_to_compare_is_not_ok", test_nothing_to_compare_is_not_ok);
     g_test_add_func("/health_size/row_loss_thresholds", test_row_loss_thresholds);
     g_test_add_func("/health_size/row_loss_lasts_a_day", test_row_loss_lasts_a_day);
+    g_test_add_func("/health_size/no_tables_are_not_all_gone", test_no_tables_are_not_all_gone);
     g_test_add_func("/health_size/which_tables_may_lose_rows", test_which_tables_may_lose_rows);
     g_test_add_func("/health_size/disk_thresholds", test_disk_thresholds);
     g_test_add_func("/health_size/disk_in_balance", test_disk_in_balance);
+    g_test_add_func("/health_size/disk_knows_the_types", test_disk_knows_the_types);
     g_test_add_func("/health_size/disk_of_a_young_folder", test_disk_of_a_young_folder);
     return g_test_run();
 }

@@ -53,16 +53,22 @@ static void test_never_is_not_ok(void)
     }
 }
 
-/* A plain verification is no full test, and a full test of what is here is no drill. */
+/* A plain verification is no full test, and a full test of what is here is no drill where there is a bucket. */
 static void test_what_counts_as_what(void)
 {
+    static const struct offsite somewhere;
     struct world w;
     world_init(&w);
+    w.request.offsite = &somewhere;
     add_verify(&w, HOUR, 0, FALSE, "local");
     assert_verdict(&w, health_check_verified, HEALTH_OK);
     assert_verdict(&w, health_check_full_test, HEALTH_WARNING);
     add_verify(&w, HOUR, 0, TRUE, "local");
     assert_verdict(&w, health_check_full_test, HEALTH_OK);
+    assert_verdict(&w, health_check_drill, HEALTH_WARNING);
+    w.request.offsite = NULL;
+    assert_verdict(&w, health_check_drill, HEALTH_OK);
+    w.request.s3_problem = "no credentials";
     assert_verdict(&w, health_check_drill, HEALTH_WARNING);
     add_line(&w, "drill", HOUR, 0);
     assert_verdict(&w, health_check_drill, HEALTH_OK);
