@@ -48,8 +48,12 @@ static gboolean find_there(struct console *c, const char *database, const char *
     t->key = remote_resolve(c->s3, c->settings.s3_prefix, database, what, error);
     if (!t->key || !name_target(t, t->key, error))
         return FALSE;
-    /* Whoever names it by its key means the backup all the same, not one of its copies. */
+    /* Whoever names it by its key means the backup all the same, not one of its copies; but for the monthly archive's,
+     * which is kept for itself. */
     t->path = catalog_resolve(c->settings.backup_dir, database, t->id, NULL);
+    g_autofree char *usual = t->path ? key_of(c, t) : NULL;
+    if (usual && !g_str_equal(usual, t->key))
+        g_clear_pointer(&t->path, g_free);
     return TRUE;
 }
 
@@ -146,8 +150,7 @@ static gboolean add(struct console *c, const char *what, GError **error)
     gint64 until = 0, now = g_get_real_time() / G_USEC_PER_SEC;
     if (!s->hold_reason)
         return ot_fail(error, OT_USAGE, "a hold needs its reason: --reason \"...\"");
-    if (!hold_check_reason(s->hold_reason, error) ||
-        (s->until && !hold_parse_until(s->until, now, &until, error)))
+    if (!hold_check_reason(s->hold_reason, error) || (s->until && !hold_parse_until(s->until, now, &until, error)))
         return FALSE;
     /* A reason with a password in it would be spread by metadata, lists and journal. */
     g_autofree char *reason = options_redact(s, s->hold_reason);

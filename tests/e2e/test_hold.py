@@ -24,7 +24,8 @@ def small(opstower, db):
 @pytest.fixture
 def there(opstower, small, s3, bucket):
     """opstower with a bucket that has no Object Lock."""
-    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="2", BACKUP_S3_TIMEOUT="5")
+    opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="2", BACKUP_S3_TIMEOUT="5",
+                        BACKUP_MONTHLY_ARCHIVE="false")
     return opstower
 
 
@@ -50,9 +51,14 @@ def held(opstower, *words, **options):
     return json.loads(opstower("hold", "list", "--json", *words, **options).stdout)
 
 
+def objects(s3, bucket):
+    """Those of backups: without the monthly archive and the journal."""
+    return {key: text for key, text in s3.objects(bucket).items() if key.split("/")[1].isdigit()}
+
+
 def keys(s3, bucket):
     """{ending: key} of the one backup in the bucket."""
-    return {"." + key.split(".", 1)[1]: key for key in s3.objects(bucket)}
+    return {"." + key.split(".", 1)[1]: key for key in objects(s3, bucket)}
 
 
 def tags(s3, bucket):
@@ -226,7 +232,7 @@ def test_held_before_its_upload(there, small, s3, bucket, locked, lock):
     there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
     result = there("hold", "add", "latest", "--reason", "early")
     assert "still to be uploaded, and will be held" in result.stdout
-    assert s3.objects(name) == {}
+    assert objects(s3, name) == {}
     there("sync")
     (backup,) = backups.all_of(there)
     assert hold_tags(s3, name) == {"yes"} and meta_there(s3, name)["hold"]["reason"] == "early"
@@ -257,9 +263,9 @@ def test_s3_does_not_answer(there, small, s3, bucket, again):
         there("backup")
     assert backup.meta["s3"]["hold"] == "yes"
     stem = f"database/{backup.timestamp[:8]}/{backup.id}"
-    objects = s3.objects(bucket, stem)
-    assert json.loads(objects[stem + ".meta.json"])["hold"]["reason"] == "now" and len(objects) == 3
-    for key in objects:
+    found_there = s3.objects(bucket, stem)
+    assert json.loads(found_there[stem + ".meta.json"])["hold"]["reason"] == "now" and len(found_there) == 3
+    for key in found_there:
         found = s3.client().get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
         assert {"Key": "hold", "Value": "yes"} in found
 
@@ -317,6 +323,19 @@ def test_a_foreign_object_is_refused(there, small, s3, bucket):
     s3.client().delete_object(Bucket=bucket, Key=keys(s3, bucket)[".meta.json"])
     assert "has no metadata" in there("hold", "add", "latest", "--reason", "x", check=12).stderr
     assert tags(s3, bucket)[".sql.gz"]["hold"] == "no"
+
+
+def test_the_monthly_archive_is_held_for_itself(there, small, s3, bucket):
+    there("backup", env={"BACKUP_MONTHLY_ARCHIVE": "true"})
+    (backup,) = backups.all_of(there)
+    before = backup.meta
+    (archive,) = [key for key in s3.objects(bucket) if "/monthly/" in key and key.endswith(".sql.gz")]
+    there("hold", "add", archive, "--from-s3", "--reason", "books")
+    meta = json.loads(s3.objects(bucket)[archive.replace(".sql.gz", ".meta.json")])
+    assert (meta["hold"]["reason"], meta["type"]) == ("books", "monthly")
+    found = s3.client().get_object_tagging(Bucket=bucket, Key=archive)["TagSet"]
+    assert {"Key": "hold", "Value": "yes"} in found and {"Key": "type", "Value": "monthly"} in found
+    assert backup.meta == before and hold_tags(s3, bucket) == {"no"}
 
 
 def test_no_such_backup_anywhere(there, small):
