@@ -256,6 +256,21 @@ def test_the_watch_works_with_the_database_down_and_nothing_there(watched, hooks
     assert told(hooks, "backup_age") == [("trigger", "critical")] and paged(hooks, "backup_age") == ["trigger"]
 
 
+def test_the_watch_of_all_databases_keeps_them_apart(watched, hooks, db):
+    """Each has its own alerts; one that is fine does not end another's."""
+    first, second = db("odd.sql"), db("odd.sql")
+    take(watched, first, -3 * HOUR)
+    take(watched, second, -HOUR)
+    for _ in range(2):
+        result = watched("status", "--alert", "--all", "--quiet", env={"DATABASE_NAME": None}, check=False)
+        assert "[ERROR]" not in result.output
+    assert told(hooks, "backup_age", first.name) == [("trigger", "warning")]
+    assert told(hooks, "backup_age", second.name) == []
+    take(watched, first)
+    watched("status", "--alert", "--all", "--quiet", env={"DATABASE_NAME": None}, check=False)
+    assert told(hooks, "backup_age", first.name) == [("trigger", "warning"), ("resolve", "warning")]
+
+
 def test_the_watch_without_channels_is_an_error(opstower):
     assert "--alert has nobody to tell" in opstower("status", "--alert", env={"DATABASE_URL": DEAD}, check=3).stderr
 
@@ -360,7 +375,7 @@ def test_mail_of_beginning_and_end_is_one_thread(watched, hooks, db):
     assert "Connection refused" in first.get_content() and "exit code: 5" in first.get_content()
 
 
-@pytest.mark.parametrize("name", ["x" * 3000, "<!channel> & <@U0123>" * 40, "\N{PILE OF POO}" * 300, "a/b\n'\"\\"])
+@pytest.mark.parametrize("name", ["x" * 3000, "<!channel> & <@U0123>" * 40, "\N{PILE OF POO}" * 300, "a/b\n'\"\\", os.fsdecode(b"a\xff\xfe")])
 def test_no_name_is_too_much_for_slack_and_pagerduty(watched, hooks, name):
     fail(watched, env={"DATABASE_URL": None, "DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": "1", "DATABASE_NAME": name,
                        "ALERT_PAGERDUTY_LEVEL": "info"}, check=False)
