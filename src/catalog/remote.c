@@ -138,6 +138,36 @@ GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, 
     return list;
 }
 
+/* The key of the backup that a sidecar of this database lies beside; NULL if it is none. */
+static char *dump_of_sidecar(const char *key, const char *name)
+{
+    static const char *const endings[] = {NAMES_META, NAMES_GLOBALS};
+    for (gsize i = 0; i < G_N_ELEMENTS(endings); i++) {
+        g_autofree char *id = names_id_of_file(file_of(key), endings[i]);
+        g_autofree char *found = NULL, *timestamp = NULL;
+        if (id && names_split_id(id, &found, &timestamp) && g_str_equal(found, name))
+            return g_strdup_printf("%.*s%s", (int)(strlen(key) - strlen(endings[i])), key, NAMES_DUMP);
+    }
+    return NULL;
+}
+
+GPtrArray *remote_strays(struct s3 *client, const char *prefix, const char *name, GError **error)
+{
+    g_autofree char *all = list_prefix(prefix);
+    g_autoptr(GPtrArray) objects = s3_list(client, all, error);
+    if (!objects)
+        return NULL;
+    g_autoptr(GHashTable) keys = keys_of(objects);
+    GPtrArray *strays = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < objects->len; i++) {
+        const char *key = ((const struct s3_object *)objects->pdata[i])->key;
+        g_autofree char *dump = key ? dump_of_sidecar(key, name) : NULL;
+        if (dump && !g_hash_table_contains(keys, dump))
+            g_ptr_array_add(strays, g_strdup(key));
+    }
+    return strays;
+}
+
 /* Entries only, without metadata. */
 static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
 {

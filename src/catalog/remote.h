@@ -15,6 +15,9 @@ gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, con
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error);
 
+/* The keys of metadata and globals under the prefix that have no backup beside them, of that database. char *. */
+GPtrArray *remote_strays(struct s3 *client, const char *prefix, const char *name, GError **error);
+
 /* One entry for every backup object under the prefix, the monthly archive's too, newest first; of that database only,
  * if name (encoded) is given. Without metadata: remote_read_meta reads it. struct catalog_entry *. */
 GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, GError **error);

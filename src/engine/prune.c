@@ -217,6 +217,44 @@ static gboolean delete_one(struct pruning *p, struct retention_item *i, struct p
     return FALSE;
 }
 
+/* ---- what a killed run left in S3 ---- */
+
+/* The places of all that was ever to be deleted in S3, as the journal has them. */
+static GHashTable *deleted_before(const struct pruning *p, GError **error)
+{
+    g_autoptr(GPtrArray) records = journal_load(p->q->dir, error);
+    GHashTable *files = records ? g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) : NULL;
+    for (guint k = 0; records && k < records->len; k++) {
+        const char *act = json_string_value(json_object_get(records->pdata[k], "act"));
+        const char *file = json_string_value(json_object_get(records->pdata[k], "file"));
+        if (file && g_strcmp0(act, "delete") == 0)
+            g_hash_table_add(files, g_strdup(file));
+    }
+    return files;
+}
+
+/* The dump is gone, what lay beside it is not. Only what the journal knows as deleted by us. */
+static gboolean finish_earlier(struct pruning *p, GError **error)
+{
+    struct s3 *client = p->q->offsite->client;
+    g_autoptr(GPtrArray) strays = remote_strays(client, p->q->offsite->prefix, p->q->name, error);
+    g_autoptr(GHashTable) ours = strays && strays->len > 0 ? deleted_before(p, error) : NULL;
+    if (!strays || (strays->len > 0 && !ours))
+        return FALSE;
+    for (guint k = 0; k < strays->len; k++) {
+        const char *key = strays->pdata[k];
+        gsize base = strlen(key) - strlen(g_str_has_suffix(key, NAMES_META) ? NAMES_META : NAMES_GLOBALS);
+        g_autofree char *dump = g_strdup_printf("%.*s%s", (int)base, key, NAMES_DUMP);
+        g_autofree char *file = s3_url(client, dump);
+        if (!g_hash_table_contains(ours, file))
+            continue;
+        if (!s3_delete(client, key, error))
+            return FALSE;
+        report_info(p->report, "Deleted what an interrupted deletion left in S3: %s", key);
+    }
+    return TRUE;
+}
+
 /* ---- one place ---- */
 
 static gboolean carry_out(struct pruning *p, struct prune_set *set, GError **error)
@@ -262,7 +300,8 @@ static gboolean prune_place(const struct prune_request *q, enum tier_place place
     struct prune_set set = {0};
     struct pruning p = {q, report, {&q->tiers, place, q->keep_min, q->now}, verdicts, FALSE, 0, 0, 0};
     gboolean ok = (place == TIER_S3 ? prune_gather_s3 : prune_gather_local)(q, q->name, &set, error) &&
-                  carry_out(&p, &set, error);
+                  carry_out(&p, &set, error) &&
+                  (place != TIER_S3 || !q->apply || p.refused || finish_earlier(&p, error));
     tell(&p);
     prune_set_clear(&set);
     return ok;

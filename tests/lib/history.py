@@ -30,8 +30,14 @@ def put_here(opstower, source, name, days, **fields):
 
 
 def put_there(s3, bucket, source, name, days, key=None, **fields):
-    """A copy in the bucket, where opstower would have put it, or at another key; its key."""
+    """A copy in the bucket, where opstower would have put it, or at another key, whose name then says when it was taken;
+    its key."""
     meta = meta_of(source, name, days, **fields)
+    if key:
+        new_id = pathlib.PurePath(key).name.removesuffix(".sql.gz")
+        taken = time.strptime(new_id[-15:], "%Y%m%d_%H%M%S")
+        meta.update(id=new_id, timestamp=new_id[-15:], backup_file=f"{new_id}.sql.gz",
+                    date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", taken))
     key = key or f"database/{meta['timestamp'][:8]}/{meta['id']}.sql.gz"
     meta["s3"] = {**(meta.get("s3") or {}), "state": "uploaded", "bucket": bucket, "key": key}
     client = s3.client()
