@@ -125,7 +125,7 @@ static const struct catalog_entry *count_copies(const struct health_data *d, con
             first = e;
             *ret_state = state;
         }
-        if (lost || !state || is_state(state, "pending"))
+        if (lost || !state || is_state(state, "pending") || is_state(state, "expired"))
             continue;
         n->s3_backups++;
         n->s3_bytes += (gint64)e->size_bytes;
