@@ -6,10 +6,12 @@
 
 #include "base/interrupt.h"
 #include "base/version.h"
+#include "catalog/journal.h"
 #include "cmd/aftermath.h"
 #include "cmd/command.h"
 #include "cmd/help.h"
 #include "cmd/several.h"
+#include "cmd/telling.h"
 
 static void warn_all(struct console *c, const GPtrArray *warnings)
 {
@@ -47,6 +49,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
         return final_code(command, &c, console_finish(&c, error));
     }
     interrupt_init();
+    journal_listen(telling_system);
     console_start(&c);
     warn_all(&c, warnings);
     if (count_fits(command, words, &error)) {

@@ -188,6 +188,13 @@ static void give_to_owner(int fd, const char *folder)
         (void)!fchown(fd, st.st_uid, st.st_gid);
 }
 
+static void (*told)(const json_t *record);
+
+void journal_listen(void (*listener)(const json_t *record))
+{
+    told = listener;
+}
+
 gboolean journal_append(const char *folder, const json_t *record, GError **error)
 {
     g_autofree char *path = path_of(folder);
@@ -200,6 +207,8 @@ gboolean journal_append(const char *folder, const json_t *record, GError **error
     gboolean ok = append_locked(fd, path, size, record, error) && (size > 0 || files_sync_folder(folder, error));
     if (close(fd) != 0 && ok)
         ok = ot_fail_errno(error, OT_IO, "cannot close the journal %s", path);
+    if (ok && told)
+        told(record);
     return ok;
 }
 

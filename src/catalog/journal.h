@@ -40,6 +40,9 @@ struct journal_head {
  * added. Safe among processes. */
 gboolean journal_append(const char *folder, const json_t *record, GError **error);
 
+/* LISTENER is called with each record that this process added, whoever did it. Once, before the first. */
+void journal_listen(void (*listener)(const json_t *record));
+
 /* The end of the journal, which is read from there. */
 gboolean journal_head(const char *folder, struct journal_head *ret_head, GError **error);
 

@@ -66,7 +66,8 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     GError *unrecorded = NULL;
     json_t *record = record_of(c, problem);
     gboolean ok = journal_append(c->settings.backup_dir, record, &unrecorded);
-    telling_system(record);
+    if (!ok) /* else it was told with the line */
+        telling_system(record);
     json_decref(record);
     if (ok)
         return TRUE;

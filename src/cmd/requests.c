@@ -256,7 +256,7 @@ void request_health(struct console *c, const char *database, struct health_reque
         .target = &c->target,
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
         .critical_tables = (const char *const *)s->critical_tables,
-        .retention_days = s->retention_days,
+        .tiers = request_tiers(s),
         .limits = {s->rpo_minutes, s->rto_minutes, s->age_warning_minutes, s->age_critical_minutes},
     };
     s->s3_retry_s = MIN(s->s3_retry_s, HEALTH_RETRY_S);

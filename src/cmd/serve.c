@@ -16,6 +16,10 @@ static gboolean run(struct console *c, char **words, GError **error)
     if (s->s3_bucket && !request_s3(c, error)) /* a setting that is wrong, not a server that does not answer */
         return FALSE;
     g_autofree char *name = names_encode(database);
+    struct prune_request retention;
+    if (!request_prune(c, name, &retention, error))
+        return FALSE;
+    retention.thorough = FALSE; /* that would read every metadata file in the bucket */
     struct web_config config = {
         .listen = s->listen,
         .token = s->dashboard_token,
@@ -28,6 +32,7 @@ static gboolean run(struct console *c, char **words, GError **error)
         .s3 = c->s3,
         .s3_prefix = s->s3_prefix,
         .health = &health,
+        .retention = &retention,
         .report = &c->report,
     };
     return web_serve(&config, error);
@@ -37,7 +42,7 @@ const struct command cmd_serve = {
     .name = "serve",
     .mask = CMD_SERVE,
     .usage = "[--listen ADDRESS:PORT] [--tls-cert FILE --tls-key FILE] [OPTION]...",
-    .summary = "Show the dashboard: health, backups, history, journal, and /metrics.",
+    .summary = "Show the dashboard: health, backups, history, journal, retention; and /metrics.",
     .details =
         "Serves web pages until SIGINT or SIGTERM, which end it with 0. They only show, nothing can be changed.\n"
         "Listening on another address than this machine's own needs DASHBOARD_TOKEN, or DASHBOARD_USER and\n"

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "catalog/catalog.h"
+#include "catalog/tiers.h"
 #include "engine/offsite.h"
 #include "pg/session.h"
 
@@ -80,7 +81,7 @@ struct health_request {
     const struct pg_target *target;     /* NULL: the server is not asked for its certificate */
     const char *const *row_loss_ignore; /* tables (NAME or SCHEMA.NAME, with *) that may lose rows; NULL: none */
     const char *const *critical_tables; /* that may least of all; NULL: the three with the most rows */
-    int retention_days;                 /* how long backups stay in the folder */
+    struct tiers tiers;                 /* how long backups stay, here and in S3 */
     gboolean look_away;                 /* ask neither S3 nor the server: quick, from what is noted */
     struct health_limits limits;
     gint64 now; /* seconds since 1970; 0: the clock's */

@@ -111,6 +111,19 @@ gboolean health_check_upload(const struct health_data *d, struct health_check *c
 
 /* ---- what is still there ---- */
 
+/* Gone, or not what it was. Not one whose days in S3 are over: whoever deleted it there did what was due. */
+static gboolean is_lost(const struct health_data *d, const struct catalog_entry *e, const char *state)
+{
+    gint64 days = tiers_days(&d->request->tiers, e->meta ? e->meta->type : NULL, TIER_S3);
+    gboolean due = health_taken_at(e) < d->now - days * DAY;
+    return (is_state(state, "missing") && !due) || is_state(state, "wrong size") || is_state(state, "failed");
+}
+
+static gboolean is_present(const char *state)
+{
+    return is_state(state, "present") || is_state(state, "uploaded") || is_state(state, "no metadata");
+}
+
 static const struct catalog_entry *count_copies(const struct health_data *d, const char **ret_state)
 {
     const struct catalog_entry *first = NULL;
@@ -119,13 +132,13 @@ static const struct catalog_entry *count_copies(const struct health_data *d, con
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
         const char *state = describe_s3(e, d->s3_looked);
-        gboolean lost = is_state(state, "missing") || is_state(state, "wrong size") || is_state(state, "failed");
+        gboolean lost = is_lost(d, e, state);
         n->missing_copies += lost;
         if (lost && !first) {
             first = e;
             *ret_state = state;
         }
-        if (lost || !state || is_state(state, "pending") || is_state(state, "expired"))
+        if (lost || !is_present(state))
             continue;
         n->s3_backups++;
         n->s3_bytes += (gint64)e->size_bytes;

@@ -253,13 +253,26 @@ gboolean health_check_rows(const struct health_data *d, struct health_check *c)
 
 /* ---- the disk ---- */
 
-/* Bytes of the backups here that were taken between two moments. */
-static double bytes_between(const struct health_data *d, gint64 from, gint64 to)
+/* Bytes of the backups here that were taken at or after a moment. */
+static double bytes_since(const struct health_data *d, gint64 from)
 {
     double bytes = 0;
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
-        if (e->path && health_taken_at(e) >= from && health_taken_at(e) < to)
+        if (e->path && health_taken_at(e) >= from && health_taken_at(e) <= d->now)
+            bytes += (double)e->size_bytes;
+    }
+    return bytes;
+}
+
+/* Of those whose days are over within a week, or were. */
+static double bytes_leaving(const struct health_data *d)
+{
+    double bytes = 0;
+    for (guint i = 0; i < d->backups->len; i++) {
+        const struct catalog_entry *e = d->backups->pdata[i];
+        gint64 days = tiers_days(&d->request->tiers, e->meta ? e->meta->type : NULL, TIER_LOCAL);
+        if (e->path && health_taken_at(e) + days * DAY < d->now + 7 * DAY)
             bytes += (double)e->size_bytes;
     }
     return bytes;
@@ -270,9 +283,8 @@ static double net_per_day(const struct health_data *d, const struct catalog_entr
 {
     gint64 span = MIN(7 * DAY, d->now - health_taken_at(oldest));
     double added = span < DAY ? newest_bytes * DAY / (d->limits.rpo_minutes * 60.0)
-                              : bytes_between(d, d->now - span, d->now + 1) * DAY / (double)span;
-    gint64 edge = d->now - (gint64)d->request->retention_days * DAY;
-    return added - bytes_between(d, 0, edge + 7 * DAY) / 7;
+                              : bytes_since(d, d->now - span) * DAY / (double)span;
+    return added - bytes_leaving(d) / 7;
 }
 
 static void count_local(const struct health_data *d, const struct catalog_entry **newest,

@@ -9,3 +9,4 @@ guint page_backup(struct view *v, GString *out); /* v->rest: its id */
 guint page_history(struct view *v, GString *out);
 guint page_recovery(struct view *v, GString *out);
 guint page_journal(struct view *v, GString *out);
+guint page_retention(struct view *v, GString *out);

@@ -69,6 +69,7 @@ static const struct route routes[] = {
     {.path = "/history", .looks = TRUE, .type = HTML, .write = page_history},
     {.path = "/recovery", .looks = TRUE, .type = HTML, .write = page_recovery},
     {.path = "/journal", .looks = TRUE, .type = HTML, .write = page_journal},
+    {.path = "/retention", .looks = TRUE, .retention = TRUE, .type = HTML, .write = page_retention},
     {.path = "/metrics", .looks = TRUE, .type = METRICS, .write = api_metrics},
     {.path = "/api/status", .looks = TRUE, .type = JSON, .write = api_status},
     {.path = "/api/backups", .looks = TRUE, .type = JSON, .write = api_backups},

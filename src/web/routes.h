@@ -5,10 +5,11 @@
 
 struct route {
     const char *path;
-    gboolean subtree; /* also everything under path and a slash, as v->rest */
-    gboolean open;    /* needs neither token nor password: it shows nothing of the backups */
-    gboolean looks;   /* v->sight must be filled */
-    const char *type; /* Content-Type */
+    gboolean subtree;   /* also everything under path and a slash, as v->rest */
+    gboolean open;      /* needs neither token nor password: it shows nothing of the backups */
+    gboolean looks;     /* v->sight must be filled */
+    gboolean retention; /* and what retention would do */
+    const char *type;   /* Content-Type */
     guint (*write)(struct view *v, GString *out); /* the HTTP status */
 };
 

@@ -110,7 +110,7 @@ static enum MHD_Result serve_route(struct server *s, struct MHD_Connection *conn
     struct view v = {.config = s->config, .connection = connection, .path = path, .rest = rest};
     GString *body = g_string_new(NULL);
     if (!route || route->looks)
-        sight_look(s->feeds, &v.sight);
+        sight_look(s->feeds, route && route->retention, &v.sight);
     guint status = route ? route->write(&v, body) : routes_not_found(&v, body);
     sight_clear(&v.sight);
     return send_response(connection, status, new_response(body, route ? route->type : "text/html; charset=utf-8"));

@@ -12,10 +12,12 @@
 #define HERE_WAIT_MS 5000
 #define THERE_WAIT_MS 1000
 #define HEALTH_WAIT_MS 2500
+#define RETENTION_FRESH_MS 60000 /* it reads metadata in the bucket */
+#define RETENTION_WAIT_MS 3000
 
 struct sight_feeds {
     const struct web_config *config;
-    struct feed *here, *there, *health;
+    struct feed *here, *there, *health, *retention;
 };
 
 static char *redacted(const struct web_config *config, const char *text)
@@ -157,6 +159,18 @@ static void *make_health(void *data, GError **error)
     return NULL;
 }
 
+/* ---- what retention would do ---- */
+
+static void *make_retention(void *data, GError **error)
+{
+    const struct web_config *config = ((struct sight_feeds *)data)->config;
+    struct prune_request q = *config->retention;
+    g_autoptr(GPtrArray) verdicts = prune_verdicts_new();
+    q.apply = FALSE;
+    q.now = g_get_real_time() / G_USEC_PER_SEC;
+    return prune_run(&q, config->report, verdicts, error) ? g_steal_pointer(&verdicts) : NULL;
+}
+
 /* ---- together ---- */
 
 struct sight_feeds *sight_feeds_new(const struct web_config *config)
@@ -167,11 +181,13 @@ struct sight_feeds *sight_feeds_new(const struct web_config *config)
         f->there = feed_new(make_there, array_free, f, THERE_FRESH_MS, THERE_WAIT_MS);
     f->here = feed_new(make_here, backups_free, f, HERE_FRESH_MS, HERE_WAIT_MS);
     f->health = feed_new(make_health, health_free, f, HEALTH_FRESH_MS, HEALTH_WAIT_MS);
+    f->retention = feed_new(make_retention, array_free, f, RETENTION_FRESH_MS, RETENTION_WAIT_MS);
     return f;
 }
 
 void sight_feeds_free(struct sight_feeds *f)
 {
+    feed_free(f->retention);
     feed_free(f->health);
     feed_free(f->here);
     feed_free(f->there);
@@ -196,7 +212,14 @@ static void judge(struct sight *s)
                                         (int)(age_s / 60));
 }
 
-void sight_look(struct sight_feeds *f, struct sight *s)
+static void look_at_retention(struct sight_feeds *f, struct sight *s)
+{
+    s->retention_value = feed_get(f->retention);
+    s->retention = s->retention_value ? s->retention_value->data : NULL;
+    s->retention_problem = problem_of(f->config, s->retention_value, "the first look is not done yet");
+}
+
+void sight_look(struct sight_feeds *f, gboolean retention, struct sight *s)
 {
     if (f->there) {
         g_autoptr(feed_value) asked = feed_get(f->there);
@@ -208,12 +231,16 @@ void sight_look(struct sight_feeds *f, struct sight *s)
     s->health_problem = problem_of(f->config, s->health_value, "the first look is not done yet");
     s->now = g_get_real_time() / G_USEC_PER_SEC;
     judge(s);
+    if (retention)
+        look_at_retention(f, s);
 }
 
 void sight_clear(struct sight *s)
 {
     feed_value_unref(s->backups_value);
     feed_value_unref(s->health_value);
+    feed_value_unref(s->retention_value);
+    g_free(s->retention_problem);
     g_free(s->backups_problem);
     g_free(s->health_problem);
     memset(s, 0, sizeof *s);

@@ -25,12 +25,15 @@ struct sight {
     const struct sight_backups *backups; /* NULL: could not be read, see backups_problem */
     const struct health *health;         /* NULL: not known, see health_problem */
     char *backups_problem, *health_problem;
+    struct feed_value *retention_value;
+    const GPtrArray *retention; /* struct prune_verdict *; NULL: not asked for, or see retention_problem */
+    char *retention_problem;
     enum health_verdict verdict; /* unknown if the checks could not be made, or are too old to be believed */
     gint64 now;
 };
 
 #define SIGHT_STALE_S 180 /* checks that are older say nothing any more */
 
-/* Asks for new looks where the last ones are too old, and waits for them a little. */
-void sight_look(struct sight_feeds *f, struct sight *s);
+/* Asks for new looks where the last ones are too old, and waits for them a little. retention: also what it would do. */
+void sight_look(struct sight_feeds *f, gboolean retention, struct sight *s);
 void sight_clear(struct sight *s);

@@ -11,11 +11,10 @@
 
 static const struct {
     const char *path, *word;
-} places[] = {{"/", "Health"},
-              {"/backups", "Backups"},
-              {"/history", "History"},
-              {"/recovery", "Recovery"},
-              {"/journal", "Journal"}};
+} places[] = {
+    {"/", "Health"},           {"/backups", "Backups"}, {"/history", "History"},
+    {"/recovery", "Recovery"}, {"/journal", "Journal"}, {"/retention", "Retention"},
+};
 
 static const struct {
     const char *class, *word, *icon;

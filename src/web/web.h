@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/health.h"
+#include "engine/prune.h"
 #include "engine/report.h"
 
 /* Borrowed; must outlive web_serve. */
@@ -16,8 +17,9 @@ struct web_config {
     const char *name;                        /* the database as in file names; NULL: backups of all are listed */
     struct s3 *s3;                           /* NULL: no bucket is set. Its retries should be short */
     const char *s3_prefix;
-    const struct health_request *health; /* also says the folder and the database */
-    struct report *report;               /* says where it listens, and what it refuses; redacts */
+    const struct health_request *health;   /* also says the folder and the database */
+    const struct prune_request *retention; /* what retention would look at, without apply; its now is not used */
+    struct report *report;                 /* says where it listens, and what it refuses; redacts */
 };
 
 /* Serves until SIGINT or SIGTERM, then TRUE. FALSE: OT_USAGE (settings that are not safe or cannot be read),

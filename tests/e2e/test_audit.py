@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from lib import backups, systemlogs
+from lib import backups, history, systemlogs
 from lib.backups import error_lines, take
 
 SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
@@ -369,6 +369,23 @@ def test_each_act_is_in_syslog_as_the_guide_greps_it(opstower, small, rsyslog, f
     assert "geheimwort" not in bad
     assert f"id={identity}" in rsyslog.grep("opstower-verify")[0]
     assert "restore ok: code=0" in rsyslog.grep("opstower-restore")[0]
+
+
+def test_a_deletion_is_in_syslog_too(opstower, small, rsyslog, folder):
+    source = take(opstower, small)
+    old = history.put_here(opstower, source, small.name, 400)
+    systemlogs.run_with(folder, opstower, "prune", "--apply", env={"BACKUP_KEEP_MIN": "1"})
+    assert opstower.files(f"{old}*") == []
+    (line,) = [line for line in rsyslog.grep(" opstower[") if "delete ok" in line]
+    assert f"id={old}" in line and "place=local" in line
+
+
+def test_what_cannot_be_recorded_is_in_syslog(opstower, small, rsyslog, folder):
+    take(opstower, small)
+    journal_of(opstower).unlink()
+    journal_of(opstower).mkdir()
+    systemlogs.run_with(folder, opstower, "verify", "latest")
+    assert len(rsyslog.grep("opstower-verify")) == 1
 
 
 def test_journald_gets_fields(opstower, small, journald, folder):

@@ -14,7 +14,7 @@ from lib import dashboard, pgserver, runner
 from lib.browser import Browser
 
 STATES = {"healthy": "OK", "warning": "Warning", "critical": "Critical", "empty": "Critical"}
-PAGES = ["/", "/backups", "/history", "/recovery", "/journal"]
+PAGES = ["/", "/backups", "/history", "/recovery", "/journal", "/retention"]
 LOOKS = [(1200, False), (1200, True), (375, False), (375, True)]
 
 

@@ -1,6 +1,7 @@
 """`opstower serve` over HTTP: what it answers, whom it refuses, and that no client can bring it down."""
 import base64
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ import pytest
 from lib import backups, dashboard
 from lib.dashboard import Dashboard, Past
 
-PAGES = ["/", "/backups", "/history", "/recovery", "/journal"]
+PAGES = ["/", "/backups", "/history", "/recovery", "/journal", "/retention"]
 TOKEN = "a-token-of-24-characters"
 SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
 
@@ -135,6 +136,32 @@ def test_the_journal_is_filtered_and_paged(opstower, database):
             served.get("/journal?" + odd)
         assert len(served.get("/api/journal?limit=7&offset=3").json["journal"]) == 7
         assert served.get("/api/journal?limit=100000").json["journal"][0]["seq"] == 130
+
+
+def test_retention_tells_when_backups_go(opstower, database):
+    """Ages decide the day in the calendar; what the rules say of old ones is what `opstower prune` says."""
+    past = Past(opstower, database)
+    soon = past.backup(past.ago(days=25, hours=3))
+    past.backup(past.ago(days=25, hours=2), type="pre-maintenance")
+    old = [past.backup(past.ago(days=40, hours=hours)) for hours in range(4)]
+    held = past.backup(past.ago(days=50))
+    for minutes in (5, 65, 125):
+        past.backup(past.ago(minutes=minutes))
+    past.write()
+    past.forget_model()
+    opstower("hold", "add", held, "--reason", "an <audit>")
+    said = {entry["id"]: entry for entry in json.loads(opstower("prune", "--json").stdout)}
+    with Dashboard(opstower) as served:
+        page = served.get("/retention").text
+        day = datetime.datetime.strptime(soon[-15:], "%Y%m%d_%H%M%S") + datetime.timedelta(days=30)
+        cell = re.search(rf'<td[^>]*><span class="day">{day.day}(<span[^>]*> \(today\)</span>)?</span>(.*?)</td>', page)[2]
+        assert re.search(r"\b1<span class=\"hidden\"> here", cell), cell
+        rows = dict(re.findall(r'<tr><th scope="row"><a href="/backups/([^"]+)">.*?data-label="Next run"><span[^>]*>(\w+)<', page))
+        assert rows.pop(held) == "stays"
+        assert rows == {each: "goes" for each in old}
+        assert {each for each, entry in said.items() if entry["verdict"] == "delete"} == set(old)
+        assert "an &lt;audit&gt;" in page and "without an end" in page
+    assert set(old) <= {backup.id for backup in backups.all_of(opstower)}, "looking deletes nothing"
 
 
 def test_text_from_outside_is_escaped(opstower, database):

@@ -109,6 +109,13 @@ def test_exit_code_is_documented(code):
     assert has_word(help_of().split("Exit codes:", 1)[1], str(code)), "opstower --help"
 
 
+def test_every_check_of_status_is_documented():
+    table = text_of("src/engine/health.c").split("} rows[] = {", 1)[1].split("};", 1)[0]
+    checks = re.findall(r'^ +\{"([a-z0-9_]+)", ', table, re.M)
+    documented = re.findall(r"^\| `([a-z0-9_]+)`: ", section("## Monitoring"), re.M)
+    assert len(checks) > 15 and sorted(checks) == sorted(documented)
+
+
 def anchors(page):
     headings = re.findall(r"^#+ (.*)$", text_of(page), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -31,7 +31,7 @@ static void unref(gpointer line)
 
 static void world_init(struct world *w)
 {
-    *w = (struct world){.request = {.dir = "/backups", .database = "app", .retention_days = 30}};
+    *w = (struct world){.request = {.dir = "/backups", .database = "app", .tiers = tiers_make(0, 0)}};
     memset(&w->numbers, 0xff, sizeof w->numbers);
     w->data = (struct health_data){.request = &w->request,
                                    .limits = health_fill_limits((struct health_limits){0}),

@@ -120,6 +120,31 @@ static void test_missing_copies(void)
     world_clear(&w);
 }
 
+/* What retention deleted there, here or on another host, is not missing. */
+static void test_expired_copies(void)
+{
+    static const struct {
+        gint64 age;
+        const char *state, *type;
+        enum health_verdict expected;
+    } cases[] = {{DAY, "expired", "hourly", HEALTH_OK},
+                 {90 * DAY, "uploaded", "hourly", HEALTH_CRITICAL},
+                 {90 * DAY + 1, "uploaded", "hourly", HEALTH_OK},
+                 {90 * DAY + 1, "uploaded", "pre-deployment", HEALTH_CRITICAL},
+                 {180 * DAY + 1, "uploaded", "pre-deployment", HEALTH_OK}};
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct world w;
+        world_init(&w);
+        w.request.offsite = &somewhere;
+        w.data.s3_looked = TRUE;
+        struct catalog_entry *e = add_backup(&w, cases[i].age, META_VERIFIED, cases[i].type);
+        meta_set_s3_text(e->meta, "state", cases[i].state);
+        assert_verdict(&w, health_check_copies, cases[i].expected);
+        g_assert_cmpint(w.numbers.s3_backups, ==, 0);
+        world_clear(&w);
+    }
+}
+
 static void test_s3_does_not_answer(void)
 {
     struct world w;
@@ -158,6 +183,7 @@ int main(int argc, char **argv)
     g_test_add_func("/health_copies/newest_copy", test_newest_copy);
     g_test_add_func("/health_copies/upload_under_way", test_upload_under_way);
     g_test_add_func("/health_copies/missing_copies", test_missing_copies);
+    g_test_add_func("/health_copies/expired_copies", test_expired_copies);
     g_test_add_func("/health_copies/s3_does_not_answer", test_s3_does_not_answer);
     g_test_add_func("/health_copies/bucket_that_cannot_be_used", test_bucket_that_cannot_be_used);
     return g_test_run();

@@ -204,6 +204,18 @@ static void test_disk_in_balance(void)
     world_clear(&w);
 }
 
+/* Types that stay longer leave later. */
+static void test_disk_knows_the_types(void)
+{
+    struct world w;
+    world_init(&w);
+    w.data.free_bytes = 13000;
+    for (int day = 0; day < 30; day++)
+        add_backup(&w, day * DAY + HOUR, META_VERIFIED, "pre-maintenance");
+    assert_verdict(&w, health_check_disk, HEALTH_WARNING);
+    world_clear(&w);
+}
+
 /* The first backup of all: the forecast is by the schedule, 24 of them a day. */
 static void test_disk_of_a_young_folder(void)
 {
@@ -230,6 +242,7 @@ int main(int argc, char **argv)
     g_test_add_func("/health_size/which_tables_may_lose_rows", test_which_tables_may_lose_rows);
     g_test_add_func("/health_size/disk_thresholds", test_disk_thresholds);
     g_test_add_func("/health_size/disk_in_balance", test_disk_in_balance);
+    g_test_add_func("/health_size/disk_knows_the_types", test_disk_knows_the_types);
     g_test_add_func("/health_size/disk_of_a_young_folder", test_disk_of_a_young_folder);
     return g_test_run();
 }
