@@ -40,7 +40,8 @@ static struct notify_config notify_of(const struct settings *s)
 struct alert_config alerting_config(struct console *c, char **ret_database)
 {
     const struct settings *s = &c->settings;
-    *ret_database = pg_target_database(&c->target, NULL);
+    g_autofree char *name = pg_target_database(&c->target, NULL);
+    *ret_database = name ? g_utf8_make_valid(name, -1) : NULL; /* it may come from an environment of any encoding */
     return (struct alert_config){
         .notify = notify_of(s),
         .slack_level = level(s->alert_slack_level),
@@ -174,8 +175,9 @@ static struct alert_finding finding_of(struct console *c, const struct health_ch
                                        GPtrArray *objects)
 {
     g_autofree char *raw = g_strdup_printf("%s: %s", check->title, check->value);
-    char *title = options_redact(&c->settings, raw);
-    char *text = options_redact(&c->settings, check->advice ? check->advice : "");
+    g_autofree char *valid = g_utf8_make_valid(raw, -1),
+                    *advice = g_utf8_make_valid(check->advice ? check->advice : "", -1);
+    char *title = options_redact(&c->settings, valid), *text = options_redact(&c->settings, advice);
     json_t *facts = json_pack("{ss* ss*}", "target", check->target, "limits", check->threshold);
     g_ptr_array_add(texts, title);
     g_ptr_array_add(texts, text);
@@ -190,13 +192,13 @@ static void unref(gpointer object)
 
 void alerting_health(struct console *c, const struct health *h, gboolean complete)
 {
-    g_autofree char *database = NULL;
+    g_autofree char *database = NULL, *looked_at = g_utf8_make_valid(h->database, -1);
     struct alert_config config = alerting_config(c, &database);
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func(unref);
     g_autofree struct alert_finding *list = g_new0(struct alert_finding, h->checks->len + 1);
     for (guint i = 0; i < h->checks->len; i++)
         list[i] = finding_of(c, &g_array_index(h->checks, struct health_check, i), texts, objects);
-    config.database = h->database;
+    config.database = looked_at;
     alert_checks(&config, list, h->checks->len, complete, &c->report);
 }

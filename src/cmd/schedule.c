@@ -96,6 +96,7 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
     g_ptr_array_add(p->env_files, g_strdup(env_file));
     add_folder(p->writable, job.backup_dir);
     add_folder(p->writable, job.tmp_dir);
+    p->request.hooks = p->request.hooks || job.hook_pre_backup || job.hook_post_backup || job.hook_on_failure;
     p->request.bucket = p->request.bucket || job.s3_bucket;
     p->request.alerts =
         p->request.alerts || job.slack_webhook_url || job.pagerduty_key || job.alert_email || job.alert_webhook_url;

@@ -11,18 +11,14 @@
 #include "catalog/names.h"
 #include "engine/aftercare.h"
 #include "engine/compare.h"
+#include "engine/gate.h"
 #include "engine/plainload.h"
 #include "engine/prebackup.h"
 #include "engine/preview.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
 #include "pg/facts.h"
-#include "pg/snapshot.h"
 #include "pg/swap.h"
-
-/* The comment of a side database while it is one. It holds the side's own name: once it has another, the mark means
- * nothing, so that a database in place can never be taken for something left behind. */
-#define SIDE_MARK "opstower is restoring database %s into this one, %s"
 
 struct restore {
     const struct restore_request *request;
@@ -116,90 +112,6 @@ static guint64 plain_bytes(const struct restore *r)
     return bytes;
 }
 
-/* ---- the server ---- */
-
-static gboolean say_who_holds(struct restore *r, GError **error)
-{
-    g_autofree char *holder = NULL;
-    session_get_text(r->admin, NULL,
-                     "SELECT format('process %s of the server, user %s, since %s', a.pid, a.usename, a.backend_start)"
-                     " FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)"
-                     " WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint ="
-                     " (hashtext('opstower restore')::bigint & 4294967295) LIMIT 1",
-                     0, NULL, &holder);
-    return ot_fail(error, OT_BUSY, "another restore of database %s is at work (%s)", r->live,
-                   holder ? holder : "its holder cannot be seen");
-}
-
-/* Held by the session: it ends with it, however that ends. */
-static gboolean take_lock(struct restore *r, GError **error)
-{
-    const char *params[] = {r->live};
-    g_autofree char *got = NULL;
-    if (!session_get_text(r->admin, error,
-                          "SELECT pg_catalog.pg_try_advisory_lock(hashtext('opstower restore'), hashtext($1))", 1,
-                          params, &got))
-        return FALSE;
-    return g_strcmp0(got, "t") == 0 || say_who_holds(r, error);
-}
-
-/* A kill while the server made the side database leaves one without its mark: it has the exact name, and is empty. */
-static gboolean is_unmarked_side(struct restore *r, const char *name)
-{
-    const gsize timestamp_length = strlen("YYYYMMDD_HHMMSS");
-    gint64 unused, objects = 1;
-    if (strlen(name) < timestamp_length || !text_parse_timestamp(name + strlen(name) - timestamp_length, &unused))
-        return FALSE;
-    g_autofree char *suffix = g_strdup_printf("_restoring_%s", name + strlen(name) - timestamp_length);
-    g_autofree char *expected = swap_name(r->live, suffix);
-    if (!g_str_equal(name, expected))
-        return FALSE;
-    g_autoptr(session) s = session_open(r->request->target, name, NULL);
-    return s &&
-           session_get_number(s, NULL, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384", 0, NULL,
-                              &objects) &&
-           objects == 0;
-}
-
-/* Side databases that a killed restore left. We hold the lock, so nobody is loading them. */
-static gboolean drop_left_behind(struct restore *r, GError **error)
-{
-    g_autoptr(PGresult) rows = session_query(r->admin, error,
-                                             "SELECT datname, pg_catalog.shobj_description(oid, 'pg_database')"
-                                             " FROM pg_catalog.pg_database",
-                                             0, NULL);
-    for (int i = 0; rows && i < PQntuples(rows); i++) {
-        const char *name = PQgetvalue(rows, i, 0);
-        g_autofree char *mark = g_strdup_printf(SIDE_MARK, r->live, name);
-        gboolean marked = g_str_equal(PQgetvalue(rows, i, 1), mark);
-        if (!marked && !(PQgetisnull(rows, i, 1) && is_unmarked_side(r, name)))
-            continue;
-        report_info(r->report, "Removing %s, which an interrupted restore left behind", name);
-        if (!swap_discard(r->request->target, r->admin, name, error))
-            return FALSE;
-    }
-    return rows != NULL;
-}
-
-static gboolean check_rights(struct restore *r, GError **error)
-{
-    gint64 may = 0;
-    if (!session_get_number(
-            r->admin, error,
-            "SELECT (rolsuper OR rolcreatedb)::int FROM pg_catalog.pg_roles WHERE rolname = current_user", 0, NULL,
-            &may))
-        return FALSE;
-    return may || ot_fail(error, OT_PREREQUISITE, "user %s may not create databases: ALTER ROLE %s CREATEDB",
-                          PQuser(session_pg(r->admin)), PQuser(session_pg(r->admin)));
-}
-
-static gboolean open_server(struct restore *r, GError **error)
-{
-    r->admin = swap_admin(r->request->target, r->live, error);
-    return r->admin && snapshot_setup_session(r->admin, 0, error) && check_rights(r, error) && take_lock(r, error) &&
-           drop_left_behind(r, error);
-}
-
 /* ---- before anything is changed ---- */
 
 static gboolean is_blocking(const struct restore_request *q, const char *missing)
@@ -271,7 +183,7 @@ static gboolean make_side(struct restore *r, GError **error)
     if (r->request->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
         return FALSE;
     r->side = swap_name(r->live, suffix);
-    g_autofree char *mark = g_strdup_printf(SIDE_MARK, r->live, r->side);
+    g_autofree char *mark = gate_side_mark(r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
     return facts_create_database(r->admin, r->facts, r->side, mark, error);
 }
@@ -429,7 +341,10 @@ static gboolean replace_database(struct restore *r, GError **error)
 static gboolean restore_database(struct restore *r, GError **error)
 {
     report_info(r->report, "Checking prerequisites...");
-    if (!verify_first(r, error) || !open_backup(r, error) || !open_server(r, error) || !preview_and_confirm(r, error))
+    if (!verify_first(r, error) || !open_backup(r, error))
+        return FALSE;
+    r->admin = gate_open(r->request->target, r->live, r->report, error);
+    if (!r->admin || !preview_and_confirm(r, error))
         return FALSE;
     return replace_database(r, error) && deal_with_replaced(r, error);
 }

@@ -25,10 +25,12 @@ static const char sandbox[] = "UMask=0077\n"
                               "RestrictRealtime=yes\n"
                               "RestrictSUIDSGID=yes\n"
                               "LockPersonality=yes\n"
-                              "MemoryDenyWriteExecute=yes\n"
                               "KeyringMode=private\n"
                               "SystemCallArchitectures=native\n"
                               "SystemCallErrorNumber=EPERM\n";
+
+/* Hooks are other people's programs, and those that compile while they run (node, java) need such memory. */
+static const char no_code_in_memory[] = "MemoryDenyWriteExecute=yes\n";
 
 /* What is left to root: files of other users, and for a full test a scratch server that runs as another user. */
 static const char *rights(const struct schedule_request *q, const struct schedule_job *job)
@@ -144,6 +146,7 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     append_writable(text, q);
     g_string_append(text, rights(q, job));
     g_string_append(text, sandbox);
+    g_string_append(text, q->hooks ? "" : no_code_in_memory);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from conftest import create_database, drop_databases
-from lib import backups, oracle, pgserver, ports, runner
+from lib import backups, oracle, pgserver, runner
 from lib.backups import error_lines, mode_of, programs_with, take
 
 SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
@@ -381,30 +381,10 @@ def test_names_that_differ_only_in_escaping_do_not_share_files(opstower, db):
 PASSWORD = "p@ss:w/rd?#%20 'q\\ß"
 
 
-class TcpServer(pgserver.Server):
-    """A server on TCP (and its socket), which asks for passwords on TCP."""
-
-    def __init__(self):
-        self.port, self.claim = ports.claim()
-        super().__init__({"listen_addresses": "127.0.0.1", "port": str(self.port)})
-
-    def remove(self):
-        super().remove()
-        self.claim.close()
-
-    def initdb(self):
-        super().initdb()
-        with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
-            file.write("host all all 127.0.0.1/32 scram-sha-256\n")
-
-    def connect(self, dbname="postgres", **options):
-        return super().connect(dbname, port=self.port, **options)
-
-
 @pytest.fixture(scope="module")
 def locked():
     """Such a server, with a role and a database of 50 rows."""
-    with TcpServer() as started:
+    with pgserver.TcpServer() as started:
         started.query("CREATE ROLE keeper LOGIN PASSWORD %s; GRANT pg_read_all_data TO keeper", (PASSWORD,))
         started.query("CREATE DATABASE locked_db TEMPLATE template0")
         started.query(SMALL, dbname="locked_db")

@@ -346,6 +346,13 @@ def test_no_secret_and_no_shell_in_the_units(unit_folder):
             assert "Persistent=true\n" in text and "RandomizedDelaySec=0\n" in text
 
 
+def test_hooks_may_be_programs_that_compile_while_they_run(opstower):
+    line = "MemoryDenyWriteExecute=yes\n"
+    assert line in printed(opstower, "--systemd")["opstower-backup.service"]
+    with_hook = printed(opstower, "--systemd", env_text=ENV + "HOOK_POST_BACKUP=/usr/bin/node /opt/tell.js\n")
+    assert line not in with_hook["opstower-backup.service"] and "NoNewPrivileges=yes" in with_hook["opstower-backup.service"]
+
+
 def test_the_drill_is_from_s3_where_there_is_a_bucket(opstower):
     local = printed(opstower, "--systemd")["opstower-drill.service"]
     assert " verify latest --full-test\n" in local

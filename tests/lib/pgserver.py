@@ -18,6 +18,8 @@ import urllib.parse
 
 import psycopg2
 
+from . import ports
+
 # None of PostgreSQL's own extensions marks a table for pg_dump (pg_extension_config_dump), so the tests bring one.
 # PostgreSQL 15 looks for extensions only in its share folder, which it finds relative to the running program.
 EXTENSION = {
@@ -278,3 +280,23 @@ class Server:
 
     def databases(self):
         return [row[0] for row in self.query("SELECT datname FROM pg_database ORDER BY 1")]
+
+
+class TcpServer(Server):
+    """A server on TCP (and its socket), which asks for passwords on TCP."""
+
+    def __init__(self):
+        self.port, self.claim = ports.claim()
+        super().__init__({"listen_addresses": "127.0.0.1", "port": str(self.port)})
+
+    def remove(self):
+        super().remove()
+        self.claim.close()
+
+    def initdb(self):
+        super().initdb()
+        with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
+            file.write("host all all 127.0.0.1/32 scram-sha-256\n")
+
+    def connect(self, dbname="postgres", **options):
+        return super().connect(dbname, port=self.port, **options)

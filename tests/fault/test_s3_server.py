@@ -1,0 +1,261 @@
+"""The S3 server itself fails or refuses in the middle: quota, suspended user, expired token, killed server; and servers
+that take no checksums, or store something else than was sent.
+
+A server of its own: what happens to it must not happen to other tests' buckets.
+"""
+import re
+
+import pytest
+
+from conftest import create_database, drop_databases
+from lib import backups, faultproxy, s3server
+
+TABLES = """
+CREATE TABLE a (id int PRIMARY KEY, t text);
+INSERT INTO a SELECT g, (SELECT string_agg(md5(g::text || i::text), '') FROM generate_series(1, 8) i)
+  FROM generate_series(1, 90000) g;
+CREATE TABLE b AS SELECT g AS x FROM generate_series(1, 1000) g;
+"""
+
+
+@pytest.fixture(scope="module")
+def own():
+    with s3server.S3Server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def source(server):
+    made = create_database(server, "s3_server")
+    made.query(TABLES)
+    yield made
+    drop_databases(server, made.name)
+
+
+@pytest.fixture
+def bucket(own, request):
+    name = "t-" + re.sub(r"\W|_", "-", request.node.name.split("@")[0].lower())[-50:].strip("-")
+    own.make_bucket(name)
+    yield name
+    own.empty(name)
+
+
+@pytest.fixture
+def proxy(own):
+    with faultproxy.FaultProxy(own.port) as running:
+        yield running
+
+
+@pytest.fixture
+def there(opstower, own, source, bucket, proxy):
+    """A backup of some 14 MB takes three parts of 5 MB."""
+    opstower.env.update(own.environment(bucket, proxy.endpoint), DATABASE_URL=source.url, BACKUP_S3_RETRY_TIME="2",
+                        BACKUP_S3_TIMEOUT="3", BACKUP_S3_PART_SIZE="5", BACKUP_S3_PARALLEL="2")
+    return opstower
+
+
+def is_part(request, number=2):
+    return f"partNumber={number}&" in request.target
+
+
+def is_member(request):
+    """A piece of the dump is asked for, but not its first byte: its trailer, contents or rows."""
+    return request.method == "GET" and ".sql.gz" in request.target and "range" in request.headers
+
+
+def when(condition, act, at=1):
+    """For proxy.meet: does something once, just before the at-th such request is passed on."""
+    seen = []
+
+    def meet(request):
+        if condition(request):
+            seen.append(request)
+            if len(seen) == at:
+                act()
+    meet.seen = seen
+    return meet
+
+
+def in_bucket(own, bucket, ending):
+    return [key for key in own.objects(bucket) if key.endswith(ending)]
+
+
+def assert_local_copy_only(there, result, own, bucket):
+    """The backup is good here, it is not said to be in S3, and the next run brings it there."""
+    (backup,) = backups.all_of(there)
+    backup.assert_whole()
+    assert backup.meta["s3"]["state"] == "pending" and len(backups.error_lines(result)) == 1
+    assert "Failed to upload backup to S3" in result.stderr and "Backup uploaded to S3" not in result.stdout
+
+
+def assert_next_run_mends(there, own, bucket):
+    there("sync")
+    (backup,) = backups.all_of(there)
+    assert backup.meta["s3"]["state"] == "uploaded" and own.unfinished_uploads(bucket) == []
+    assert [own.objects(bucket)[key] for key in in_bucket(own, bucket, ".sql.gz")] == [backup.path.read_bytes()]
+
+
+REFUSALS = {"quota": (lambda own: own.quota(1024), lambda own: own.quota(None), "403 QuotaExceeded"),
+            "suspended user": (lambda own: own.suspend(), lambda own: own.enable(), "403 UserSuspended")}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_backup_that_is_refused_in_the_middle(there, own, bucket, proxy, what):
+    begin, end, words = REFUSALS[what]
+    proxy.meet = when(is_part, lambda: begin(own))
+    try:
+        result = there("backup", check=15)
+        requests = len(proxy.requests)
+        assert proxy.meet.seen and words in result.stderr and "credentials: environment" in result.stderr, result
+        assert_local_copy_only(there, result, own, bucket)
+        assert requests < 15, "what was refused is not asked again and again"
+        result = there("backup", "--s3-only", check=16)
+        assert words in result.stderr and len(backups.error_lines(result)) == 1
+    finally:
+        end(own)
+    assert in_bucket(own, bucket, "") == []
+    assert_next_run_mends(there, own, bucket)
+
+
+def test_a_suspended_user_can_neither_verify_nor_restore(there, own, bucket, server, proxy):
+    there("backup")
+    for words in (["verify", "latest"], ["restore", "latest", "--target-db", "s3_server_not", "--force"]):
+        proxy.meet = when(is_member, own.suspend, at=3)
+        try:
+            result = there(*words, "--from-s3", check=False)
+        finally:
+            own.enable()
+        assert proxy.meet.seen and result.returncode == 16 and "403 UserSuspended" in result.stderr, result
+        assert len(backups.error_lines(result)) == 1 and "Completed Successfully" not in result.stdout
+        proxy.forget()
+    assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
+    there("verify", "latest", "--from-s3")
+
+
+def test_a_token_that_expires_in_the_middle(there, own, bucket, server, proxy):
+    """Keys from the environment cannot be renewed. radosgw's tokens live too long to wait for: the proxy says it."""
+    expired = []
+
+    def meet(request):
+        if is_part(request) or is_member(request):
+            expired.append(request)
+        return (400, "ExpiredToken") if expired else None
+    proxy.meet = meet
+    result = there("backup", check=15)
+    assert "400 ExpiredToken" in result.stderr and "the credentials have expired: fetch new ones" in result.stderr
+    assert_local_copy_only(there, result, own, bucket)
+    proxy.forget()
+    assert_next_run_mends(there, own, bucket)
+    for words in (["verify", "latest"], ["restore", "latest", "--target-db", "s3_server_not", "--force"]):
+        del expired[:]
+        proxy.meet = meet
+        result = there(*words, "--from-s3", check=16)
+        assert "fetch new ones" in result.stderr and len(backups.error_lines(result)) == 1
+        proxy.forget()
+    assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
+
+
+@pytest.mark.parametrize("mode", [[], ["--s3-only"]])
+def test_the_server_is_killed_during_a_backup(there, own, bucket, proxy, mode):
+    proxy.meet = when(is_part, lambda: own.kill("rgw"))
+    result = there("backup", *mode, check=16 if mode else 15)
+    assert proxy.meet.seen and len(backups.error_lines(result)) == 1
+    proxy.forget()
+    own.restart_rgw()
+    if mode:
+        assert own.unfinished_uploads(bucket) != [] and backups.all_of(there) == []
+        there("backup", *mode)
+        assert own.unfinished_uploads(bucket) == [] and len(in_bucket(own, bucket, ".sql.gz")) == 1
+    else:
+        assert_local_copy_only(there, result, own, bucket)
+        assert_next_run_mends(there, own, bucket)
+
+
+@pytest.mark.parametrize("words", [["verify", "latest"], ["restore", "latest", "--target-db", "s3_server_not", "--force"]])
+def test_the_server_is_killed_while_it_is_read(there, own, bucket, server, proxy, words):
+    there("backup")
+    proxy.meet = when(is_member, lambda: own.kill("rgw"), at=4)
+    result = there(*words, "--from-s3", check=16)
+    assert proxy.meet.seen and len(backups.error_lines(result)) == 1 and "Completed Successfully" not in result.stdout
+    assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
+    proxy.forget()
+    own.restart_rgw()
+    there("verify", "latest", "--from-s3")
+    (backup,) = backups.all_of(there)
+    assert backup.meta["state"] == "verified" and backup.meta["s3"]["state"] == "uploaded", "unread is not bad"
+
+
+# ---- checksums -------------------------------------------------------------------------------------------------------
+
+def has_checksum(headers):
+    return any(name.startswith("x-amz-checksum-") for name in headers)
+
+
+NO_CHECKSUMS = {"anywhere": lambda request: has_checksum(request.headers),
+                "in parts": lambda request: "partNumber" in request.target and has_checksum(request.headers)}
+
+
+@pytest.mark.parametrize("answer", [(501, "NotImplemented"), (400, "InvalidArgument"), (400, "InvalidRequest")])
+@pytest.mark.parametrize("where", NO_CHECKSUMS)
+def test_a_server_that_refuses_checksums_gets_none(there, own, bucket, proxy, where, answer):
+    proxy.meet = lambda request: answer if NO_CHECKSUMS[where](request) else None
+    there("backup", env={"BACKUP_S3_PARALLEL": "4"})
+    (backup,) = backups.all_of(there)
+    assert [own.objects(bucket)[key] for key in in_bucket(own, bucket, ".sql.gz")] == [backup.path.read_bytes()]
+    with_checksums = [target for (_, target), headers in zip(proxy.requests, proxy.headers)
+                      if has_checksum(headers) and ".sql.gz" in target]
+    assert 1 <= len(with_checksums) <= (1 if where == "anywhere" else 1 + 4), "once refused, they are left out"
+    assert all("x-amz-content-sha256" in headers for headers in proxy.headers)
+    assert "UNSIGNED-PAYLOAD" not in {headers["x-amz-content-sha256"] for headers in proxy.headers}
+
+
+def test_a_refusal_for_another_reason_stays_one(there, own, bucket, proxy):
+    """Tried once without checksums, then it is an error; later requests have checksums again."""
+    proxy.meet = lambda request: (400, "InvalidArgument") if is_part(request) else None
+    result = there("backup", check=15)
+    assert "400 InvalidArgument" in result.stderr
+    tries = [has_checksum(headers) for (_, target), headers in zip(proxy.requests, proxy.headers) if "partNumber=2&" in target]
+    assert tries == [True, False]
+    assert_local_copy_only(there, result, own, bucket)
+
+
+def echo(change):
+    """For proxy.change: an answer that tells the checksum of what was stored, as AWS's do."""
+    def answer(request, head):
+        value = request.headers.get("x-amz-checksum-sha256")
+        return head[:-2] + f"x-amz-checksum-sha256: {change(value)}\r\n\r\n".encode() if value else head
+    return answer
+
+
+def test_checksums_that_the_server_tells_are_compared_and_named_at_the_end(there, own, bucket, proxy):
+    completing, sums = [], []
+
+    def meet(request):
+        if request.method == "POST" and "uploadId" in request.target:
+            completing.append(request.body.decode())
+        if "partNumber" in request.target:
+            sums.append(request.headers["x-amz-checksum-sha256"])
+    proxy.meet, proxy.change = meet, echo(lambda value: value)
+    there("backup")
+    assert len(sums) == 3 and sorted(re.findall(r"<ChecksumSHA256>([^<]+)<", completing[0])) == sorted(sums)
+    proxy.forget()
+    proxy.change = echo(lambda value: "A" * 43 + "=")
+    result = there("backup", check=15)
+    assert "S3 stored something else than was sent: the checksums differ" in result.stderr
+    assert own.unfinished_uploads(bucket) == [] and len(in_bucket(own, bucket, ".sql.gz")) == 1
+
+
+@pytest.mark.parametrize("header, value, words", [("etag", '"%s-3"' % ("0" * 32), "has ETag"), ("content-length", "17", "bytes in S3"),
+                                                  ("x-amz-server-side-encryption", "aws:kms", "encrypted")])
+def test_what_the_server_says_of_the_object_is_held_against_what_was_sent(there, own, bucket, proxy, header, value, words):
+    def change(request, head):
+        if request.method != "HEAD" or not head.startswith(b"HTTP/1.1 200"):
+            return head
+        kept = [line for line in head[:-4].decode().split("\r\n") if not line.lower().startswith(header + ":")]
+        return "\r\n".join([*kept, f"{header}: {value}"]).encode() + b"\r\n\r\n"
+    proxy.change = change
+    result = there("backup", check=15)
+    assert words in result.stderr, result
+    assert_local_copy_only(there, result, own, bucket)
+    proxy.forget()
+    assert_next_run_mends(there, own, bucket)
