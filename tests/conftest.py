@@ -22,6 +22,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "together(name): with others of that name in one worker of tests/run")
 
 
+# Who uses these enters a root file system of its own, which only root can do.
+ROOT_ONLY = {"make_root"}
+
 # Who uses these needs a server that takes seconds to start: it is started in few workers only.
 COSTLY = {"s3"}
 
@@ -37,7 +40,16 @@ def group_of(item):
 
 
 @pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
+def leave_out_what_needs_root(config, items):
+    """They are not run, and not counted as passed; tests/run says so."""
+    left_out = [item for item in items if ROOT_ONLY & set(item.fixturenames)] if os.geteuid() != 0 else []
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 def pytest_collection_modifyitems(config, items):
+    leave_out_what_needs_root(config, items)
     if not hasattr(config, "workerinput"):
         return
     groups = {item: group_of(item) for item in items}

@@ -84,7 +84,7 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
 static json_t *hold_json(const struct meta *m)
 {
     if (!m->hold)
-        return json_null();
+        return NULL;
     json_t *hold = json_is_object(m->hold) ? json_copy(m->hold) : json_object();
     json_object_set_new(hold, "active", json_boolean(is_held(m)));
     return hold;
@@ -98,7 +98,7 @@ json_t *describe_json(const struct catalog_entry *e, gboolean looked)
                           "state", describe_state(e), "copies", copies_json(e, looked));
     if (m)
         json_object_update_new(
-            o, json_pack("{so ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
+            o, json_pack("{so* ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
                          m->type, "tag", m->tag, "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows,
                          "snapshot_time", m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
     return o;

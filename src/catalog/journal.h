@@ -10,6 +10,9 @@
  * first line is 64 zeros. sum is the SHA-256 of the line up to before `,"sum"`: it tells which line was changed where
  * prev only tells that one was. Facts are the act's own: database, id, size, duration_seconds, phases...
  *
+ * The act "delete" (id, database, place, file, type, reason) is written before it is done; if it then fails, a second
+ * line says so with "result": "failed".
+ *
  * A line that a crash cut off stays as it is, and is none of the records. The next one says "torn_before": how many
  * bytes lie between the last record and it, and its prev is the digest of all from the last record's first byte to
  * there; so they cannot be changed or made up later.

@@ -83,11 +83,11 @@ static void keep_after_all(const struct pruning *p, struct prune_verdict *v, con
 /* ---- one deletion ---- */
 
 /* result: NULL before it is done; else how it failed. */
-static gboolean write_down(const struct pruning *p, const struct prune_verdict *v, const GError *failure,
-                           GError **error)
+static gboolean write_down(const struct pruning *p, const struct prune_verdict *v, const char *database,
+                           const GError *failure, GError **error)
 {
-    json_t *record = json_pack("{ss ss si ss ss ss ss ss}", "act", "delete", "result", failure ? "failed" : "ok",
-                               "code", failure ? failure->code : OT_OK, "id", v->id, "place",
+    json_t *record = json_pack("{ss ss si ss ss* ss ss ss ss}", "act", "delete", "result", failure ? "failed" : "ok",
+                               "code", failure ? failure->code : OT_OK, "id", v->id, "database", database, "place",
                                tiers_place_name(v->place), "file", v->location, "type", v->type, "reason", v->text);
     if (failure) {
         g_autofree char *text = g_utf8_make_valid(failure->message, -1);
@@ -137,7 +137,8 @@ static gboolean delete_recorded(struct pruning *p, const struct catalog_entry *e
 {
     GError *problem = NULL;
     gboolean refused = FALSE, in_s3 = p->policy.place == TIER_S3;
-    if (!write_down(p, v, NULL, error))
+    const char *database = e->meta ? e->meta->database : NULL;
+    if (!write_down(p, v, database, NULL, error))
         return FALSE;
     gboolean ok = in_s3 ? delete_objects(p, e, &refused, &problem) && note_here(p, e, &problem)
                         : catalog_delete(p->q->dir, e, &problem);
@@ -146,7 +147,7 @@ static gboolean delete_recorded(struct pruning *p, const struct catalog_entry *e
         report_info(p->report, "Deleted old backup%s: %s (%s)", in_s3 ? " in S3" : "", v->id, v->text);
         return TRUE;
     }
-    gboolean recorded = write_down(p, v, problem, refused ? error : NULL);
+    gboolean recorded = write_down(p, v, database, problem, refused ? error : NULL);
     if (!refused) {
         g_propagate_error(error, problem);
         return FALSE;

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import time
 
 import jsonschema
@@ -458,6 +459,39 @@ def test_what_could_not_be_sent_waits_and_is_sent_once(watched, hooks, answer, h
     assert state(watched)["queue"] == []
     lines = [line["result"] for line in journal(watched, act="alert", channel="slack")]
     assert lines == ["failed", "ok"]
+
+
+@pytest.mark.parametrize("refusal, pause", [({"DATA": "452 try later"}, 60), ({"RCPT": "451 greylisted"}, 60),
+                                            ({"RCPT": "550 no such user"}, 3600)])
+def test_mail_that_could_not_be_sent_waits_and_is_sent_once(watched, hooks, refusal, pause):
+    with SmtpServer() as smtp:
+        smtp.refuse = refusal
+        watched.env.update(ALERT_EMAIL="ops@opstower.com", SMTP_URL=smtp.url)
+        fail(watched)
+        waits, = state(watched)["queue"]
+        assert waits["channel"] == "email" and list(refusal.values())[0] in waits["error"]
+        assert abs(waits["next_try"] - time.time() - pause) < 10
+        smtp.refuse = {}
+        for later in (-15, 15, 30):
+            fail(watched, pause + later)
+    assert len(smtp.mails) == 1 and len(slacked(hooks, "Backup of app failed")) == 1
+
+
+def test_a_mail_server_that_says_nothing(watched):
+    """It costs no more than the time limit, and an interrupt does not wait for that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        watched.env.update(ALERT_EMAIL="ops@opstower.com", SMTP_URL=f"smtp://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert "timed out" in watched("alert", "test", "email", env={"ALERT_TIMEOUT": "1"}, check=1).stderr
+        assert time.monotonic() - started < 5
+        process = watched.popen("alert", "test", "email", env={"ALERT_TIMEOUT": "60"})
+        silent.accept()[0].close()
+        waiting = silent.accept()[0]
+        started = time.monotonic()
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+        waiting.close()
+        assert process.returncode == 143 and time.monotonic() - started < 3
 
 
 def test_what_waits_is_a_check(watched, hooks):

@@ -197,7 +197,10 @@ def test_only_one_of_two_runs_has_its_hooks_run(opstower, small, hooks, folder):
 
 # ---- ends ------------------------------------------------------------------------------------------------------------
 
-STUBBORN = "(trap '' TERM; echo $$ > %s/child.pid; exec sleep 60) & trap '' TERM; echo $$ > %s/pid; while :; do sleep 1; done"
+STUBBORN = """cat > child <<'end'
+trap '' TERM; echo $$ > child.pid; exec sleep 60
+end
+sh child & echo $$ > pid; """
 
 
 def pids(folder):
@@ -212,9 +215,11 @@ def test_time_limit_ends_all_of_it(opstower, small, hooks, folder):
     assert not any(map(is_alive, pids(folder)))
 
 
-def test_even_what_does_not_listen_is_ended(opstower, small, hooks, folder):
-    script = hooks.script("stubborn", STUBBORN % (folder, folder))
+@pytest.mark.parametrize("leader", ["trap '' TERM; while :; do sleep 1; done", "wait"])
+def test_even_what_does_not_listen_is_ended(opstower, small, hooks, folder, leader):
+    script = hooks.script("stubborn", STUBBORN + leader)
     opstower("backup", env={"HOOK_PRE_BACKUP": script, "HOOK_TIMEOUT": "1"}, check=1)
+    assert len(set(pids(folder))) == 2
     assert wait_for(lambda: not any(map(is_alive, pids(folder))), 5)
 
 

@@ -1,12 +1,14 @@
 """The monthly archive on a real S3 server: the first good backup of a month, copied by the server, kept for a year."""
 import datetime
 import json
+import os
 import pathlib
+import subprocess
 import time
 
 import pytest
 
-from lib import backups, history
+from lib import backups, faultproxy, history, runner
 from lib.backups import take
 
 SMALL = "CREATE TABLE t (id int PRIMARY KEY, x text); INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1, 300) g"
@@ -201,3 +203,35 @@ def test_an_interrupted_copy_is_made_again(there, app, s3, bucket):
     s3.client().delete_object(Bucket=bucket, Key=key.removesuffix(".sql.gz") + ".meta.json")
     there("backup")
     assert archives(s3, bucket) == [key] and meta_at(s3, bucket, key)["type"] == "monthly"
+
+
+# ---- objects that are too large for one request ----------------------------------------------------------------------
+
+def copy_in_parts(s3, bucket, key, to, part_bytes, endpoint=None):
+    program = pathlib.Path(runner.binary()).with_name("copy_parts")
+    return subprocess.run([program, endpoint or s3.endpoint, bucket, key, to, str(part_bytes)], check=False, text=True,
+                          capture_output=True, env={"PATH": "/usr/bin:/bin", **s3.credentials()})
+
+
+@pytest.mark.parametrize("size", [5 << 20, (12 << 20) + 345, 15 << 20])
+def test_a_copy_in_parts(s3, bucket, size):
+    data = os.urandom(size)
+    s3.client().put_object(Bucket=bucket, Key="a b/ü", Body=data)
+    result = copy_in_parts(s3, bucket, "a b/ü", "monthly/c+d", 5 << 20)
+    assert result.returncode == 0, result.stderr
+    assert s3.objects(bucket)["monthly/c+d"] == data and s3.unfinished_uploads(bucket) == []
+    assert s3.client().head_object(Bucket=bucket, Key="monthly/c+d")["ETag"].endswith(f'-{-(-size // (5 << 20))}"')
+
+
+def test_a_copy_in_parts_that_fails_leaves_nothing(s3, bucket):
+    s3.client().put_object(Bucket=bucket, Key="a", Body=os.urandom(12 << 20))
+    with faultproxy.FaultProxy(s3.port) as proxy:
+        assert copy_in_parts(s3, bucket, "a", "b", 5 << 20, proxy.endpoint).returncode == 0
+        count = len(proxy.requests)
+        assert [method for method, _ in proxy.requests] == ["HEAD", "POST", "PUT", "PUT", "PUT", "POST"]
+        s3.client().delete_object(Bucket=bucket, Key="b")
+        for at in range(2, count + 1):
+            proxy.plan(at, "error in 200", times=1000 if at == count else 20)
+            result = copy_in_parts(s3, bucket, "a", "b", 5 << 20, proxy.endpoint)
+            assert result.returncode == 1 and "InternalError" in result.stderr, at
+            assert "b" not in s3.objects(bucket) and s3.unfinished_uploads(bucket) == [], at

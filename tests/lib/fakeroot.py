@@ -29,7 +29,6 @@ class FakeRoot:
     """One tree under `path`. root("schedule", "status") runs the program in it, as `user` or root."""
 
     def __init__(self, path, systemd=False, cron=True):
-        assert os.geteuid() == 0, "chroot is for root: run these tests as root"
         self.path = pathlib.Path(path)
         for folder in ("tmp", "etc/cron.d", "etc/opstower", "etc/systemd/system", "usr/bin", "bin", "dev", "proc/self",
                        "var/spool/cron/crontabs", "opt/opstower/build", "opt/opstower/scripts", "run/systemd", "data"):

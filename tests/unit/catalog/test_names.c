@@ -157,6 +157,17 @@ static void test_keys(void)
     }
 }
 
+static void test_monthly_key(void)
+{
+    g_autofree char *key = names_monthly_key("database", "app_20260207_120000");
+    g_autofree char *bare = names_monthly_key("", "a_b_20260207_120000"),
+                    *slash = names_monthly_key("x/", "a_20260207_120000");
+    g_assert_cmpstr(key, ==, "database/monthly/202602/app_20260207_120000.sql.gz");
+    g_assert_cmpstr(bare, ==, "monthly/202602/a_b_20260207_120000.sql.gz");
+    g_assert_cmpstr(slash, ==, "x/monthly/202602/a_20260207_120000.sql.gz");
+    g_assert_null(names_monthly_key("database", "app"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -167,5 +178,6 @@ int main(int argc, char **argv)
     g_test_add_func("/names/files", test_files);
     g_test_add_func("/names/logs", test_logs);
     g_test_add_func("/names/keys", test_keys);
+    g_test_add_func("/names/monthly_key", test_monthly_key);
     return g_test_run();
 }
