@@ -151,15 +151,22 @@ static void unref(gpointer line)
     json_decref(line);
 }
 
-/* Lines of other databases are not ours; a line without one may concern all. A restore beside the live database names
- * the new one: there the backup tells whose it is. */
+static gboolean is_of(const char *id, const char *name)
+{
+    g_autofree char *found = NULL, *timestamp = NULL;
+    return names_split_id(id, &found, &timestamp) && g_str_equal(found, name);
+}
+
+/* Lines of other databases are not ours; nor is one of a file that is nobody's backup. A line that names nothing may
+ * concern all. A restore beside the live database names the new one: there the backup tells whose it is. */
 static gboolean is_ours(const json_t *line, const char *database, const char *name)
 {
     const char *of = health_line_text(line, "database"), *id = health_line_text(line, "id");
-    g_autofree char *found = NULL, *timestamp = NULL;
-    if (!of || g_str_equal(of, database))
+    if (of && g_str_equal(of, database))
         return TRUE;
-    return health_line_is(line, "restore") && id && names_split_id(id, &found, &timestamp) && g_str_equal(found, name);
+    if (id && (!of || health_line_is(line, "restore")))
+        return is_of(id, name);
+    return !of && !(health_line_is(line, "verify") && health_line_text(line, "of"));
 }
 
 static void read_journal(struct health_data *d, const char *name)

@@ -198,9 +198,9 @@ static void write_strip(const struct view *v, GString *out)
         if (e->meta && !catalog_is_pre_restore(e))
             mark(cells, from, e->taken_at, e->meta->state == META_FAILED ? CHART_BAD : CHART_GOOD);
     }
-    for (guint i = 0; i < b->journal->len; i++)
-        if (past_is(b->journal->pdata[i], "backup") && past_failed(b->journal->pdata[i]))
-            mark(cells, from, past_time(b->journal->pdata[i]), CHART_BAD);
+    for (guint i = 0; i < b->ours->len; i++)
+        if (past_is(b->ours->pdata[i], "backup") && past_failed(b->ours->pdata[i]))
+            mark(cells, from, past_time(b->ours->pdata[i]), CHART_BAD);
     struct chart_strip strip = {
         .id = "hours",
         .title = "The last 48 hours, one bar per hour",

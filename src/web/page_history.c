@@ -42,8 +42,8 @@ static void collect(const struct sight_backups *b, GArray *sizes, GArray *durati
         if (e->meta->duration_s >= 0)
             add(durations, e->taken_at, (double)e->meta->duration_s);
     }
-    for (guint i = 0; i < b->journal->len; i++) {
-        const json_t *line = b->journal->pdata[i];
+    for (guint i = 0; i < b->ours->len; i++) {
+        const json_t *line = b->ours->pdata[i];
         const char *id = past_text(line, "id");
         if (!past_is(line, "backup") || !id || g_hash_table_contains(seen, id))
             continue;

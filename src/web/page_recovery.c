@@ -72,7 +72,7 @@ static void write_row(const json_t *line, GString *out)
 static void write_tried(const struct view *v, const char *id, const char *title, const char *how,
                         gboolean (*fits)(const json_t *line), GString *out)
 {
-    const GPtrArray *journal = v->sight.backups->journal;
+    const GPtrArray *journal = v->sight.backups->ours;
     guint rows = 0;
     html(out, "<section aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>", id, id, title);
     for (guint i = journal->len; i-- > 0 && rows < MAX_ROWS;) {

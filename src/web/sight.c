@@ -5,6 +5,7 @@
 
 #include "catalog/journal.h"
 #include "catalog/remote.h"
+#include "web/past.h"
 
 #define HERE_FRESH_MS 3000
 #define THERE_FRESH_MS 60000 /* listing a bucket costs money */
@@ -60,6 +61,7 @@ static void backups_free(gpointer data)
     struct sight_backups *b = data;
     g_clear_pointer(&b->all, g_ptr_array_unref);
     g_clear_pointer(&b->own, g_ptr_array_unref);
+    g_clear_pointer(&b->ours, g_ptr_array_unref);
     g_clear_pointer(&b->journal, g_ptr_array_unref);
     feed_value_unref(b->there);
     g_free(b->s3_problem);
@@ -114,10 +116,16 @@ static void read_journal(struct sight_backups *b, const struct sight_feeds *f)
 {
     g_autoptr(GError) problem = NULL;
     b->journal = journal_load(f->config->health->dir, &problem);
-    if (b->journal)
-        return;
-    b->journal = g_ptr_array_new();
-    b->journal_problem = redacted(f->config, problem->message);
+    b->ours = g_ptr_array_new();
+    if (!b->journal) {
+        b->journal = g_ptr_array_new();
+        b->journal_problem = redacted(f->config, problem->message);
+    }
+    for (guint i = 0; i < b->journal->len; i++) {
+        const char *database = past_text(b->journal->pdata[i], "database");
+        if (!database || g_str_equal(database, f->config->health->database))
+            g_ptr_array_add(b->ours, b->journal->pdata[i]);
+    }
 }
 
 static void *make_here(void *data, GError **error)

@@ -12,6 +12,7 @@ struct sight_backups {
     gboolean s3_looked; /* whether all knows what is in S3 */
     char *s3_problem;   /* why not; NULL if there is no bucket */
     GPtrArray *journal; /* json_t *, oldest first; empty if it cannot be read */
+    GPtrArray *ours;    /* of these, the acts on this database, and those that name none; borrowed */
     char *journal_problem;
 };
 

@@ -138,6 +138,24 @@ def test_the_journal_is_filtered_and_paged(opstower, database):
         assert served.get("/api/journal?limit=100000").json["journal"][0]["seq"] == 130
 
 
+def test_another_databases_acts_are_not_ours(opstower, database):
+    """Folders are shared: the journal shows every act, all other pages those of this database."""
+    past = Past(opstower, database)
+    past.backup(past.ago(minutes=5))
+    past.line(past.ago(hours=5), "backup", "failed", 7, error="not ours", database="another")
+    past.line(past.ago(hours=6), "backup", id="another_20260101_000000", size=10 ** 12, database="another")
+    past.line(past.ago(hours=7), "verify", full_test=True, id="another_20260101_000000", database="another")
+    past.line(past.ago(hours=8), "drill", scenario="of nobody")
+    past.write()
+    past.forget_model()
+    with Dashboard(opstower) as served:
+        assert "not ours" in served.get("/journal").text
+        assert "failed: 0<" in served.get("/").text
+        assert "GB" not in served.get("/history").text
+        recovery = served.get("/recovery").text
+        assert "another" not in recovery and "of nobody" in recovery
+
+
 def test_retention_tells_when_backups_go(opstower, database):
     """Ages decide the day in the calendar; what the rules say of old ones is what `opstower prune` says."""
     past = Past(opstower, database)

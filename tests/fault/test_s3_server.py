@@ -219,6 +219,15 @@ def test_a_refusal_for_another_reason_stays_one(there, own, bucket, proxy):
     assert_local_copy_only(there, result, own, bucket)
 
 
+def test_a_refusal_for_another_reason_leaves_later_requests_their_checksums(there, own, bucket, proxy):
+    """Tags are refused, which is no reason not to check what goes up after them."""
+    proxy.meet = lambda request: (400, "InvalidArgument") if request.method == "PUT" and "tagging" in request.target else None
+    there("bucket", "check", check=16)
+    later = [has_checksum(headers) for (method, target), headers in zip(proxy.requests, proxy.headers)
+             if method == "PUT" and "partNumber" in target]
+    assert later != [] and all(later)
+
+
 def echo(change):
     """For proxy.change: an answer that tells the checksum of what was stored, as AWS's do."""
     def answer(request, head):

@@ -94,6 +94,7 @@ static void drop(struct health_check *c)
     g_free(c->target);
     g_free(c->threshold);
     g_free(c->advice);
+    g_free(c->subject);
 }
 
 G_GNUC_UNUSED static void assert_verdict(const struct world *w, check_function check, enum health_verdict expected)
