@@ -118,23 +118,6 @@ gboolean health_is_good(const struct health_data *d, const struct catalog_entry 
            health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
 }
 
-gint64 health_line_time(const json_t *line)
-{
-    gint64 at = 0;
-    const char *text = health_line_text(line, "time");
-    return text && text_parse_iso_time(text, &at) ? at : 0;
-}
-
-const char *health_line_text(const json_t *line, const char *key)
-{
-    return json_string_value(json_object_get(line, key));
-}
-
-gboolean health_line_is(const json_t *line, const char *act)
-{
-    return g_strcmp0(health_line_text(line, "act"), act) == 0;
-}
-
 /* ---- gathering ---- */
 
 struct health_limits health_fill_limits(struct health_limits l)
@@ -161,12 +144,12 @@ static gboolean is_of(const char *id, const char *name)
  * concern all. A restore beside the live database names the new one: there the backup tells whose it is. */
 static gboolean is_ours(const json_t *line, const char *database, const char *name)
 {
-    const char *of = health_line_text(line, "database"), *id = health_line_text(line, "id");
+    const char *of = record_text(line, "database"), *id = record_text(line, "id");
     if (of && g_str_equal(of, database))
         return TRUE;
-    if (id && (!of || health_line_is(line, "restore")))
+    if (id && (!of || record_is(line, "restore")))
         return is_of(id, name);
-    return !of && !(health_line_is(line, "verify") && health_line_text(line, "of"));
+    return !of && !(record_is(line, "verify") && record_text(line, "of"));
 }
 
 static void read_journal(struct health_data *d, const char *name)
