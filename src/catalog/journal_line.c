@@ -13,6 +13,7 @@
 
 #define MAX_TEXT_BYTES 4096
 #define MAX_NAME_BYTES 64
+#define REAL_DIGITS 9 /* 0.013, not 0.012999999999999999 */
 #define SUM_KEY ",\"sum\":\""
 #define SUM_LENGTH (sizeof SUM_KEY - 1 + JOURNAL_DIGEST_LENGTH + 2) /* with the last quote and brace */
 #define NO_LOGIN G_MAXUINT32                                        /* loginuid of what no login started */
@@ -94,7 +95,7 @@ static char *print(const json_t *record, gboolean all, gint64 seq, const char *p
     if (torn_bytes > 0)
         json_object_set_new(line, "torn_before", json_integer((json_int_t)torn_bytes));
     json_object_set_new(line, "prev", json_string(prev));
-    char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(REAL_DIGITS));
     json_decref(line);
     return text;
 }

@@ -118,23 +118,6 @@ gboolean health_is_good(const struct health_data *d, const struct catalog_entry 
            health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
 }
 
-gint64 health_line_time(const json_t *line)
-{
-    gint64 at = 0;
-    const char *text = health_line_text(line, "time");
-    return text && text_parse_iso_time(text, &at) ? at : 0;
-}
-
-const char *health_line_text(const json_t *line, const char *key)
-{
-    return json_string_value(json_object_get(line, key));
-}
-
-gboolean health_line_is(const json_t *line, const char *act)
-{
-    return g_strcmp0(health_line_text(line, "act"), act) == 0;
-}
-
 /* ---- gathering ---- */
 
 struct health_limits health_fill_limits(struct health_limits l)
@@ -151,15 +134,22 @@ static void unref(gpointer line)
     json_decref(line);
 }
 
-/* Lines of other databases are not ours; a line without one may concern all. A restore beside the live database names
- * the new one: there the backup tells whose it is. */
+static gboolean is_of(const char *id, const char *name)
+{
+    g_autofree char *found = NULL, *timestamp = NULL;
+    return names_split_id(id, &found, &timestamp) && g_str_equal(found, name);
+}
+
+/* Lines of other databases are not ours; nor is one of a file that is nobody's backup. A line that names nothing may
+ * concern all. A restore beside the live database names the new one: there the backup tells whose it is. */
 static gboolean is_ours(const json_t *line, const char *database, const char *name)
 {
-    const char *of = health_line_text(line, "database"), *id = health_line_text(line, "id");
-    g_autofree char *found = NULL, *timestamp = NULL;
-    if (!of || g_str_equal(of, database))
+    const char *of = record_text(line, "database"), *id = record_text(line, "id");
+    if (of && g_str_equal(of, database))
         return TRUE;
-    return health_line_is(line, "restore") && id && names_split_id(id, &found, &timestamp) && g_str_equal(found, name);
+    if (id && (!of || record_is(line, "restore")))
+        return is_of(id, name);
+    return !of && !(record_is(line, "verify") && record_text(line, "of"));
 }
 
 static void read_journal(struct health_data *d, const char *name)

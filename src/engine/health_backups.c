@@ -76,8 +76,8 @@ struct runs {
 static gboolean is_run(const json_t *line, gboolean *ret_ok)
 {
     json_int_t code = json_integer_value(json_object_get(line, "code"));
-    *ret_ok = g_strcmp0(health_line_text(line, "result"), "ok") == 0 || code == OT_UPLOAD;
-    return health_line_is(line, "backup") && code != OT_BUSY;
+    *ret_ok = g_strcmp0(record_text(line, "result"), "ok") == 0 || code == OT_UPLOAD;
+    return record_is(line, "backup") && code != OT_BUSY;
 }
 
 /* Runs that were due between two moments and left no trace. The nearest whole number of intervals: runs take different
@@ -94,14 +94,14 @@ static struct runs count_runs(const struct health_data *d)
     gint64 start = d->now - WINDOW_S, interval = d->limits.rpo_minutes * 60, last = 0;
     for (guint i = 0; i < d->journal->len; i++) {
         gboolean ok;
-        gint64 at = health_line_time(d->journal->pdata[i]);
+        gint64 at = record_time(d->journal->pdata[i]);
         if (!is_run(d->journal->pdata[i], &ok) || at > d->now + HEALTH_CLOCK_SLACK_S)
             continue;
         if (at >= start) {
             r.missed += last ? missed_between(MAX(last, start), at, interval) : 0;
             *(ok ? &r.ok : &r.failed) += 1;
             if (!ok)
-                r.last_error = health_line_text(d->journal->pdata[i], "error");
+                r.last_error = record_text(d->journal->pdata[i], "error");
         }
         last = MAX(last, at);
     }
@@ -195,8 +195,8 @@ gboolean health_check_clock(const struct health_data *d, struct health_check *c)
         }
     }
     for (guint i = 0; i < d->journal->len; i++)
-        if (health_line_time(d->journal->pdata[i]) - d->now > ahead) {
-            ahead = health_line_time(d->journal->pdata[i]) - d->now;
+        if (record_time(d->journal->pdata[i]) - d->now > ahead) {
+            ahead = record_time(d->journal->pdata[i]) - d->now;
             what = "a line of the journal";
         }
     c->target = g_strdup("nothing is dated in the future");

@@ -26,7 +26,7 @@ static gboolean is_under_way(const struct health_data *d, const struct catalog_e
     if (d->now - health_taken_at(e) > UPLOADING_S)
         return FALSE;
     for (guint i = 0; i < d->journal->len; i++)
-        if (g_strcmp0(health_line_text(d->journal->pdata[i], "id"), e->id) == 0)
+        if (g_strcmp0(record_text(d->journal->pdata[i], "id"), e->id) == 0)
             return FALSE;
     return TRUE;
 }

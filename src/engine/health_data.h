@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "catalog/record.h"
 #include "engine/alert.h"
 #include "engine/health.h"
 
@@ -47,11 +48,6 @@ gint64 health_taken_at(const struct catalog_entry *e);
 
 /* Verified, not a pre-restore one, and not dated in the future. */
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e);
-
-/* When a journal line was written; 0 if it does not say. */
-gint64 health_line_time(const json_t *line);
-gboolean health_line_is(const json_t *line, const char *act);
-const char *health_line_text(const json_t *line, const char *key);
 
 /* ---- writing a check ---- */
 

@@ -107,7 +107,7 @@ static void note_rows(GHashTable *most, const struct catalog_entry *e)
     json_t *t;
     json_array_foreach(e->meta->tables, i, t)
     {
-        const char *schema = health_line_text(t, "schema"), *name = health_line_text(t, "name");
+        const char *schema = record_text(t, "schema"), *name = record_text(t, "name");
         gint64 rows = json_integer_value(json_object_get(t, "rows"));
         if (!schema || !name)
             continue;

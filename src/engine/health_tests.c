@@ -20,13 +20,13 @@ struct trial {
 static gboolean is_verification(const struct health_data *d, const json_t *line)
 {
     (void)d;
-    return health_line_is(line, "verify");
+    return record_is(line, "verify");
 }
 
 static gboolean is_full_test(const struct health_data *d, const json_t *line)
 {
     (void)d;
-    return health_line_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
+    return record_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
 }
 
 /* A drill, or what the quarterly timer does by itself: a full test of the copy in S3; without a bucket, of that here.
@@ -34,13 +34,8 @@ static gboolean is_full_test(const struct health_data *d, const json_t *line)
 static gboolean is_drill(const struct health_data *d, const json_t *line)
 {
     gboolean bucket = d->request->offsite || d->request->s3_problem;
-    return health_line_is(line, "drill") ||
-           (is_full_test(d, line) && (!bucket || g_strcmp0(health_line_text(line, "place"), "s3") == 0));
-}
-
-static gboolean is_ok(const json_t *line)
-{
-    return g_strcmp0(health_line_text(line, "result"), "ok") == 0;
+    return record_is(line, "drill") ||
+           (is_full_test(d, line) && (!bucket || g_strcmp0(record_text(line, "place"), "s3") == 0));
 }
 
 /* What the test was for: damage, or a difference. Other failures say that it could not be made. */
@@ -52,8 +47,8 @@ static gboolean found_damage(const json_t *line)
 
 static void judge_last(struct health_check *c, const struct trial *t, const json_t *last)
 {
-    const char *error = health_line_text(last, "error");
-    if (!last || is_ok(last))
+    const char *error = record_text(last, "error");
+    if (!last || !record_failed(last))
         return;
     health_raise(c, found_damage(last) ? HEALTH_CRITICAL : HEALTH_WARNING);
     g_autofree char *before = g_steal_pointer(&c->value);
@@ -68,10 +63,10 @@ static gint64 check_trial(const struct health_data *d, struct health_check *c, c
     const json_t *last = NULL;
     for (guint i = 0; i < d->journal->len; i++) {
         const json_t *line = d->journal->pdata[i];
-        if (!t->is(d, line) || health_line_time(line) > d->now + HEALTH_CLOCK_SLACK_S)
+        if (!t->is(d, line) || record_time(line) > d->now + HEALTH_CLOCK_SLACK_S)
             continue;
         last = line;
-        good_at = is_ok(line) ? MAX(good_at, health_line_time(line)) : good_at;
+        good_at = !record_failed(line) ? MAX(good_at, record_time(line)) : good_at;
     }
     double age = good_at < 0 ? NAN : (double)MAX(0, d->now - good_at);
     health_measure(c, age, "s", HEALTH_ABOVE, t->warning_s, t->critical_s);
@@ -148,9 +143,9 @@ static double machine_seconds(const json_t *line)
 /* A whole database was brought back, somewhere. */
 static gboolean is_measure(const struct health_data *d, const json_t *line)
 {
-    gboolean whole = health_line_is(line, "restore") && !json_object_get(line, "only_tables");
-    return is_ok(line) && (whole || is_full_test(d, line)) && machine_seconds(line) >= 0 &&
-           health_line_time(line) <= d->now + HEALTH_CLOCK_SLACK_S;
+    gboolean whole = record_is(line, "restore") && !json_object_get(line, "only_tables");
+    return !record_failed(line) && (whole || is_full_test(d, line)) && machine_seconds(line) >= 0 &&
+           record_time(line) <= d->now + HEALTH_CLOCK_SLACK_S;
 }
 
 static const json_t *last_measure(const struct health_data *d)
@@ -186,10 +181,10 @@ gboolean health_check_rto(const struct health_data *d, struct health_check *c)
     double machine = machine_seconds(line);
     health_measure(c, machine + PEOPLE_S, "s", HEALTH_ABOVE, d->limits.rto_minutes * 60.0, NAN);
     g_autofree char *all = health_duration(c->number), *part = health_duration(machine);
-    g_autoptr(GDateTime) at = g_date_time_new_from_unix_local(health_line_time(line));
+    g_autoptr(GDateTime) at = g_date_time_new_from_unix_local(record_time(line));
     g_autofree char *when = g_date_time_format(at, "%F");
     c->value = g_strdup_printf("%s: %s of %s took %s, people 30 min", all,
-                               health_line_is(line, "restore") ? "restore" : "full test", when, part);
+                               record_is(line, "restore") ? "restore" : "full test", when, part);
     health_advise(c, "Restore with more --jobs, on a faster server, or less data.");
     return TRUE;
 }
@@ -198,7 +193,7 @@ gboolean health_check_rto(const struct health_data *d, struct health_check *c)
 static double bytes_of(const struct health_data *d, const json_t *line)
 {
     double bytes = json_number_value(json_object_get(line, "uncompressed_size"));
-    const char *id = health_line_text(line, "id");
+    const char *id = record_text(line, "id");
     for (guint i = 0; bytes <= 0 && id && i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
         if (e->meta && g_str_equal(e->id, id))

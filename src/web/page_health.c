@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/record.h"
 #include "web/chart.h"
 #include "web/pages.h"
-#include "web/past.h"
 
 #define STRIP_HOURS 48
 #define MAX_OTHERS 3 /* findings in the banner beside the worst */
@@ -199,8 +199,8 @@ static void write_strip(const struct view *v, GString *out)
             mark(cells, from, e->taken_at, e->meta->state == META_FAILED ? CHART_BAD : CHART_GOOD);
     }
     for (guint i = 0; i < b->ours->len; i++)
-        if (past_is(b->ours->pdata[i], "backup") && past_failed(b->ours->pdata[i]))
-            mark(cells, from, past_time(b->ours->pdata[i]), CHART_BAD);
+        if (record_is(b->ours->pdata[i], "backup") && record_failed(b->ours->pdata[i]))
+            mark(cells, from, record_time(b->ours->pdata[i]), CHART_BAD);
     struct chart_strip strip = {
         .id = "hours",
         .title = "The last 48 hours, one bar per hour",

@@ -1,9 +1,9 @@
 /* Size, duration and gaps over time. */
 #include "base/text.h"
 #include "catalog/describe.h"
+#include "catalog/record.h"
 #include "web/chart.h"
 #include "web/pages.h"
-#include "web/past.h"
 
 #define DAY_S 86400
 static const guint spans[] = {2, 7, 30, 90, 365};
@@ -44,11 +44,11 @@ static void collect(const struct sight_backups *b, GArray *sizes, GArray *durati
     }
     for (guint i = 0; i < b->ours->len; i++) {
         const json_t *line = b->ours->pdata[i];
-        const char *id = past_text(line, "id");
-        if (!past_is(line, "backup") || !id || g_hash_table_contains(seen, id))
+        const char *id = record_text(line, "id");
+        if (!record_is(line, "backup") || !id || g_hash_table_contains(seen, id))
             continue;
-        add(sizes, past_time(line), past_number(line, "size"));
-        add(durations, past_time(line), past_number(line, "duration_seconds"));
+        add(sizes, record_time(line), record_number(line, "size"));
+        add(durations, record_time(line), record_number(line, "duration_seconds"));
     }
 }
 

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/record.h"
 #include "web/pages.h"
-#include "web/past.h"
 
 #define PAGE_ROWS 50
 #define DAY_S 86400
@@ -46,9 +46,10 @@ static struct filter read_filter(const struct view *v)
 
 static gboolean fits(const json_t *line, const struct filter *f)
 {
-    gint64 at = past_time(line);
-    return (!f->act || past_is(line, f->act)) && (!f->result || g_strcmp0(past_text(line, "result"), f->result) == 0) &&
-           (!f->since || at >= f->since) && (!f->until || at < f->until);
+    gint64 at = record_time(line);
+    return (!f->act || record_is(line, f->act)) &&
+           (!f->result || g_strcmp0(record_text(line, "result"), f->result) == 0) && (!f->since || at >= f->since) &&
+           (!f->until || at < f->until);
 }
 
 /* Newest first; borrowed. */
@@ -73,7 +74,7 @@ static void write_acts(const GPtrArray *journal, const char *chosen, GString *ou
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GPtrArray) acts = g_ptr_array_new();
     for (guint i = 0; i < journal->len; i++) {
-        const char *act = past_text(journal->pdata[i], "act");
+        const char *act = record_text(journal->pdata[i], "act");
         if (act && g_hash_table_add(seen, (gpointer)act))
             g_ptr_array_add(acts, (gpointer)act);
     }
@@ -146,7 +147,7 @@ static void write_value(const char *key, const json_t *value, GString *out)
 
 static void write_details(const json_t *line, GString *out)
 {
-    const char *error = past_text(line, "error"), *key;
+    const char *error = record_text(line, "error"), *key;
     json_t *value;
     if (error)
         html(out, "<p class=\"error\"><bdi>%s</bdi></p>", error);
@@ -157,15 +158,15 @@ static void write_details(const json_t *line, GString *out)
 
 static void write_line(const json_t *line, GString *out)
 {
-    const char *act = past_text(line, "act"), *who = past_text(line, "who"), *host = past_text(line, "host");
-    double took = past_number(line, "duration_seconds");
+    const char *act = record_text(line, "act"), *who = record_text(line, "who"), *host = record_text(line, "host");
+    double took = record_number(line, "duration_seconds");
     g_autofree char *length = took >= 0 ? text_duration((gint64)took) : g_strdup("\u2013");
     html(out, "<tr><th scope=\"row\">");
-    html_time(out, past_time(line));
+    html_time(out, record_time(line));
     html(out, "<span class=\"id\">#%" JSON_INTEGER_FORMAT "</span></th><td data-label=\"Act\">%s</td>",
          json_integer_value(json_object_get(line, "seq")), act ? act : "?");
     html(out, "<td data-label=\"Outcome\"><span class=\"tag %s\">%s</span></td>",
-         past_failed(line) ? "is-critical" : "is-ok", past_failed(line) ? "failed" : "ok");
+         record_failed(line) ? "is-critical" : "is-ok", record_failed(line) ? "failed" : "ok");
     html(out, "<td data-label=\"Took\" class=\"number\">%s</td><td data-label=\"Who\"><bdi>%s@%s</bdi></td>", length,
          who ? who : "?", host ? host : "?");
     g_string_append(out, "<td data-label=\"Details\" class=\"details\"><div>");

@@ -1,7 +1,7 @@
 /* RPO and RTO against their targets; the last drills, full tests and restores. */
 #include "base/text.h"
+#include "catalog/record.h"
 #include "web/pages.h"
-#include "web/past.h"
 
 #define MAX_ROWS 10
 
@@ -34,39 +34,39 @@ static void write_objectives(const struct health *h, GString *out)
 
 static gboolean is_drill(const json_t *line)
 {
-    return past_is(line, "drill");
+    return record_is(line, "drill");
 }
 
 static gboolean is_full_test(const json_t *line)
 {
-    return past_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
+    return record_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
 }
 
 static gboolean is_restore(const json_t *line)
 {
-    return past_is(line, "restore");
+    return record_is(line, "restore");
 }
 
 static const char *subject_of(const json_t *line)
 {
     static const char *const keys[] = {"scenario", "id", "from", "of", "database"};
     for (gsize i = 0; i < G_N_ELEMENTS(keys); i++)
-        if (past_text(line, keys[i]))
-            return past_text(line, keys[i]);
+        if (record_text(line, keys[i]))
+            return record_text(line, keys[i]);
     return "";
 }
 
 static void write_row(const json_t *line, GString *out)
 {
-    double took = past_number(line, "duration_seconds");
+    double took = record_number(line, "duration_seconds");
     g_autofree char *length = took >= 0 ? text_duration((gint64)took) : g_strdup("\u2013");
     g_string_append(out, "<tr><th scope=\"row\">");
-    html_time(out, past_time(line));
+    html_time(out, record_time(line));
     html(out,
          "</th><td data-label=\"Of\"><bdi>%s</bdi></td><td data-label=\"Took\" class=\"number\">%s</td>"
          "<td data-label=\"Outcome\"><span class=\"tag %s\">%s</span></td></tr>",
-         subject_of(line), length, past_failed(line) ? "is-critical" : "is-ok",
-         past_failed(line) ? "failed" : "passed");
+         subject_of(line), length, record_failed(line) ? "is-critical" : "is-ok",
+         record_failed(line) ? "failed" : "passed");
 }
 
 static void write_tried(const struct view *v, const char *id, const char *title, const char *how,

@@ -5,7 +5,7 @@
 
 #include "catalog/journal.h"
 #include "catalog/remote.h"
-#include "web/past.h"
+#include "catalog/record.h"
 
 #define HERE_FRESH_MS 3000
 #define THERE_FRESH_MS 60000 /* listing a bucket costs money */
@@ -122,7 +122,7 @@ static void read_journal(struct sight_backups *b, const struct sight_feeds *f)
         b->journal_problem = redacted(f->config, problem->message);
     }
     for (guint i = 0; i < b->journal->len; i++) {
-        const char *database = past_text(b->journal->pdata[i], "database");
+        const char *database = record_text(b->journal->pdata[i], "database");
         if (!database || g_str_equal(database, f->config->health->database))
             g_ptr_array_add(b->ours, b->journal->pdata[i]);
     }

@@ -161,6 +161,19 @@ def test_a_hold_wins(opstower, app):
     assert found[held] == ("keep", "held") and found[ended] == ("deleted", "expired")
 
 
+def test_a_hold_that_somebody_puts_on_keeps_both_copies_until_it_is_taken_away(there, app, s3, bucket):
+    env = {"BACKUP_RETENTION_DAYS": "300", "BACKUP_S3_PRUNE": "false"}
+    old = history.put_here(there, app.backup, "app", 200, s3={"state": "pending"})
+    there("backup", env=env)
+    key = f"database/{old[-15:-7]}/{old}.sql.gz"
+    there("hold", "add", old, "--reason", "audit of the year")
+    found = verdicts(there, "--apply")
+    assert of(found)[old] == of(found, "s3")[old] == ("keep", "held") and key in s3.objects(bucket)
+    there("hold", "remove", old)
+    found = verdicts(there, "--apply")
+    assert of(found)[old] == of(found, "s3")[old] == ("deleted", "expired") and key not in s3.objects(bucket)
+
+
 def test_an_upgrade_of_the_servers_major_version_changes_nothing(opstower, app):
     """The backups of the old server are its only ones that were tested; they stay by the same rules as any."""
     old = [history.put_here(opstower, app.backup, "app", days, postgresql_version="PostgreSQL 12.22",

@@ -228,6 +228,15 @@ def test_damage_is_told(opstower, database):
     assert backup.id in looked["verification"]["value"]
 
 
+def test_a_file_that_is_nobodys_backup_is_not_our_damage(opstower, database, folder):
+    backup = take(opstower, database)
+    opstower("verify", "latest")
+    stray = pathlib.Path(folder, "stray.sql.gz")
+    stray.write_bytes(backup.path.read_bytes()[:-100])
+    opstower("verify", stray, check=8)
+    assert look(opstower)["verification"]["verdict"] == "OK"
+
+
 # Valid JSON of the wrong kind in every field that a check reads.
 ODD = [{"tables": 5}, {"tables": [5, {"schema": 1}, {"schema": "a", "name": "b", "rows": "many"}, None]},
        {"s3": "uploaded"}, {"s3": {"state": 7}}, {"s3": []}, {"snapshot_time": "yesterday"}, {"date": ""},
