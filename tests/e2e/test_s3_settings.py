@@ -70,8 +70,9 @@ def test_the_prefix_of_keys(there, database, s3, bucket, prefix, begin):
     assert database.value("SELECT count(*) FROM t") == 500
     policy = there("bucket", "policy").stdout
     assert f"arn:aws:s3:::{bucket}/{begin}*" in json.loads(policy)["Statement"][0]["Resource"]
-    elsewhere = entries(there, env={"BACKUP_S3_PREFIX": "elsewhere"})
-    assert {copy["place"]: copy["state"] for copy in elsewhere[0]["copies"]} == {"local": "present", "s3": "missing"}
+    for other in ("elsewhere", begin.rstrip("/")[:-1]):     # not even one that ours begins with
+        elsewhere = entries(there, env={"BACKUP_S3_PREFIX": other})
+        assert {copy["place"]: copy["state"] for copy in elsewhere[0]["copies"]} == {"local": "present", "s3": "missing"}
 
 
 @pytest.mark.parametrize("env, region", [({"AWS_REGION": "ap-southeast-1"}, "ap-southeast-1"),
