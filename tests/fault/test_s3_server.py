@@ -185,6 +185,18 @@ def test_the_server_is_killed_while_it_is_read(there, own, bucket, server, proxy
     assert backup.meta["state"] == "verified" and backup.meta["s3"]["state"] == "uploaded", "unread is not bad"
 
 
+@pytest.mark.parametrize("words", [["verify", "latest"], ["restore", "latest", "--target-db", "s3_server_not", "--force"]])
+def test_an_object_that_is_replaced_while_it_is_read(there, own, bucket, server, proxy, words):
+    """By another one of the same size: what was read of both would fit nowhere."""
+    there("backup")
+    (key,) = in_bucket(own, bucket, ".sql.gz")
+    other = own.objects(bucket)[key][:-1] + b"x"
+    proxy.meet = when(is_member, lambda: own.client().put_object(Bucket=bucket, Key=key, Body=other), at=3)
+    result = there(*words, "--from-s3", check=16)
+    assert "the object was replaced while it was read" in result.stderr and len(backups.error_lines(result)) == 1
+    assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
+
+
 # ---- checksums -------------------------------------------------------------------------------------------------------
 
 def has_checksum(headers):
