@@ -39,7 +39,6 @@ def group_of(item):
     return item.module.__name__ if shared or COSTLY & set(fixtures) else None
 
 
-@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
 def leave_out_what_needs_root(config, items):
     """They are not run, and not counted as passed; tests/run says so."""
     left_out = [item for item in items if ROOT_ONLY & set(item.fixturenames)] if os.geteuid() != 0 else []
@@ -48,6 +47,7 @@ def leave_out_what_needs_root(config, items):
         config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
 def pytest_collection_modifyitems(config, items):
     leave_out_what_needs_root(config, items)
     if not hasattr(config, "workerinput"):
