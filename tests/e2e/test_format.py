@@ -17,7 +17,8 @@ META = {
     "database_size": str, "table_count": int, "compression": str, "postgresql_version": str, "backup_script_version": str,
     "retention_days": int, "id": str, "type": str, "tag": str, "format_version": int, "sha256": str,
     "duration_seconds": int, "snapshot_time": str, "compress_level": str, "uncompressed_size": int, "rows": int,
-    "log": str, "state": str, "verified_at": str, "proven_at": type(None), "s3": type(None), "facts": dict, "tables": list,
+    "log": str, "state": str, "verified_at": str, "proven_at": type(None), "s3": type(None), "journal": type(None),
+    "hold": type(None), "facts": dict, "tables": list,
 }
 FACTS = {
     "database": str, "owner": str, "encoding": str, "properties": dict, "acl": list, "settings": list, "comment": str,
