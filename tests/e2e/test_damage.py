@@ -86,6 +86,12 @@ def flip(data, at, bit):
     return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1:]
 
 
+def gunzipped(data):
+    """What stock gzip makes of it; None where it refuses."""
+    result = subprocess.run(["gzip", "-dc"], input=data, capture_output=True)
+    return result.stdout if result.returncode == 0 else None
+
+
 def cut(shelf, dice, count):
     data = shelf.archive.data
     for at in spread(dice, len(data), count):
@@ -224,9 +230,12 @@ def plain_gzip_cut(shelf, dice, count):
 
 
 def plain_gzip_bit(shelf, dice, count):
+    """Not the few bits that change nothing: the last byte's padding, a match's distance in text that repeats itself."""
     data = gzip.compress(shelf.plain)
     for at in spread(dice, len(data) - 10, count):
-        yield f"byte {10 + at}", flip(data, 10 + at, dice.randrange(8))
+        damaged = flip(data, 10 + at, dice.randrange(8))
+        if gunzipped(damaged) != shelf.plain:
+            yield f"byte {10 + at}", damaged
 
 
 def plain_text_cut(shelf, dice, count):
