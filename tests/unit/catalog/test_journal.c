@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -163,13 +164,13 @@ static void test_only_the_end_is_read(struct place *p, gconstpointer data)
     append_many(p, 2);
     g_autofree char *tail = read_text(p, NULL);
     int fd = g_open(p->path, O_WRONLY | O_TRUNC, 0600);
-    g_assert_cmpint(ftruncate(fd, (off_t)3 << 30), ==, 0); /* a hole: reading it all would take long, and is refused */
+    g_assert_cmpint(ftruncate(fd, (off_t)64 << 30), ==, 0); /* a hole: reading it all would be work, and is refused */
     g_assert_cmpint(lseek(fd, 0, SEEK_END), >, 0);
     g_assert_true(files_write_all(fd, "\n", 1, "x", NULL) && files_write_all(fd, tail, strlen(tail), "x", NULL));
     close(fd);
-    gint64 start = g_get_monotonic_time();
+    clock_t start = clock(); /* work, not time: the disk may have other things to do */
     append(p, 3);
-    g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
+    g_assert_cmpint(clock() - start, <, CLOCKS_PER_SEC);
     GError *error = NULL;
     g_assert_null(journal_load(p->folder, &error));
     g_assert_nonnull(error);
