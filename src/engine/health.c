@@ -16,11 +16,13 @@
 /* Rows of tables are compared over a day: that many backups hold it, with those between the hours. */
 #define TABLES_OF 64
 
+#define HEALTH_AGE "backup_age"
+
 static const struct row {
     const char *name, *title;
     gboolean (*check)(const struct health_data *d, struct health_check *c);
 } rows[] = {
-    {"backup_age", "Backup age", health_check_age},
+    {HEALTH_AGE, "Backup age", health_check_age},
     {"success_rate", "Success rate", health_check_success},
     {"rpo", "RPO, measured", health_check_rpo},
     {"rto", "RTO, measured", health_check_rto},
@@ -92,6 +94,12 @@ void health_advise(struct health_check *c, const char *format, ...)
     va_end(args);
 }
 
+void health_blame_age(const struct health_data *d, struct health_check *c)
+{
+    if (!health_newest_good(d))
+        c->cause = HEALTH_AGE;
+}
+
 char *health_duration(double seconds)
 {
     g_autofree char *text = text_duration((gint64)fabs(seconds));
@@ -116,6 +124,14 @@ gboolean health_is_good(const struct health_data *d, const struct catalog_entry 
 {
     return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
            health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
+}
+
+const struct catalog_entry *health_newest_good(const struct health_data *d)
+{
+    for (guint i = 0; i < d->backups->len; i++)
+        if (health_is_good(d, d->backups->pdata[i]))
+            return d->backups->pdata[i];
+    return NULL;
 }
 
 /* ---- gathering ---- */
@@ -222,6 +238,8 @@ static void run_row(const struct row *row, const struct health_data *d, struct h
         check_clear(&c);
         return;
     }
+    if (c.verdict == HEALTH_OK)
+        c.cause = NULL;
     h->verdict = health_worse(h->verdict, c.verdict);
     g_array_append_val(h->checks, c);
 }
