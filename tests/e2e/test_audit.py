@@ -310,14 +310,14 @@ def test_export_by_time(opstower, small):
     first = records(opstower)[0]["time"]
     time.sleep(1.1)
     take(opstower, small)
-    today = datetime.datetime.fromisoformat(first).date()
+    second = records(opstower)[1]["time"]
+    today, later = (datetime.datetime.fromisoformat(each).date() for each in (first, second))
     day = datetime.timedelta(days=1)
 
     def count(*words):
         return len(json.loads(opstower("audit", "export", *words).stdout))
-    assert count("--since", today, "--until", today) == 2 and count("--since", today + day) == 0
+    assert count("--since", today, "--until", later) == 2 and count("--since", later + day) == 0
     assert count("--until", today - day) == 0 and count("--since", today - day) == 2
-    second = records(opstower)[1]["time"]
     assert count("--since", second) == 1 and count("--until", second) == 1
     assert count("--since", second.replace("+00:00", "Z")) == 1
 
