@@ -16,13 +16,11 @@
 /* Rows of tables are compared over a day: that many backups hold it, with those between the hours. */
 #define TABLES_OF 64
 
-#define HEALTH_AGE "backup_age"
-
 static const struct row {
     const char *name, *title;
     gboolean (*check)(const struct health_data *d, struct health_check *c);
 } rows[] = {
-    {HEALTH_AGE, "Backup age", health_check_age},
+    {"backup_age", "Backup age", health_check_age},
     {"success_rate", "Success rate", health_check_success},
     {"rpo", "RPO, measured", health_check_rpo},
     {"rto", "RTO, measured", health_check_rto},
@@ -97,7 +95,7 @@ void health_advise(struct health_check *c, const char *format, ...)
 void health_blame_age(const struct health_data *d, struct health_check *c)
 {
     if (!health_newest_good(d))
-        c->cause = HEALTH_AGE;
+        c->cause = "backup_age";
 }
 
 char *health_duration(double seconds)
