@@ -1,4 +1,5 @@
-/* The whole-file check: members are unpacked and counted in parallel, and digested in their order. */
+/* The whole-file check: members are unpacked and counted in parallel. A file of which nothing is known is also
+ * digested, its members in their order; one that was just written is held against the hashes of what was written. */
 #include "archive/check.h"
 
 #include <string.h>
@@ -56,9 +57,7 @@ static void give_up_turns(void *data)
 static gboolean digest_end(struct check *c, GError **error)
 {
     struct archive_reader *r = c->reader;
-    const GArray *members = r->contents->members;
-    const struct archive_member *last = &g_array_index(members, struct archive_member, members->len - 1);
-    if (!digest_add_source(c->digest, r->source, last->offset + last->size, r->sealed_bytes, error))
+    if (!digest_add_source(c->digest, r->source, r->contents_offset, r->sealed_bytes, error))
         return FALSE;
     c->sealed_sha256 = digest_text(c->digest);
     if (!digest_add_source(c->digest, r->source, r->sealed_bytes, r->source->size_bytes, error))
@@ -68,13 +67,31 @@ static gboolean digest_end(struct check *c, GError **error)
 }
 
 /* After the members: where one of them is damaged, that says more. */
-static gboolean compare_digests(struct check *c, GError **error)
+static gboolean compare_digest(struct check *c, GError **error)
 {
-    if (!g_str_equal(c->sealed_sha256, c->reader->sealed_sha256))
-        return ot_fail(error, OT_CORRUPT, "the SHA-256 in the trailer is not that of the file");
-    if (c->options->expected_sha256 && !g_str_equal(c->sha256, c->options->expected_sha256))
-        return ot_fail(error, OT_CORRUPT, "the SHA-256 of the file is not the expected one");
-    return TRUE;
+    if (!digest_end(c, error))
+        return FALSE;
+    return g_str_equal(c->sealed_sha256, c->reader->sealed_sha256) ||
+           ot_fail(error, OT_CORRUPT, "the SHA-256 in the trailer is not that of the file");
+}
+
+static gboolean has_written_contents(const struct archive_reader *r, const struct archive_contents *written,
+                                     GError **error)
+{
+    gsize size = (gsize)(r->sealed_bytes - r->contents_offset);
+    g_autofree guint8 *packed = g_malloc(size);
+    if (!r->source->read_at(r->source, r->contents_offset, packed, size, error))
+        return FALSE;
+    return fingerprint_of_bytes(packed, size) == written->packed_hash ||
+           ot_fail(error, OT_CORRUPT, "its contents are not those that were written");
+}
+
+static gboolean is_as_written(const struct check *c, guint i, const GByteArray *packed, GError **error)
+{
+    const struct archive_member *m = &g_array_index(c->options->written->members, struct archive_member, i);
+    return fingerprint_of_bytes(packed->data, packed->len) == m->packed_hash ||
+           ot_fail(error, OT_CORRUPT, "member %u at byte %" G_GUINT64_FORMAT " is not the one that was written", i,
+                   m->offset);
 }
 
 /* Rows are short: counting all bytes, which the compiler does many at a time, is faster than searching for each end. A
@@ -100,7 +117,7 @@ static gboolean check_rows(struct check *c, struct member_reader *reader, guint 
     if (!member_reader_get_rows(reader, i, &rows, &length, error))
         return FALSE;
     struct fingerprint sum = {0};
-    if (c->options->fingerprints)
+    if (!c->options->written)
         fingerprint_add_lines(&sum, rows, length);
     else
         sum.rows = count_lines(rows, length);
@@ -138,7 +155,11 @@ static gboolean run_task(guint worker, guint i, void *data, GError **error)
     const struct archive_member *m = &g_array_index(c->reader->contents->members, struct archive_member, i);
     if (!(m->kind == MEMBER_DATA ? check_rows : check_text)(c, c->readers[worker], i, error))
         return FALSE;
-    digest_in_turn(c, i, member_reader_packed(c->readers[worker]));
+    const GByteArray *packed = member_reader_packed(c->readers[worker]);
+    if (!c->options->written)
+        digest_in_turn(c, i, packed);
+    else if (!is_as_written(c, i, packed, error))
+        return FALSE;
     g_mutex_lock(&c->mutex);
     guint64 done = c->done_bytes += m->size;
     g_mutex_unlock(&c->mutex);
@@ -156,7 +177,7 @@ static gboolean compare_tables(struct check *c, GError **error)
             return ot_fail(error, OT_CORRUPT,
                            "%s.%s has %" G_GUINT64_FORMAT " rows in the file, its proof says %" G_GUINT64_FORMAT,
                            t->def->schema, t->def->name, c->sums[i].rows, t->proof.rows);
-        if (c->options->fingerprints && !fingerprint_equal(&c->sums[i], &t->proof))
+        if (!c->options->written && !fingerprint_equal(&c->sums[i], &t->proof))
             return ot_fail(error, OT_CORRUPT, "the rows of %s.%s in the file are not those of its proof",
                            t->def->schema, t->def->name);
     }
@@ -181,7 +202,7 @@ static gboolean check_order(const struct archive_contents *c, GError **error)
 
 gboolean archive_check(struct archive_reader *r, const struct archive_check_options *options, GError **error)
 {
-    if (!check_order(r->contents, error))
+    if (!check_order(r->contents, error) || (options->written && !has_written_contents(r, options->written, error)))
         return FALSE;
     guint workers = pool_default_jobs(options->jobs);
     struct check c = {.reader = r, .options = options};
@@ -193,7 +214,7 @@ gboolean archive_check(struct archive_reader *r, const struct archive_check_opti
     for (guint i = 0; i < workers; i++)
         c.readers[i] = member_reader_new(r);
     gboolean ok = pool_run(workers, r->contents->members->len, run_task, give_up_turns, &c, error) &&
-                  digest_end(&c, error) && compare_tables(&c, error) && compare_digests(&c, error);
+                  compare_tables(&c, error) && (options->written || compare_digest(&c, error));
     for (guint i = 0; i < workers; i++)
         member_reader_free(c.readers[i]);
     if (ok && options->ret_sha256)

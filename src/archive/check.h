@@ -5,11 +5,12 @@
 
 struct archive_check_options {
     guint jobs;
-    /* Compute every row's fingerprint again. Without it, rows are counted and every member's CRC compared: enough
-     * where the CRCs were taken from the same buffers as the fingerprints, a moment ago. */
-    gboolean fingerprints;
-    const char *expected_sha256; /* of the whole file; NULL: not compared */
-    char **ret_sha256;           /* the digest of the whole file; set on success only; may be NULL */
+    /* What a writer wrote into this file a moment ago. Then the contents must be these, and every member's bytes must
+     * have the hash that was taken of them: its SHA-256 and fingerprints come from the same buffers, and are not
+     * computed again. NULL: nothing is known of the file; every fingerprint and the SHA-256 are held against what it
+     * says. */
+    const struct archive_contents *written;
+    char **ret_sha256; /* the digest of the whole file; only without `written`; set on success only; may be NULL */
     void (*progress)(guint64 done_bytes, void *data); /* file bytes unpacked so far; any thread; may be NULL */
     void *progress_data;
 };

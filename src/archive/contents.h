@@ -31,6 +31,7 @@ struct archive_member {
     guint32 crc;        /* CRC-32 of the plain bytes */
     guint32 table;      /* MEMBER_DATA: index into tables */
     enum member_kind kind;
+    guint64 packed_hash; /* fingerprint_of_bytes of its bytes in the file; 0 if these contents come from a file */
 };
 
 struct archive_table {
@@ -45,6 +46,7 @@ struct archive_contents {
     GArray *members;                  /* struct archive_member, in file order */
     struct fingerprint large_objects; /* rows: how many; sum: over each one's statements */
     GBytes *toc;                      /* pg_dump's custom-format table of contents, readable by pg_restore */
+    guint64 packed_hash;              /* as a member's, of these contents themselves */
 };
 typedef struct archive_contents archive_contents;
 

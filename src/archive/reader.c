@@ -105,6 +105,7 @@ struct archive_reader *archive_reader_open(struct source *s, GError **error)
     struct archive_reader *r = g_new0(struct archive_reader, 1);
     r->source = s;
     r->contents = g_steal_pointer(&contents);
+    r->contents_offset = trailer.contents_offset;
     r->sealed_bytes = s->size_bytes - archive_trailer_size();
     r->sealed_sha256 = g_strdup(trailer.sha256);
     return r;

@@ -11,8 +11,8 @@
 struct archive_reader {
     struct source *source; /* owned */
     struct archive_contents *contents;
-    guint64 sealed_bytes; /* bytes before the trailer */
-    char *sealed_sha256;  /* what the trailer says of them */
+    guint64 contents_offset, sealed_bytes; /* the contents lie between these, the trailer follows */
+    char *sealed_sha256;                   /* what the trailer says of them */
 };
 typedef struct archive_reader archive_reader;
 

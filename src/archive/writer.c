@@ -56,6 +56,7 @@ gboolean archive_writer_add(struct archive_writer *w, const struct archive_membe
                             GError **error)
 {
     struct archive_member m = *member;
+    m.packed_hash = fingerprint_of_bytes(packed->data, packed->len);
     g_mutex_lock(&w->mutex);
     m.offset = w->offset;
     m.size = packed->len;
@@ -85,6 +86,7 @@ gboolean archive_writer_finish(struct archive_writer *w, char **ret_sha256, GErr
     guint32 crc;
     if (!gzip_pack(packer, text, strlen(text), packed, &crc, error) || !append(w, packed, error))
         return FALSE;
+    w->contents->packed_hash = fingerprint_of_bytes(packed->data, packed->len);
     trailer.contents_size = packed->len;
     g_autofree char *sealed = digest_text(w->digest);
     g_strlcpy(trailer.sha256, sealed, sizeof trailer.sha256);

@@ -21,7 +21,7 @@ typedef struct archive_writer archive_writer;
 /* Both sink and contents stay the caller's and must outlive the writer. */
 struct archive_writer *archive_writer_new(struct sink *sink, struct archive_contents *contents);
 
-/* Appends a packed member and enters it into the contents (offset and size are filled in here). Thread-safe. */
+/* Appends a packed member and enters it into the contents (offset, size and hash are filled in here). Thread-safe. */
 gboolean archive_writer_add(struct archive_writer *w, const struct archive_member *member, const GByteArray *packed,
                             GError **error);
 

@@ -38,6 +38,11 @@ gboolean fingerprint_equal(const struct fingerprint *a, const struct fingerprint
     return a->sum == b->sum && a->rows == b->rows;
 }
 
+guint64 fingerprint_of_bytes(const void *data, gsize length)
+{
+    return XXH3_64bits(data, length);
+}
+
 char *fingerprint_text(const struct fingerprint *f)
 {
     return g_strdup_printf("%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x", (guint64)(f->sum >> 64),

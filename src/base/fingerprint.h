@@ -25,6 +25,9 @@ void fingerprint_merge(struct fingerprint *f, const struct fingerprint *other);
 
 gboolean fingerprint_equal(const struct fingerprint *a, const struct fingerprint *b);
 
+/* 64-bit XXH3 of any bytes: tells whether they are still those that were there a moment ago. */
+guint64 fingerprint_of_bytes(const void *data, gsize length);
+
 /* 32 lower-case hexadecimal digits of the sum; the caller frees it. */
 char *fingerprint_text(const struct fingerprint *f);
 

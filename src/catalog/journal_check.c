@@ -23,7 +23,7 @@ static struct journal_finding *finding_new(guint64 line, gint64 seq, char *text)
     return f;
 }
 
-static void find(struct journal_state *s, guint64 line, gint64 seq, char *text)
+void journal_state_find(struct journal_state *s, guint64 line, gint64 seq, char *text)
 {
     if (s->findings->len < MAX_FINDINGS) {
         g_ptr_array_add(s->findings, finding_new(line, seq, text));
@@ -80,7 +80,6 @@ struct line {
 
 struct walk {
     struct journal_state *state;
-    gboolean sums;      /* lines have sums */
     const char *from;   /* where the last record begins: what follows it up to the next one is torn */
     gsize from_length;  /* of its line; 0: there was none yet */
     char *id;           /* digest of the first line */
@@ -125,7 +124,7 @@ static void judge_open_lines(struct walk *w, const struct line *l, guint64 numbe
         w->before = g_steal_pointer(&digest);
         return;
     }
-    find(w->state, w->open_line, w->seq_before + 1, g_strdup("edited: it is no record any more"));
+    journal_state_find(w->state, w->open_line, w->seq_before + 1, g_strdup("edited: it is no record any more"));
     if (l->seq > w->seq_before + 1) /* else it never was one */
         w->seq_before += (gint64)(number - w->open_line);
     w->doubted = TRUE;
@@ -136,16 +135,18 @@ static void judge_order(struct walk *w, const struct line *l, guint64 number)
     gint64 due = w->seq_before + 1;
     gboolean linked = g_strcmp0(text_in(l, "prev"), w->before) == 0;
     if (l->seq > due)
-        find(w->state, number, l->seq,
-             g_strdup_printf("removed: seq %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " are missing before it", due,
-                             l->seq - 1));
+        journal_state_find(w->state, number, l->seq,
+                           g_strdup_printf("removed: seq %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+                                           " are missing before it",
+                                           due, l->seq - 1));
     else if (l->seq < due)
-        find(w->state, number, l->seq,
-             g_strdup_printf("out of order: it comes after seq %" G_GINT64_FORMAT
-                             "; lines were inserted, doubled or moved",
-                             w->seq_before));
+        journal_state_find(w->state, number, l->seq,
+                           g_strdup_printf("out of order: it comes after seq %" G_GINT64_FORMAT
+                                           "; lines were inserted, doubled or moved",
+                                           w->seq_before));
     else if (!linked && !w->doubted)
-        find(w->state, number, l->seq, g_strdup("replaced: it was written after another line than the one before it"));
+        journal_state_find(w->state, number, l->seq,
+                           g_strdup("replaced: it was written after another line than the one before it"));
 }
 
 static void note_times(struct journal_state *s, const struct line *l)
@@ -156,17 +157,23 @@ static void note_times(struct journal_state *s, const struct line *l)
     s->last = g_strdup(text_in(l, "time"));
 }
 
+/* Every line is written with one. */
+static const char *broken_sum(const struct line *l)
+{
+    return text_in(l, "sum") ? "edited: its text is not what its sum says" : "edited: it has no sum";
+}
+
 static void take_record(struct walk *w, struct line *l, guint64 number, char *digest)
 {
     struct journal_state *s = w->state;
     guint before = s->findings->len;
-    gboolean sound = !w->sums || journal_line_sum_is_right(l->text, l->length);
+    gboolean sound = journal_line_sum_is_right(l->text, l->length);
     if (w->open_line > 0)
         judge_open_lines(w, l, number);
     if (sound)
         judge_order(w, l, number);
     else
-        find(s, number, l->seq = w->seq_before + 1, g_strdup("edited: its text is not what its sum says"));
+        journal_state_find(s, number, l->seq = w->seq_before + 1, g_strdup(broken_sum(l)));
     struct place *p = g_new0(struct place, 1);
     *p = (struct place){number, g_strdup(digest), s->findings->len > before};
     g_hash_table_replace(w->places, g_memdup2(&l->seq, sizeof l->seq), p);
@@ -202,7 +209,6 @@ static void walk_lines(struct walk *w, const char *text, gsize length)
 {
     const char *end = text + length;
     w->from = text;
-    w->sums = journal_line_sums_are_used(text, length);
     while (text < end) {
         const char *newline = memchr(text, '\n', (gsize)(end - text));
         struct line l = {.text = text, .length = (gsize)((newline ? newline : end) - text)};
@@ -210,9 +216,10 @@ static void walk_lines(struct walk *w, const char *text, gsize length)
         text += l.length + 1;
     }
     if (w->open_line > 0)
-        find(w->state, w->open_line, w->seq_before + 1,
-             g_strdup("cut off: by a crash while it was written, or by somebody afterwards; that cannot be told apart. "
-                      "The next act marks it"));
+        journal_state_find(
+            w->state, w->open_line, w->seq_before + 1,
+            g_strdup("cut off: by a crash while it was written, or by somebody afterwards; that cannot be told apart. "
+                     "The next act marks it"));
 }
 
 /* ---- the anchors ---- */
@@ -241,25 +248,26 @@ static void judge_anchors(struct walk *w, const GPtrArray *anchors)
         judge_anchor(w, anchors->pdata[i], &furthest, &wrong);
     if (wrong) {
         const struct place *p = g_hash_table_lookup(w->places, &wrong->seq);
-        find(s, p ? p->line : 0, wrong->seq,
-             g_strdup_printf("not the record that %s was taken after: replaced", wrong->kept_by));
+        journal_state_find(s, p ? p->line : 0, wrong->seq,
+                           g_strdup_printf("not the record that %s was taken after: replaced", wrong->kept_by));
     }
     if (!furthest)
         return;
     if (s->lines == 0)
-        find(s, 0, furthest->seq,
-             g_strdup_printf("the journal is gone: %s knows of %" G_GINT64_FORMAT " records", furthest->kept_by,
-                             furthest->seq));
+        journal_state_find(s, 0, furthest->seq,
+                           g_strdup_printf("the journal is gone: %s knows of %" G_GINT64_FORMAT " records",
+                                           furthest->kept_by, furthest->seq));
     else if (g_strcmp0(furthest->id, w->id) != 0)
-        find(s, 1, furthest->seq,
-             g_strdup_printf("another journal was here: %s knows of %" G_GINT64_FORMAT
-                             " records, and of another first line",
-                             furthest->kept_by, furthest->seq));
+        journal_state_find(s, 1, furthest->seq,
+                           g_strdup_printf("another journal was here: %s knows of %" G_GINT64_FORMAT
+                                           " records, and of another first line",
+                                           furthest->kept_by, furthest->seq));
     else
-        find(s, 0, furthest->seq,
-             g_strdup_printf("cut: seq %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT " are missing at the end, by what %s "
-                             "knows",
-                             s->last_seq + 1, furthest->seq, furthest->kept_by));
+        journal_state_find(s, 0, furthest->seq,
+                           g_strdup_printf("cut: seq %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+                                           " are missing at the end, by what %s "
+                                           "knows",
+                                           s->last_seq + 1, furthest->seq, furthest->kept_by));
 }
 
 struct journal_state *journal_check(const char *folder, const GPtrArray *anchors, GError **error)

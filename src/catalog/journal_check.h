@@ -23,17 +23,23 @@ struct journal_finding {
 
 struct journal_state {
     gboolean there;
-    guint64 lines;         /* in the file, torn ones too */
-    gint64 last_seq;       /* 0: none */
-    gint64 vouched_seq;    /* up to this record an anchor agrees; 0: none does */
-    guint anchors;         /* that were held against it */
-    char *first, *last;    /* times of the first and last record; NULL: none */
+    guint64 lines;      /* in the file, torn ones too */
+    gint64 last_seq;    /* 0: none */
+    gint64 vouched_seq; /* up to this record an anchor agrees; 0: none does */
+    guint anchors;      /* that were held against it */
+    char *first, *last; /* times of the first and last record; NULL: none */
+    guint parts;        /* of a copy of the journal, that were read and held against it; their bytes: */
+    guint64 part_bytes;
+    gint64 copied_seq;     /* up to this record every line of the copy is the journal's; 0: none is */
     GPtrArray *findings;   /* struct journal_finding *: what is broken */
     guint64 findings_more; /* beyond those */
     GPtrArray *notes;      /* struct journal_finding *: lines that a crash cut off, vouched for by the next one */
 };
 typedef struct journal_state journal_state;
 void journal_state_free(struct journal_state *s);
+
+/* Adds a finding; takes TEXT. */
+void journal_state_find(struct journal_state *s, guint64 line, gint64 seq, char *text);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal_state, journal_state_free)
 
 /* Reads the whole journal, and holds it against what was kept elsewhere: ANCHORS, of struct journal_anchor *. An anchor

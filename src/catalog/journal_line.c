@@ -135,11 +135,6 @@ gint64 journal_line_seq(const char *line, gsize length)
     return g_ascii_strtoll(line + sizeof begin - 1, NULL, 10);
 }
 
-gboolean journal_line_sums_are_used(const char *text, gsize length)
-{
-    return text && g_strstr_len(text, (gssize)length, SUM_KEY) != NULL;
-}
-
 gboolean journal_line_sum_is_right(const char *line, gsize length)
 {
     if (length < SUM_LENGTH + 1)

@@ -13,9 +13,6 @@ json_t *journal_line_parse(const char *line, gsize length);
 /* Its seq without reading the rest of it; 0: it does not begin as a record of ours. */
 gint64 journal_line_seq(const char *line, gsize length);
 
-/* Whether any line of TEXT has a sum. In a journal that was begun before there were sums, none has. */
-gboolean journal_line_sums_are_used(const char *text, gsize length);
-
 /* TRUE if the line's sum is that of its text. */
 gboolean journal_line_sum_is_right(const char *line, gsize length);
 

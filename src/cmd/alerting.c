@@ -161,13 +161,13 @@ void alerting_watch(struct console *c, const GError *problem)
     alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
 }
 
-static enum alert_verdict verdict_of(enum health_verdict v)
+static enum alert_verdict verdict_of(const struct health_check *check)
 {
     static const enum alert_verdict verdicts[] = {[HEALTH_OK] = ALERT_FINE,
                                                   [HEALTH_WARNING] = ALERT_WARNING,
                                                   [HEALTH_CRITICAL] = ALERT_CRITICAL,
                                                   [HEALTH_UNKNOWN] = ALERT_UNKNOWN};
-    return verdicts[v];
+    return check->cause ? ALERT_EXCUSED : verdicts[check->verdict];
 }
 
 /* What is found in a check belongs to it and to the lists that free it. */
@@ -182,7 +182,7 @@ static struct alert_finding finding_of(struct console *c, const struct health_ch
     g_ptr_array_add(texts, title);
     g_ptr_array_add(texts, text);
     g_ptr_array_add(objects, facts);
-    return (struct alert_finding){check->name, verdict_of(check->verdict), title, text, facts, check->subject};
+    return (struct alert_finding){check->name, verdict_of(check), title, text, facts, check->subject};
 }
 
 static void unref(gpointer object)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
 
@@ -25,11 +26,12 @@ static json_t *findings_json(const GPtrArray *list)
 
 static json_t *state_json(const struct journal_state *s)
 {
-    return json_pack("{sb sI sI ss* ss* si sI so so sI}", "intact", s->findings->len == 0, "lines",
+    return json_pack("{sb sI sI ss* ss* si sI si sI sI so so sI}", "intact", s->findings->len == 0, "lines",
                      (json_int_t)s->lines, "last_seq", (json_int_t)s->last_seq, "first_time", s->first, "last_time",
                      s->last, "heads_kept_elsewhere", (int)s->anchors, "vouched_up_to_seq", (json_int_t)s->vouched_seq,
-                     "findings", findings_json(s->findings), "torn", findings_json(s->notes), "findings_not_shown",
-                     (json_int_t)s->findings_more);
+                     "copied_parts_read", (int)s->parts, "copied_bytes_read", (json_int_t)s->part_bytes,
+                     "copied_up_to_seq", (json_int_t)s->copied_seq, "findings", findings_json(s->findings), "torn",
+                     findings_json(s->notes), "findings_not_shown", (json_int_t)s->findings_more);
 }
 
 static void print_findings(const GPtrArray *list)
@@ -53,6 +55,13 @@ static void print_state(struct console *c, const struct journal_state *s)
                     s->anchors, s->vouched_seq, s->last_seq);
     else
         report_info(&c->report, "Nothing is kept elsewhere yet that could tell whether its end was cut off");
+    if (s->parts > 0) {
+        g_autofree char *size = text_size(s->part_bytes, "B");
+        report_info(&c->report,
+                    "Held line by line against its copy in S3 (%u objects, %s), which is the same up to record "
+                    "%" G_GINT64_FORMAT,
+                    s->parts, size, s->copied_seq);
+    }
     print_findings(s->notes);
     print_findings(s->findings);
     if (s->findings_more > 0)
@@ -157,7 +166,7 @@ const struct command cmd_audit = {
     .details =
         "Every act is a line of BACKUP_DIR/journal.jsonl, and every line has the digest of the one before. check\n"
         "names each line that was edited, removed, moved or inserted. That the end was cut off it sees by what is\n"
-        "kept with every backup, here and in S3, and by the journal's own copy in S3.\n"
+        "kept with every backup, here and in S3, and by the journal's own copy in S3, which it reads line by line.\n"
         "A line that a crash cut off is named, and is no error once the next act has marked it. Until then nothing\n"
         "can tell it from a line that somebody cut.\n"
         "export writes the acts of a time as JSON, or as CSV with the facts of each act as JSON in the last column.",

@@ -48,6 +48,15 @@ const struct option_row *option_by_env(const char *env);
 const struct option_row *option_nearest_flag(const char *flag, unsigned commands);
 const struct option_row *option_nearest_env(const char *env);
 
+/* The row whose variable ENV, which may well be another program's, differs from by no more than a slip of the hand;
+ * NULL if there is none. Not for variables of which a mistake shows by itself (AWS_*, DATABASE_*, PG_*). */
+const struct option_row *option_misspelt_env(const char *env);
+
+/* Whether the names in ENTRIES (struct dotenv_entry *, read from PATH, which may be NULL if there are none) and in
+ * ENVIRON_LIKE are known, or not ours: see settings_load. Error: OT_USAGE, with the name and never the value. */
+gboolean options_check_names(const GPtrArray *entries, const char *path, char **environ_like, GPtrArray *warnings,
+                             GError **error);
+
 /* The words of COMMANDS, as "opstower verify or opstower restore". g_free. */
 char *option_commands_text(unsigned commands);
 

@@ -108,24 +108,67 @@ const struct option_row *option_nearest_flag(const char *flag, unsigned mask)
     return best;
 }
 
-/* The prefix that all these names share says nothing about which one was meant. */
-static const char *without_prefix(const char *env)
+/* How many bytes NAME's first word has, with its underscore. */
+static gsize prefix_length(const char *name)
 {
-    return g_str_has_prefix(env, "BACKUP_") ? env + strlen("BACKUP_") : env;
+    const char *end = strchr(name, '_');
+    return end ? (gsize)(end - name) + 1 : 0;
 }
 
-const struct option_row *option_nearest_env(const char *env)
+static gboolean same_prefix(const char *a, const char *b)
+{
+    gsize length = prefix_length(a);
+    return length == prefix_length(b) && memcmp(a, b, length) == 0;
+}
+
+/* The prefix that so many names share says nothing about which one was meant, and may be the mistake itself. */
+static guint rest_nearness(const char *wrong, const char *right)
+{
+    const char *rest = wrong + prefix_length(wrong);
+    return nearness(rest, same_prefix(wrong, right) ? right + prefix_length(right) : right);
+}
+
+/* AWS has more variables than we read, some a letter apart. The others' mistakes show at once: nothing is found. */
+static gboolean shows_by_itself(const char *env)
+{
+    return g_str_has_prefix(env, "AWS_") || g_str_has_prefix(env, "DATABASE_") || g_str_has_prefix(env, "PG_");
+}
+
+#define SLIP 2           /* letters of the rest; what differs in more was not meant to be the same */
+#define TELLING_BYTES 10 /* a shorter name may well be one letter away from one of others */
+
+static guint slip(const char *wrong, const char *right)
+{
+    if (shows_by_itself(right))
+        return G_MAXUINT;
+    if (!same_prefix(wrong, right))
+        return strlen(wrong) >= TELLING_BYTES && distance(wrong, right) == 1 ? SLIP : G_MAXUINT;
+    guint d = rest_nearness(wrong, right);
+    return d <= SLIP ? d : G_MAXUINT;
+}
+
+static const struct option_row *nearest_env(const char *env, guint (*measure)(const char *wrong, const char *right))
 {
     const struct option_row *best = NULL;
     guint best_distance = G_MAXUINT;
     OPTION_ROWS_EACH (row) {
-        guint d = row->env ? nearness(without_prefix(env), without_prefix(row->env)) : G_MAXUINT;
+        guint d = row->env ? measure(env, row->env) : G_MAXUINT;
         if (d < best_distance) {
             best = row;
             best_distance = d;
         }
     }
     return best;
+}
+
+const struct option_row *option_nearest_env(const char *env)
+{
+    return nearest_env(env, rest_nearness);
+}
+
+const struct option_row *option_misspelt_env(const char *env)
+{
+    return nearest_env(env, slip);
 }
 
 const char *options_nearest_word(const char *wrong, const char *const *words)

@@ -154,32 +154,12 @@ static gboolean apply_flags(struct settings *s, const GArray *given, GPtrArray *
     return TRUE;
 }
 
-static char *known_variables_text(void)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    OPTION_ROWS_EACH (row)
-        if (row->env && g_str_has_prefix(row->env, "BACKUP_"))
-            g_string_append_printf(text, "%s%s", text->len ? ", " : "", row->env);
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
 /* PLACE is "the environment" or "FILE:LINE". */
-static gboolean fail_unknown_variable(const char *name, const char *place, GError **error)
-{
-    const struct option_row *near = option_nearest_env(name);
-    if (near)
-        return ot_fail(error, OT_USAGE, "unknown variable %s in %s; did you mean %s?", name, place, near->env);
-    g_autofree char *known = known_variables_text();
-    return ot_fail(error, OT_USAGE, "unknown variable %s in %s; known are %s", name, place, known);
-}
-
 static gboolean apply_variable(struct settings *s, const char *name, const char *value, const char *place,
                                GError **error)
 {
     const struct option_row *row = option_by_env(name);
-    if (!row)
-        return g_str_has_prefix(name, "BACKUP_") ? fail_unknown_variable(name, place, error) : TRUE;
-    if (!*value)
+    if (!row || !*value)
         return TRUE;
     g_autofree char *where = g_strdup_printf("%s in %s", name, place);
     return option_set(row, s, value, where, error);
@@ -259,8 +239,8 @@ static gboolean apply_entries(struct settings *s, const GPtrArray *entries, cons
     return TRUE;
 }
 
-static gboolean apply_env_file(struct settings *s, const char *named, char **ret_path, GPtrArray *warnings,
-                               GError **error)
+static gboolean apply_env_file(struct settings *s, const char *named, char **environ_like, char **ret_path,
+                               GPtrArray *warnings, GError **error)
 {
     const char *path = named;
     mode_t mode = 0;
@@ -268,7 +248,8 @@ static gboolean apply_env_file(struct settings *s, const char *named, char **ret
     if (!entries)
         return FALSE;
     gboolean shared = S_ISREG(mode) && mode & (S_IRGRP | S_IROTH);
-    if (!apply_entries(s, entries, path, shared, warnings, error))
+    if (!options_check_names(entries, path, environ_like, warnings, error) ||
+        !apply_entries(s, entries, path, shared, warnings, error))
         return FALSE;
     *ret_path = g_strdup(path);
     return TRUE;
@@ -279,7 +260,7 @@ static gboolean apply_all(struct settings *s, const GArray *given, char **enviro
 {
     g_autofree char *env_file = NULL;
     option_defaults(s);
-    if (!apply_env_file(s, named_env_file(given, environ_like), &env_file, warnings, error) ||
+    if (!apply_env_file(s, named_env_file(given, environ_like), environ_like, &env_file, warnings, error) ||
         !apply_environ(s, environ_like, error) || !apply_flags(s, given, warnings, error))
         return FALSE;
     /* The file that was read, whoever named it; a row of the file itself may have written here. */

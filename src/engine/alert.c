@@ -175,6 +175,12 @@ static gboolean is_unknown_too_long(struct look *look, const char *key)
     return FALSE;
 }
 
+static void forget_unknown(struct look *look, const char *key)
+{
+    if (json_object_del(alert_store_unknown(look->store), key) == 0)
+        look->changed = TRUE;
+}
+
 /* What is not known does not change what was known. */
 static int severity_of(enum alert_verdict verdict, const json_t *trouble)
 {
@@ -186,10 +192,14 @@ static int severity_of(enum alert_verdict verdict, const json_t *trouble)
 static void consider(struct look *look, const char *key, const char *source, const struct alert_finding *f)
 {
     json_t *trouble = json_object_get(alert_store_open_alerts(look->store), key);
+    if (f->verdict == ALERT_EXCUSED) {
+        forget_unknown(look, key);
+        return;
+    }
     if (f->verdict == ALERT_UNKNOWN && !trouble && !is_unknown_too_long(look, key))
         return;
-    if (f->verdict != ALERT_UNKNOWN && json_object_del(alert_store_unknown(look->store), key) == 0)
-        look->changed = TRUE;
+    if (f->verdict != ALERT_UNKNOWN)
+        forget_unknown(look, key);
     if (f->verdict == ALERT_FINE) {
         if (trouble)
             end_trouble(look, key, trouble, f->title, f->text, f->facts);

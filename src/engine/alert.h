@@ -21,7 +21,7 @@ struct alert_config {
 /* TRUE if any channel is set. Without one nothing is decided, remembered or sent. */
 gboolean alert_is_configured(const struct alert_config *c);
 
-enum alert_verdict { ALERT_FINE, ALERT_WARNING, ALERT_CRITICAL, ALERT_UNKNOWN };
+enum alert_verdict { ALERT_FINE, ALERT_WARNING, ALERT_CRITICAL, ALERT_UNKNOWN, ALERT_EXCUSED };
 
 /* What one check found. */
 struct alert_finding {
@@ -35,7 +35,8 @@ struct alert_finding {
 };
 
 /* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is; where there was
- * none, it is a warning when it lasts for a day. complete: these are all, and trouble that none of them speaks of any
+ * none, it is a warning when it lasts for a day. What another finding tells the cause of (ALERT_EXCUSED) is passed
+ * over: trouble stays as it is, and none begins. complete: these are all, and trouble that none of them speaks of any
  * more is over. Then sends what is due. */
 void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
                   struct report *r);

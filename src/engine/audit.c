@@ -59,7 +59,10 @@ struct journal_state *audit_check(const struct audit_places *places, GError **er
     g_autoptr(GPtrArray) backups = catalog_list(places->dir, NULL, error);
     if (!backups || (places->client && !add_s3(anchors, backups, places, error)))
         return NULL;
-    return check(places->dir, backups, anchors, error);
+    g_autoptr(journal_state) state = check(places->dir, backups, anchors, error);
+    if (state && places->client && !journalcopy_compare(places->client, places->prefix, places->dir, state, error))
+        return NULL;
+    return g_steal_pointer(&state);
 }
 
 /* ---- times ---- */

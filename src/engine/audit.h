@@ -12,7 +12,7 @@ struct audit_places {
 };
 
 /* journal_check with every head that is kept with the backups in the folder and in S3, and with the journal's copy in
- * S3. NULL: it, or one of these places, cannot be read. */
+ * S3, of which every line is read and compared. NULL: it, or one of these places, cannot be read. */
 struct journal_state *audit_check(const struct audit_places *places, GError **error);
 
 /* The same with these backups only (struct catalog_entry *), and nothing asked of S3. */

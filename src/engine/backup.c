@@ -193,7 +193,7 @@ static gboolean read_back(struct backup *b, GError **error)
     file = NULL; /* the reader's now */
     struct archive_check_options options = {
         .jobs = b->request->jobs,
-        .expected_sha256 = b->dump.sha256,
+        .written = b->dump.contents,
         .progress = check_progress,
         .progress_data = b->report,
     };

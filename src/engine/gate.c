@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "base/text.h"
 #include "pg/snapshot.h"
 #include "pg/swap.h"
@@ -98,7 +99,7 @@ static gboolean check_rights(const struct gate *g, GError **error)
 
 struct session *gate_open(const struct pg_target *target, const char *live, struct report *report, GError **error)
 {
-    g_autoptr(session) admin = swap_admin(target, live, error);
+    g_autoptr(session) admin = interrupt_check(error) ? swap_admin(target, live, error) : NULL;
     struct gate g = {target, admin, live, report};
     if (!admin || !snapshot_setup_session(admin, 0, error) || !check_rights(&g, error) || !take_lock(&g, error) ||
         !drop_left_behind(&g, error))

@@ -92,6 +92,12 @@ void health_advise(struct health_check *c, const char *format, ...)
     va_end(args);
 }
 
+void health_blame_age(const struct health_data *d, struct health_check *c)
+{
+    if (!health_newest_good(d))
+        c->cause = "backup_age";
+}
+
 char *health_duration(double seconds)
 {
     g_autofree char *text = text_duration((gint64)fabs(seconds));
@@ -116,6 +122,14 @@ gboolean health_is_good(const struct health_data *d, const struct catalog_entry 
 {
     return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
            health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
+}
+
+const struct catalog_entry *health_newest_good(const struct health_data *d)
+{
+    for (guint i = 0; i < d->backups->len; i++)
+        if (health_is_good(d, d->backups->pdata[i]))
+            return d->backups->pdata[i];
+    return NULL;
 }
 
 /* ---- gathering ---- */
@@ -222,6 +236,8 @@ static void run_row(const struct row *row, const struct health_data *d, struct h
         check_clear(&c);
         return;
     }
+    if (c.verdict == HEALTH_OK)
+        c.cause = NULL;
     h->verdict = health_worse(h->verdict, c.verdict);
     g_array_append_val(h->checks, c);
 }

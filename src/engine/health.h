@@ -28,11 +28,13 @@ struct health_check {
     const char *name;  /* a word for machines that never changes, as "backup_age"; static */
     const char *title; /* for people; static */
     enum health_verdict verdict;
-    char *value;     /* what was found, one line; never NULL */
-    char *target;    /* what it should be; may be NULL */
-    char *threshold; /* from where it is a warning or critical; may be NULL */
-    char *advice;    /* what to do; NULL if the verdict is OK */
-    char *subject;   /* lines that name what is concerned, where that is more than one thing; NULL: none */
+    char *value;       /* what was found, one line; never NULL */
+    char *target;      /* what it should be; may be NULL */
+    char *threshold;   /* from where it is a warning or critical; may be NULL */
+    char *advice;      /* what to do; NULL if the verdict is OK */
+    const char *cause; /* the check that tells why this one cannot be judged; then it is not alerted as well. NULL: it
+                          stands for itself. Static */
+    char *subject;     /* lines that name what is concerned, where that is more than one thing; NULL: none */
     /* The same as a number; NAN: there is none. unit: "s", "B", "%", or "" for a count. A percentage is 0 to 100. */
     double number;
     const char *unit;

@@ -9,14 +9,6 @@
 /* Runs neither begin to the second nor wait equally long for their locks. */
 #define RPO_SLACK_S 600
 
-static const struct catalog_entry *newest_good(const struct health_data *d)
-{
-    for (guint i = 0; i < d->backups->len; i++)
-        if (health_is_good(d, d->backups->pdata[i]))
-            return d->backups->pdata[i];
-    return NULL;
-}
-
 /* ---- age ---- */
 
 static void note_newest(struct health_numbers *n, const struct catalog_entry *e)
@@ -42,7 +34,7 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c)
     double warning = d->limits.age_warning_minutes * 60.0, critical = d->limits.age_critical_minutes * 60.0;
     g_autofree char *target = health_duration(d->limits.rpo_minutes * 60.0);
     g_autofree char *yellow = health_duration(warning), *red = health_duration(critical);
-    const struct catalog_entry *e = newest_good(d);
+    const struct catalog_entry *e = health_newest_good(d);
     c->target = g_strdup_printf("under %s", target);
     c->threshold = g_strdup_printf("warning over %s, critical over %s", yellow, red);
     if (!e) {
@@ -122,6 +114,8 @@ gboolean health_check_success(const struct health_data *d, struct health_check *
     health_measure(c, rate, "%", HEALTH_BELOW, SUCCESS_PERCENT, NAN);
     if (r.ok == 0)
         health_raise(c, HEALTH_CRITICAL);
+    if (all == 0 && !d->journal_problem)
+        health_blame_age(d, c);
     if (d->journal_problem)
         c->value = g_strdup_printf("the journal cannot be read: %s", d->journal_problem);
     else
@@ -167,6 +161,7 @@ gboolean health_check_rpo(const struct health_data *d, struct health_check *c)
     health_measure(c, gap.seconds < 0 ? NAN : (double)gap.seconds, "s", HEALTH_ABOVE, limit, NAN);
     if (gap.seconds < 0) {
         health_raise(c, HEALTH_CRITICAL);
+        health_blame_age(d, c);
         c->value = g_strdup("nothing can be restored");
         health_advise(c, "Run `opstower backup` now.");
         return TRUE;

@@ -98,6 +98,8 @@ gboolean health_check_upload(const struct health_data *d, struct health_check *c
     if (d->numbers->pending_copies > 0)
         health_raise(c, HEALTH_WARNING);
     judge_newest(d, &u, c);
+    if (u.there == u.wanted && d->numbers->pending_copies == 0)
+        health_blame_age(d, c);
     if (!c->value && u.wanted == 0)
         health_raise(c, d->backups->len ? HEALTH_WARNING : HEALTH_CRITICAL);
     if (!c->value)

@@ -49,6 +49,9 @@ gint64 health_taken_at(const struct catalog_entry *e);
 /* Verified, not a pre-restore one, and not dated in the future. */
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e);
 
+/* The newest of these; NULL: there is none. */
+const struct catalog_entry *health_newest_good(const struct health_data *d);
+
 /* ---- writing a check ---- */
 
 /* Number, unit and limits; the verdict follows from them (a limit that is NAN has none). */
@@ -60,6 +63,9 @@ void health_raise(struct health_check *c, enum health_verdict v);
 
 /* The advice, if the verdict is not OK and there is none yet. */
 void health_advise(struct health_check *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* The verdict says no more than that there is no good backup, if there is none: the check of the age tells that. */
+void health_blame_age(const struct health_data *d, struct health_check *c);
 
 /* "3 h 12 min", also for doubles and below zero. To be freed. */
 char *health_duration(double seconds);

@@ -13,10 +13,10 @@ static json_t *real(double number)
 static json_t *check_json(const struct health_check *c)
 {
     static const char *const sides[] = {"above", "below", "outside"};
-    return json_pack("{ss ss ss ss ss* ss* ss* so ss so so ss}", "name", c->name, "title", c->title, "verdict",
+    return json_pack("{ss ss ss ss ss* ss* ss* ss* so ss so so ss}", "name", c->name, "title", c->title, "verdict",
                      health_verdict_name(c->verdict), "value", c->value, "target", c->target, "threshold", c->threshold,
-                     "advice", c->advice, "number", real(c->number), "unit", c->unit, "warning", real(c->warning),
-                     "critical", real(c->critical), "bad", sides[c->side]);
+                     "advice", c->advice, "cause", c->cause, "number", real(c->number), "unit", c->unit, "warning",
+                     real(c->warning), "critical", real(c->critical), "bad", sides[c->side]);
 }
 
 static const struct {

@@ -25,8 +25,9 @@ static GPtrArray *good_backups(const struct health_data *d)
     return good;
 }
 
-static void nothing_to_compare(struct health_check *c, guint backups)
+static void nothing_to_compare(const struct health_data *d, struct health_check *c, guint backups)
 {
+    health_blame_age(d, c);
     health_raise(c, backups ? HEALTH_UNKNOWN : HEALTH_CRITICAL);
     c->value = g_strdup(backups ? "one good backup only: nothing to compare with" : "there is no good backup");
     health_advise(c, backups ? "The next backup is compared with this one." : "Run `opstower backup` now.");
@@ -86,7 +87,7 @@ gboolean health_check_size(const struct health_data *d, struct health_check *c)
     double median = good->len ? median_size(good) : 0;
     if (median <= 0) {
         health_measure(c, NAN, "%", HEALTH_OUTSIDE, SIZE_PERCENT, NAN);
-        nothing_to_compare(c, good->len);
+        nothing_to_compare(d, c, good->len);
         return TRUE;
     }
     const struct catalog_entry *newest = good->pdata[0];
@@ -232,7 +233,7 @@ gboolean health_check_rows(const struct health_data *d, struct health_check *c)
     c->threshold = g_strdup_printf("bad over %g %% lost, or table gone", LOSS_PERCENT);
     if (good->len < 2) {
         health_measure(c, NAN, "%", HEALTH_ABOVE, LOSS_PERCENT, NAN);
-        nothing_to_compare(c, good->len);
+        nothing_to_compare(d, c, good->len);
         return TRUE;
     }
     if (!json_is_array(((struct catalog_entry *)good->pdata[0])->meta->tables)) {

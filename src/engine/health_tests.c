@@ -45,11 +45,13 @@ static gboolean found_damage(const json_t *line)
     return code == OT_CORRUPT || code == OT_MISMATCH;
 }
 
-static void judge_last(struct health_check *c, const struct trial *t, const json_t *last)
+static void judge_last(const struct health_data *d, struct health_check *c, const struct trial *t, const json_t *last)
 {
     const char *error = record_text(last, "error");
-    if (!last || !record_failed(last))
+    if (!last || !record_failed(last)) {
+        health_blame_age(d, c);
         return;
+    }
     health_raise(c, found_damage(last) ? HEALTH_CRITICAL : HEALTH_WARNING);
     g_autofree char *before = g_steal_pointer(&c->value);
     c->value = g_strdup_printf("the last %s failed (%s); %s", t->what, error ? error : "no error is noted", before);
@@ -76,7 +78,7 @@ static gint64 check_trial(const struct health_data *d, struct health_check *c, c
     g_autofree char *yellow = health_duration(t->warning_s), *red = health_duration(t->critical_s);
     c->value = good_at < 0 ? g_strdup("never") : g_strdup_printf("%s ago", text);
     c->threshold = g_strdup_printf("warning over %s, critical over %s", yellow, red);
-    judge_last(c, t, last);
+    judge_last(d, c, t, last);
     health_advise(c, "%s", t->advice);
     return good_at;
 }
@@ -89,6 +91,7 @@ static void judge_damaged(const struct health_data *d, struct health_check *c)
         if (!e->meta || e->meta->state != META_FAILED)
             continue;
         health_raise(c, HEALTH_WARNING);
+        c->cause = NULL;
         g_autofree char *before = g_steal_pointer(&c->value);
         c->value = g_strdup_printf("%s; %s is damaged", before, e->id);
         health_advise(c, "Do not rely on %s; look into its disk. Newer good backups take its place.", e->id);
@@ -167,6 +170,7 @@ static gboolean no_measure(struct health_check *c, const struct health_data *d)
 {
     health_measure(c, NAN, "s", HEALTH_ABOVE, d->limits.rto_minutes * 60.0, NAN);
     health_raise(c, HEALTH_WARNING);
+    health_blame_age(d, c);
     c->value = g_strdup("never measured");
     health_advise(c, "Run `opstower verify latest --full-test`: it restores the backup and takes the time.");
     return TRUE;

@@ -146,7 +146,6 @@ static gboolean check_ours(struct verify *v, GError **error)
     v->file = NULL; /* the reader's now */
     struct archive_check_options options = {
         .jobs = v->request->test.jobs,
-        .fingerprints = TRUE,
         .ret_sha256 = &v->sha256,
         .progress = show_progress,
         .progress_data = v->report,

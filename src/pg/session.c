@@ -166,17 +166,15 @@ static gint64 connect_timeout_us(PGconn *pg)
     return (seconds > 0 ? seconds : CONNECT_TIMEOUT_S) * G_USEC_PER_SEC;
 }
 
-/* libpq's own connecting cannot be interrupted while the server says nothing: so it is done in steps. A session opened
- * after the interrupt is there to clean up, and is not stopped by it. */
-static gboolean connect_in_steps(PGconn *pg, int timeout_s, GError **error)
+/* libpq's own connecting cannot be interrupted while the server says nothing: so it is done in steps. */
+static gboolean connect_in_steps(PGconn *pg, int timeout_s, gboolean despite_interrupt, GError **error)
 {
     gint64 until = g_get_monotonic_time() + (timeout_s ? timeout_s * G_USEC_PER_SEC : connect_timeout_us(pg));
-    gboolean cleaning_up = interrupt_signal() != 0;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (PQstatus(pg) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
         struct pollfd p = {PQsocket(pg), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
         int ready = poll(&p, 1, CONNECT_POLL_MS);
-        if (!cleaning_up && !interrupt_check(error))
+        if (!despite_interrupt && !interrupt_check(error))
             return FALSE;
         if (ready > 0)
             status = PQconnectPoll(pg);
@@ -187,7 +185,8 @@ static gboolean connect_in_steps(PGconn *pg, int timeout_s, GError **error)
     return PQstatus(pg) == CONNECTION_OK || connect_failed(pg, error);
 }
 
-struct session *session_open(const struct pg_target *t, const char *dbname, GError **error)
+static struct session *open_session(const struct pg_target *t, const char *dbname, gboolean despite_interrupt,
+                                    GError **error)
 {
     struct params p = {0};
     PGconn *pg = NULL;
@@ -196,7 +195,7 @@ struct session *session_open(const struct pg_target *t, const char *dbname, GErr
     params_clear(&p);
     if (!pg)
         return NULL;
-    if (!connect_in_steps(pg, t->timeout_s, error)) {
+    if (!connect_in_steps(pg, t->timeout_s, despite_interrupt, error)) {
         PQfinish(pg);
         return NULL;
     }
@@ -204,10 +203,19 @@ struct session *session_open(const struct pg_target *t, const char *dbname, GErr
     struct session *s = g_new0(struct session, 1);
     s->pg = pg;
     s->cancel = PQgetCancel(pg);
-    /* A session opened after the interrupt is there to clean up: it is not to be cancelled. */
-    if (!interrupt_signal())
+    if (!despite_interrupt)
         s->interrupt_id = interrupt_add(on_interrupt, s);
     return s;
+}
+
+struct session *session_open(const struct pg_target *t, const char *dbname, GError **error)
+{
+    return open_session(t, dbname, FALSE, error);
+}
+
+struct session *session_open_despite_interrupt(const struct pg_target *t, const char *dbname, GError **error)
+{
+    return open_session(t, dbname, interrupt_signal() != 0, error);
 }
 
 void session_free(struct session *s)

@@ -29,8 +29,12 @@ struct session;
 typedef struct session session;
 
 /* Connects; dbname replaces the target's database if not NULL. OT_CONNECT if that fails, or takes longer than
- * connect_timeout (as libpq's parameter of that name; 60 s if it is not given). */
+ * connect_timeout (as libpq's parameter of that name; 60 s if it is not given). OT_INTERRUPTED at an interrupt, even
+ * one that came before. */
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error);
+
+/* The same, to clean up: an interrupt that has come before neither ends this nor cancels what the session does. */
+struct session *session_open_despite_interrupt(const struct pg_target *t, const char *dbname, GError **error);
 void session_free(struct session *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)
 

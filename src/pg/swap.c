@@ -16,8 +16,8 @@
 
 struct session *swap_admin(const struct pg_target *t, const char *live, GError **error)
 {
-    struct session *s = g_str_equal(live, "postgres") ? NULL : session_open(t, "postgres", NULL);
-    return s ? s : session_open(t, "template1", error);
+    struct session *s = g_str_equal(live, "postgres") ? NULL : session_open_despite_interrupt(t, "postgres", NULL);
+    return s ? s : session_open_despite_interrupt(t, "template1", error);
 }
 
 gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error)
@@ -156,7 +156,7 @@ gboolean swap_drop(struct session *admin, const char *dbname, GError **error)
 static void drop_tables(const struct pg_target *t, struct session *admin, const char *dbname)
 {
     end_sessions(admin, dbname, NULL);
-    g_autoptr(session) s = session_open(t, dbname, NULL);
+    g_autoptr(session) s = session_open_despite_interrupt(t, dbname, NULL);
     if (!s)
         return;
     g_autoptr(PGresult) drops =

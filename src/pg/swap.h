@@ -3,7 +3,8 @@
 
 #include "pg/session.h"
 
-/* A session on a database that is not live, the one to be replaced: on postgres, else template1. */
+/* A session on a database that is not live, the one to be replaced: on postgres, else template1. Opened despite an
+ * interrupt. */
 struct session *swap_admin(const struct pg_target *t, const char *live, GError **error);
 
 gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error);

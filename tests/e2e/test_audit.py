@@ -1,6 +1,8 @@
 """The record of all acts: what is in it, what becomes of one that was changed, and the system's log."""
+import concurrent.futures
 import csv
 import datetime
+import hashlib
 import io
 import json
 import os
@@ -308,14 +310,14 @@ def test_export_by_time(opstower, small):
     first = records(opstower)[0]["time"]
     time.sleep(1.1)
     take(opstower, small)
-    today = datetime.datetime.fromisoformat(first).date()
+    second = records(opstower)[1]["time"]
+    today, later = (datetime.datetime.fromisoformat(each).date() for each in (first, second))
     day = datetime.timedelta(days=1)
 
     def count(*words):
         return len(json.loads(opstower("audit", "export", *words).stdout))
-    assert count("--since", today, "--until", today) == 2 and count("--since", today + day) == 0
+    assert count("--since", today, "--until", later) == 2 and count("--since", later + day) == 0
     assert count("--until", today - day) == 0 and count("--since", today - day) == 2
-    second = records(opstower)[1]["time"]
     assert count("--since", second) == 1 and count("--until", second) == 1
     assert count("--since", second.replace("+00:00", "Z")) == 1
 
@@ -438,6 +440,14 @@ def test_a_long_journal_goes_up_in_segments(there, s3, bucket):
     assert s3.objects(bucket)[first] == b"as it was", "what is full does not go up again"
     (second,) = [key for key in s3.objects(bucket) if key.endswith("/000000201.jsonl")]
     assert s3.objects(bucket)[second].splitlines() == journal_of(there).read_bytes().splitlines()[200:]
+    named = [(finding["seq"], finding["what"]) for finding in findings(there)]
+    assert named == [(1, f"not as in s3://{bucket}/{first}: the copy was changed")]
+    s3.client().put_object(Bucket=bucket, Key=first, Body=b"".join(journal_of(there).read_bytes().splitlines(True)[:200]))
+    result = there("audit", "check")
+    assert re.search(r"Held line by line against its copy in S3 \(2 objects, .*\), which is the same up to record 207", result.stdout), result
+    s3.client().delete_object(Bucket=bucket, Key=first)
+    named = [(finding["seq"], finding["what"]) for finding in findings(there)]
+    assert named == [(1, f"missing in S3: s3://{bucket}/{first}, with seq 1 to 200")]
 
 
 def test_s3_that_is_down_is_a_warning_and_made_up_for(there, s3, bucket):
@@ -468,3 +478,79 @@ def test_the_copy_shows_what_was_cut_or_made_anew(there, s3, bucket):
     assert findings(there)[0]["what"].startswith("the journal is gone")
     fail_once(there)
     assert findings(there)[0]["what"].startswith("another journal was here")
+
+
+def copied_key(s3, bucket, end):
+    (key,) = [key for key in s3.objects(bucket) if key.endswith(end) and "/journal/" in key]
+    return key
+
+
+def edited_copy(lines):
+    lines[3] = lines[3].replace(b'"code":5', b'"code":0')
+
+
+def removed_copy(lines):
+    del lines[3]
+
+
+def cut_copy(lines):
+    del lines[4:]
+
+
+@pytest.mark.parametrize("change, seq, what", [(edited_copy, 4, "not as in {}: the copy was changed"),
+                                               (removed_copy, 5, "not as in {}: the copy was changed"),
+                                               (cut_copy, 5, "cut: seq 5 to 6 are missing at the end of {}")])
+def test_each_line_of_the_copy_is_compared(there, s3, bucket, change, seq, what):
+    for _ in range(6):
+        fail_once(there)
+    assert findings(there, check=0) == []
+    key = copied_key(s3, bucket, ".jsonl")
+    lines = s3.objects(bucket)[key].splitlines(True)
+    change(lines)
+    s3.client().put_object(Bucket=bucket, Key=key, Body=b"".join(lines))
+    (found,) = findings(there)
+    assert (found["seq"], found["what"]) == (seq, what.format(f"s3://{bucket}/{key}"))
+    shown = json.loads(there("audit", "check", "--json", check=17).stdout)
+    assert (shown["copied_parts_read"], shown["copied_bytes_read"]) == (1, len(b"".join(lines)))
+    assert shown["copied_up_to_seq"] == (4 if change is cut_copy else 3)
+    assert findings_of(there, "--local-only") == []
+
+
+def findings_of(opstower, *words, check=0):
+    return json.loads(opstower("audit", "check", "--json", *words, check=check).stdout)["findings"]
+
+
+def test_the_copy_has_what_was_changed_here(there, s3, bucket):
+    """Even where somebody has made the copy's head agree."""
+    for _ in range(6):
+        fail_once(there)
+    text = journal_of(there).read_bytes()
+    key, head = copied_key(s3, bucket, ".jsonl"), copied_key(s3, bucket, "head.json")
+    lines = text.splitlines(True)
+    edited_copy(lines)
+    journal_of(there).write_bytes(b"".join(lines))
+    chain, compared = findings(there)
+    assert chain["what"].startswith("edited") and (compared["line"], compared["seq"]) == (4, 4)
+    assert compared["what"] == f"not as in s3://{bucket}/{key}: it was changed here, and the copy is as it was written"
+    # The end is cut off, and the head says so too.
+    lines = text.splitlines(True)[:4]
+    journal_of(there).write_bytes(b"".join(lines))
+    changed = {**json.loads(s3.objects(bucket)[head]), "seq": 4, "head": hashlib.sha256(lines[3][:-1]).hexdigest()}
+    s3.client().put_object(Bucket=bucket, Key=head, Body=json.dumps(changed).encode())
+    (found,) = findings(there)
+    assert (found["seq"], found["what"]) == (5, f"missing here: s3://{bucket}/{key} has it")
+    # And then made anew, by who knows how.
+    for _ in range(2):
+        fail_once(there, check=5)
+    s3.client().put_object(Bucket=bucket, Key=key, Body=text)
+    (found,) = findings(there)
+    assert found["seq"] == 5 and found["what"].endswith("one of the two was written anew, and the chain does not tell which")
+
+
+def test_an_audit_while_others_write_finds_nothing(there):
+    fail_once(there)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lambda: [fail_once(there) for _ in range(12)])
+        while not writing.done():
+            assert findings(there, check=0) == []
+        writing.result()

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -61,13 +62,13 @@ class Shelf:
         env = {"DATABASE_URL": self.source.url, "BACKUP_DIR": os.path.join(folder, "logs"), "BACKUP_JOBS": "2"}
         codes = [self.opstower(*arguments, env=env, check=False).returncode for arguments in (
             ("verify", "--quiet", path), ("restore", "--quiet", path, "--force", "--no-pre-backup", "--drop-replaced"))]
-        subprocess.run(["rm", "-rf", folder], check=True)
+        shutil.rmtree(folder)
         return codes
 
 
 @pytest.fixture(scope="module")
 def shelf(server):
-    folder = pgserver.temporary_folder("opstower-damage-")
+    folder = pgserver.temporary_folder("opstower-damage-", pgserver.fast_place())
     made = Shelf(server, folder)
     yield made
     for database in (made.source, made.other):

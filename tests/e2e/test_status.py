@@ -328,6 +328,7 @@ def test_the_line_of_a_plugin(opstower, database):
     (["--json", "--nagios"], {}, "exclude each other"),
     ([], {"BACKUP_AGE_WARNING": "soon"}, "BACKUP_AGE_WARNING"),
     ([], {"BACKUP_DIRR": "x"}, "unknown variable BACKUP_DIRR"),
+    ([], {"ALERT_EMIAL": "x"}, "unknown variable ALERT_EMIAL in the environment; did you mean ALERT_EMAIL?"),
     (["--env-file=none"], {}, "cannot open none"),
     (["--output=/nonexistent/x"], {}, "/nonexistent"),
 ])

@@ -301,7 +301,7 @@ def processes_of(folders):
     return found
 
 
-def eventually(condition, seconds=15, step=0.02):
+def eventually(condition, seconds=60, step=0.02):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -590,7 +590,7 @@ def test_a_full_test_that_is_interrupted_leaves_nothing(opstower, small, server,
     process = slow_full_test(opstower, small, server, folder, scratch)
     assert len(os.listdir(scratch)) == 1
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == code
     assert_nothing_left(scratch)
     assert small.meta["state"] == "verified"
@@ -599,7 +599,7 @@ def test_a_full_test_that_is_interrupted_leaves_nothing(opstower, small, server,
 def test_the_next_run_clears_what_a_killed_one_left(opstower, small, server, folder, scratch):
     process = slow_full_test(opstower, small, server, folder, scratch)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert len(os.listdir(scratch)) == 1
     eventually(lambda: not [line for line in processes_of([scratch]) if "postgres" in line])
     opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
@@ -611,7 +611,7 @@ def test_a_full_test_does_not_disturb_another_one(opstower, small, server, folde
     opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
     assert process.poll() is None and len(os.listdir(scratch)) == 1
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert_nothing_left(scratch)
 
 
@@ -656,7 +656,7 @@ def test_a_failed_or_interrupted_test_on_a_named_server_leaves_nothing_either(op
     process = slow_full_test(opstower, backup, other_server, folder, scratch, *url)
     assert contents_of(other_server) != before
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 143
     assert contents_of(other_server) == before
 
@@ -666,7 +666,7 @@ def test_the_next_run_clears_what_a_killed_one_left_on_a_named_server(opstower, 
     before = contents_of(other_server)
     process = slow_full_test(opstower, backup, other_server, folder, scratch, "--test-url", other_server.url())
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert contents_of(other_server)[0] != before[0]
     opstower("verify", backup.path, "--full-test", "--test-url", other_server.url())
     assert contents_of(other_server) == before

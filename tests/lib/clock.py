@@ -1,6 +1,7 @@
 """Another time for the program under test: Debian's faketime, preloaded."""
 import glob
-import os
+
+from .runner import preloaded
 
 HOUR = 3600
 LIBRARY = "/usr/lib/*/faketime/libfaketimeMT.so.1"
@@ -10,7 +11,4 @@ def shifted(seconds):
     """Environment of a program whose clock is so far ahead (or behind)."""
     found = glob.glob(LIBRARY)
     assert found, f"{LIBRARY} was not found; run packaging/install-deps.sh test"
-    # A program built with sanitizers wants to be loaded first.
-    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-    return {"LD_PRELOAD": found[0], "FAKETIME": f"{seconds:+.0f}", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1",
-            "ASAN_OPTIONS": options.lstrip(":")}
+    return {**preloaded(found[0]), "FAKETIME": f"{seconds:+.0f}", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}

@@ -395,6 +395,41 @@ static const struct {
     {"unknown_and_empty",
      {CMD_LIST, NULL, "BACKUP_DIRR=", NULL},
      "unknown variable BACKUP_DIRR in the environment; did you mean BACKUP_DIR?"},
+    {"alert_in_environment",
+     {CMD_LIST, NULL, "ALERT_EMIAL=hunter2", NULL},
+     "unknown variable ALERT_EMIAL in the environment; did you mean ALERT_EMAIL?"},
+    {"alert_in_file",
+     {CMD_LIST, NULL, NULL, "\nALERT_EMIAL=hunter2"},
+     "unknown variable ALERT_EMIAL in .env:2; did you mean ALERT_EMAIL?"},
+    {"alert_beside_the_right_one",
+     {CMD_LIST, NULL, NULL, "ALERT_EMAIL=a@b\nALERT_EMIAL=hunter2"},
+     "unknown variable ALERT_EMIAL in .env:2; did you mean ALERT_EMAIL?"},
+    {"hook",
+     {CMD_LIST, NULL, "HOOK_PREBACKUP=hunter2", NULL},
+     "unknown variable HOOK_PREBACKUP in the environment; did you mean HOOK_PRE_BACKUP?"},
+    {"hook_unlike_all",
+     {CMD_LIST, NULL, NULL, "HOOK_FROBNICATE=hunter2"},
+     "unknown variable HOOK_FROBNICATE in .env:1; known are HOOK_PRE_BACKUP, HOOK_POST_BACKUP, HOOK_PRE_RESTORE, "
+     "HOOK_POST_RESTORE, HOOK_ON_FAILURE, HOOK_SHELL, HOOK_TIMEOUT, HOOK_FAILURE, HOOK_PRE_BACKUP_FAILURE, "
+     "HOOK_POST_BACKUP_FAILURE, HOOK_PRE_RESTORE_FAILURE, HOOK_POST_RESTORE_FAILURE"},
+    {"prefix_too_many",
+     {CMD_LIST, NULL, "BACKUP_HEARTBEAT_URL=hunter2", NULL},
+     "unknown variable BACKUP_HEARTBEAT_URL in the environment; did you mean HEARTBEAT_URL?"},
+    {"prefix_of_others",
+     {CMD_LIST, NULL, "ALERT_SMTP_URL=hunter2", NULL},
+     "unknown variable ALERT_SMTP_URL in the environment; did you mean SMTP_URL?"},
+    {"shared_prefix_in_file",
+     {CMD_LIST, NULL, NULL, "SLACK_WEBHOOK_ULR=hunter2"},
+     "unknown variable SLACK_WEBHOOK_ULR in .env:1; did you mean SLACK_WEBHOOK_URL?"},
+    {"half_a_name_in_file",
+     {CMD_LIST, NULL, NULL, "SLACK_WEBHOOK=hunter2"},
+     "unknown variable SLACK_WEBHOOK in .env:1; did you mean SLACK_WEBHOOK_URL?"},
+    {"prefix_misspelt",
+     {CMD_LIST, NULL, NULL, "ALRET_EMAIL=hunter2"},
+     "unknown variable ALRET_EMAIL in .env:1; did you mean ALERT_EMAIL?"},
+    {"critical_tables",
+     {CMD_LIST, NULL, NULL, "CRITICAL_TABLE=hunter2"},
+     "unknown variable CRITICAL_TABLE in .env:1; did you mean CRITICAL_TABLES?"},
     {"bad_line", {CMD_LIST, NULL, NULL, "A=1\nhunter2"}, ".env:2: KEY=VALUE is wanted here"},
     {"file_missing", {CMD_LIST, "--env-file=none.env", NULL, NULL}, "cannot open none.env: No such file or directory"},
     {"named_file_missing",
@@ -446,7 +481,43 @@ static void test_foreign_variables(void)
     g_assert_cmpstr(r.s.backup_dir, ==, "/var/backups/opstower");
 }
 
+/* What a program that we share the .env file or the environment with may well have set. */
+static void test_names_of_others(void)
+{
+    static const char names[] =
+        "SMTP_HOST=1|SMTP_PORT=1|SMTP_USER=1|SMTP_PASSWORD=1|SMTP_FROM=1|SMTP_SSL=1|SFTP_URL=1|"
+        "HTTP_URL=1|SLACK_BOT_TOKEN=1|SLACK_CHANNEL=1|SLACK_WEBHOOK_ID=1|PAGERDUTY_TOKEN=1|"
+        "HEALTHCHECK_PATH=1|HEALTHCHECK_INTERVAL=1|DASHBOARD_PORT=1|DATABASE_URLS=1|PG_BIN=1|"
+        "AWS_ENDPOINT_URL_SQS=1|AWS_ENDPOINT_URL_S=1|ALERTMANAGER_URL=1|HOOKS=1|SMTP=1|_=1|_X=1|"
+        "OPSTOWER_FILE=1|OPSTOWER_EVENT=1|OPSTOWER_RESULT=1";
+    g_autofree char *file = g_strdelimit(g_strdup(names), "|", '\n');
+    RESULT r = load(&(struct call){.command = CMD_LIST, .env = names, .file = file});
+    g_assert_no_error(r.error);
+    g_assert_cmpuint(r.warnings->len, ==, 0);
+}
+
+static void test_alike_beside_the_right_one(void)
+{
+    RESULT in_file = load(&(struct call){.command = CMD_LIST, .file = "SMTP_URI=x\nSMTP_URL=smtp://h"});
+    g_assert_no_error(in_file.error);
+    RESULT elsewhere = load(&(struct call){.command = CMD_LIST, .env = "SMTP_URL=smtp://h", .file = "SMTP_URI=x"});
+    g_assert_no_error(elsewhere.error);
+    RESULT in_environment = load(&(struct call){.command = CMD_LIST, .env = "SMTP_URI=x", .file = "SMTP_URL=smtp://h"});
+    g_assert_no_error(in_environment.error);
+    g_assert_cmpuint(in_environment.warnings->len, ==, 0);
+}
+
 /* ---- warnings ---- */
+
+static void test_alike_in_environment(void)
+{
+    RESULT r = load(&(struct call){.command = CMD_LIST, .env = "PATH=/bin|SMTP_ULR=hunter2|HAERTBEAT_URL=hunter2"});
+    g_assert_no_error(r.error);
+    g_assert_cmpuint(r.warnings->len, ==, 2);
+    g_assert_cmpstr(r.warnings->pdata[0], ==, "SMTP_ULR in the environment is not read; did you mean SMTP_URL?");
+    g_assert_cmpstr(r.warnings->pdata[1], ==,
+                    "HAERTBEAT_URL in the environment is not read; did you mean HEARTBEAT_URL?");
+}
 
 static const struct {
     const char *name, *text;
@@ -541,6 +612,9 @@ static const struct {
     {"long_names", test_long_names},
     {"unknown_and_far", test_unknown_and_far},
     {"foreign_variables", test_foreign_variables},
+    {"names_of_others", test_names_of_others},
+    {"alike_beside_the_right_one", test_alike_beside_the_right_one},
+    {"alike_in_environment", test_alike_in_environment},
     {"secret_in_argv", test_secret_in_argv},
     {"clear_twice", test_clear_twice},
 };

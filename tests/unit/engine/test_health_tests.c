@@ -163,6 +163,61 @@ static void test_rto_predicted(void)
     }
 }
 
+/* ---- one cause ---- */
+
+static const check_function judged_by_backups[] = {
+    health_check_success, health_check_rpo,    health_check_rto,      health_check_rto_predicted,
+    health_check_size,    health_check_rows,   health_check_verified, health_check_full_test,
+    health_check_drill,   health_check_upload,
+};
+
+static void assert_cause(const struct world *w, check_function check, const char *expected)
+{
+    struct health_check c = run(w, check);
+    g_assert_cmpint(c.verdict, !=, HEALTH_OK);
+    g_assert_cmpstr(c.cause, ==, expected);
+    drop(&c);
+}
+
+/* Without any good backup each is bad for that alone; the check of the age is bad by itself. */
+static void test_no_backup_is_one_cause(void)
+{
+    struct world w;
+    world_init(&w);
+    w.request.s3_problem = "not asked";
+    for (gsize i = 0; i < G_N_ELEMENTS(judged_by_backups); i++)
+        assert_cause(&w, judged_by_backups[i], "backup_age");
+    assert_cause(&w, health_check_age, NULL);
+    add_backup(&w, 60, META_UNVERIFIED, "hourly");
+    for (gsize i = 0; i < G_N_ELEMENTS(judged_by_backups); i++)
+        assert_cause(&w, judged_by_backups[i], "backup_age");
+    add_backup(&w, 9 * DAY, META_VERIFIED, "hourly");
+    for (gsize i = 0; i < G_N_ELEMENTS(judged_by_backups); i++)
+        assert_cause(&w, judged_by_backups[i], NULL);
+    world_clear(&w);
+}
+
+/* What did go wrong is told for itself, though there is no good backup either. */
+static void test_failures_are_causes_of_their_own(void)
+{
+    struct world w;
+    world_init(&w);
+    w.request.s3_problem = "not asked";
+    add_line(&w, "backup", HOUR, OT_CONNECT);
+    add_line(&w, "verify", HOUR, OT_CORRUPT);
+    struct catalog_entry *e = add_backup(&w, 12 * HOUR, META_UNVERIFIED, "hourly");
+    e->meta->s3 = json_pack("{ss}", "state", "pending");
+    assert_cause(&w, health_check_success, NULL);
+    assert_cause(&w, health_check_verified, NULL);
+    assert_cause(&w, health_check_upload, NULL);
+    assert_cause(&w, health_check_full_test, "backup_age");
+    world_clear(&w);
+    world_init(&w);
+    add_backup(&w, HOUR, META_FAILED, "hourly");
+    assert_cause(&w, health_check_verified, NULL);
+    world_clear(&w);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -173,5 +228,7 @@ int main(int argc, char **argv)
     g_test_add_func("/health_tests/rto_thresholds", test_rto_thresholds);
     g_test_add_func("/health_tests/what_measures_a_restore", test_what_measures_a_restore);
     g_test_add_func("/health_tests/rto_predicted", test_rto_predicted);
+    g_test_add_func("/health_tests/no_backup_is_one_cause", test_no_backup_is_one_cause);
+    g_test_add_func("/health_tests/failures_are_causes_of_their_own", test_failures_are_causes_of_their_own);
     return g_test_run();
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct server {
     GPtrArray *handlers; /* GThread * */
     GPtrArray *requests; /* GString *: head and body as received */
     guint connections;
+    gint stopping;
 };
 
 struct connection {
@@ -82,22 +84,25 @@ static void send_echo(int fd, const GString *request)
     send_all(fd, body, length);
 }
 
-static void wait_for_close(int fd)
+/* That a client has gone cannot be seen behind data that nobody reads: server_stop ends such a wait. */
+static void wait_for_close(struct server *s, int fd)
 {
-    struct timeval limit = {.tv_sec = 20};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     char buffer[1];
-    while (recv(fd, buffer, sizeof buffer, MSG_PEEK) > 0 && limit.tv_sec-- > 0)
-        g_usleep(G_USEC_PER_SEC / 20);
+    while (!g_atomic_int_get(&s->stopping)) {
+        ssize_t n = recv(fd, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+        g_usleep(G_USEC_PER_SEC / 100);
+    }
 }
 
-static void finish(int fd, enum then then)
+static void finish(struct server *s, int fd, enum then then)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     if (then == THEN_RESET)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     if (then == THEN_STALL)
-        wait_for_close(fd);
+        wait_for_close(s, fd);
     close(fd);
 }
 
@@ -129,7 +134,7 @@ static void *handle(void *data)
         g_ptr_array_add(c->server->requests, request);
         g_mutex_unlock(&c->server->mutex);
     }
-    finish(c->fd, then);
+    finish(c->server, c->fd, then);
     return NULL;
 }
 
@@ -186,6 +191,7 @@ static struct server *server_start(struct script script)
 /* The clients must be gone. */
 static void server_stop(struct server *s)
 {
+    g_atomic_int_set(&s->stopping, TRUE);
     shutdown(s->listener, SHUT_RDWR);
     g_thread_join(s->thread);
     close(s->listener);

@@ -312,7 +312,7 @@ static void test_instance_refused(struct world *w, gconstpointer data)
     w->settings.metadata_endpoint = "http://127.0.0.1:1";
     gint64 begin = g_get_monotonic_time();
     world_expect_failure(w, FALSE, "instance role: no metadata service answers as EC2's does");
-    g_assert_cmpint(g_get_monotonic_time() - begin, <, 2 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 3 * G_USEC_PER_SEC); /* which one silent try would take */
 }
 
 /* It takes the connection and says nothing, as when the hop limit is too low: two tries of three seconds. */
