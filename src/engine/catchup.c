@@ -47,7 +47,7 @@ static gint64 begin_of(const GPtrArray *records)
         if (record_is(record, ACT) && (!first || at < first))
             first = at;
     }
-    return MAX(installed, first);
+    return installed ? installed : first;
 }
 
 gint64 catchup_missed(const struct schedule_request *q, const struct schedule_job *job, const GPtrArray *records,
