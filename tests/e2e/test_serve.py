@@ -157,11 +157,35 @@ def test_another_databases_acts_are_not_ours(opstower, database):
         assert "another" not in recovery and "of nobody" in recovery
 
 
+def expiring(page, backup, days):
+    """How many the calendar shows here on the day on which that backup has had so many days."""
+    day = datetime.datetime.strptime(backup[-15:], "%Y%m%d_%H%M%S") + datetime.timedelta(days=days)
+    cell = re.search(rf'<td[^>]*><span class="day">{day.day}(<span[^>]*> \(today\)</span>)?</span>(.*?)</td>', page)[2]
+    found = re.search(r"\b(\d+)<span class=\"hidden\"> here", cell)
+    return found and found[1]
+
+
+def test_retention_does_not_count_days_without_backups(opstower, database):
+    """Of 45 days without any 7 count: what is of before goes 38 days later."""
+    past = Past(opstower, database)
+    before = past.backup(past.ago(days=45, minutes=125))
+    for minutes in (5, 65, 125):
+        past.backup(past.ago(minutes=minutes))
+    past.write()
+    past.forget_model()
+    with Dashboard(opstower) as served:
+        page = served.get("/retention").text
+    assert expiring(page, before, 30 + 38) == "1"
+    assert "within 30 days: 38 days without backups are not counted" in page
+
+
 def test_retention_tells_when_backups_go(opstower, database):
     """Ages decide the day in the calendar; what the rules say of old ones is what `opstower prune` says."""
     past = Past(opstower, database)
     soon = past.backup(past.ago(days=25, hours=3))
     past.backup(past.ago(days=25, hours=2), type="pre-maintenance")
+    for days in (5, 10, 15, 20, 30, 35):
+        past.backup(past.ago(days=days), type="pre-maintenance")
     old = [past.backup(past.ago(days=40, hours=hours)) for hours in range(4)]
     held = past.backup(past.ago(days=50))
     for minutes in (5, 65, 125):
@@ -172,9 +196,7 @@ def test_retention_tells_when_backups_go(opstower, database):
     said = {entry["id"]: entry for entry in json.loads(opstower("prune", "--json").stdout)}
     with Dashboard(opstower) as served:
         page = served.get("/retention").text
-        day = datetime.datetime.strptime(soon[-15:], "%Y%m%d_%H%M%S") + datetime.timedelta(days=30)
-        cell = re.search(rf'<td[^>]*><span class="day">{day.day}(<span[^>]*> \(today\)</span>)?</span>(.*?)</td>', page)[2]
-        assert re.search(r"\b1<span class=\"hidden\"> here", cell), cell
+        assert expiring(page, soon, 30) == "1"
         rows = dict(re.findall(r'<tr><th scope="row"><a href="/backups/([^"]+)">.*?data-label="Next run"><span[^>]*>(\w+)<', page))
         assert rows.pop(held) == "stays"
         assert rows == {each: "goes" for each in old}
