@@ -90,7 +90,7 @@ static void report_refusal(struct server *s, struct MHD_Connection *connection)
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     gint64 now = g_get_monotonic_time();
     g_mutex_lock(&s->mutex);
-    gboolean due = !s->warned_us || now - s->warned_us > WARN_EVERY_S * G_USEC_PER_SEC;
+    gboolean due = !s->warned_us || now - s->warned_us > (gint64)WARN_EVERY_S * G_USEC_PER_SEC;
     if (due) {
         s->warned_us = now;
         g_autofree char *peer = info ? address_text(info->client_addr) : g_strdup("?");
