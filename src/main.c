@@ -1,11 +1,9 @@
 /* Finds the command, loads its settings, runs it, and ends with its exit code. */
 #include <locale.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/interrupt.h"
-#include "base/version.h"
 #include "catalog/journal.h"
 #include "cmd/aftermath.h"
 #include "cmd/command.h"
@@ -87,7 +85,7 @@ int main(int argc, char **argv, char **envp)
     drop_empty_pg_variables(envp);
     const char *word = argc > 1 ? argv[1] : "--help";
     if (g_str_equal(word, "--version"))
-        return puts("opstower " TOOL_VERSION) < 0 ? OT_IO : OT_OK;
+        return help_version();
     if (g_str_equal(word, "--help") || g_str_equal(word, "-h") || g_str_equal(word, "help"))
         return help_print(argc > 2 ? argv[2] : NULL);
     const struct command *command = help_find(word);

@@ -174,8 +174,8 @@ const GByteArray *member_reader_packed(const struct member_reader *m)
 gboolean member_reader_get_rows(struct member_reader *m, guint i, const char **ret_rows, gsize *ret_length,
                                 GError **error)
 {
-    const char *text;
-    gsize length;
+    const char *text = NULL;
+    gsize length = 0;
     const struct archive_contents *c = m->reader->contents;
     const struct archive_member *member = &g_array_index(c->members, struct archive_member, i);
     if (member->kind != MEMBER_DATA)

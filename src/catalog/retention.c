@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/gaps.h"
 
 #define DAY_S 86400
 #define ZONES_S (26 * 3600)
@@ -70,9 +71,15 @@ static gboolean held(const struct retention_item *i, const struct seen *s)
     return i->held;
 }
 
+/* What is older has had its tier's days. */
+static gint64 days_ago(const struct retention_item *i, const struct seen *s)
+{
+    return s->policy->now - (gint64)days_of(i, s->policy) * DAY_S;
+}
+
 static gboolean young(const struct retention_item *i, const struct seen *s)
 {
-    return i->taken_at >= s->policy->now - (gint64)days_of(i, s->policy) * DAY_S;
+    return i->unread || i->taken_at >= days_ago(i, s);
 }
 
 static gboolean pending(const struct retention_item *i, const struct seen *s)
@@ -113,6 +120,11 @@ static gboolean few_newer(const struct retention_item *i, const struct seen *s)
     return s->good < s->policy->keep_min;
 }
 
+static gboolean uncounted(const struct retention_item *i, const struct seen *s)
+{
+    return i->taken_at + i->uncounted_s >= days_ago(i, s);
+}
+
 static gboolean expired(const struct retention_item *i, const struct seen *s)
 {
     (void)i;
@@ -137,6 +149,7 @@ static const struct rule {
     [RETENTION_NEWEST_PROVEN] = {newest_proven, "newest-proven"},
     [RETENTION_NEWEST_MONTHLY] = {newest_monthly, "newest-monthly"},
     [RETENTION_FEW_NEWER] = {few_newer, "few-newer"},
+    [RETENTION_UNCOUNTED] = {uncounted, "uncounted"},
     [RETENTION_EXPIRED] = {expired, "expired"},
 };
 
@@ -148,14 +161,26 @@ static int newer_first(const void *a, const void *b)
     return x->copy != y->copy ? x->copy - y->copy : strcmp(x->id, y->id);
 }
 
+struct gap_list *retention_gaps(const struct retention_item *items, guint n, const struct retention_policy *p)
+{
+    g_autofree gint64 *made = g_new(gint64, n + 1);
+    guint count = 0;
+    for (guint k = 0; k < n; k++)
+        if (!items[k].no_metadata && !items[k].odd_date && !items[k].copy && !is_future(&items[k], p))
+            made[count++] = items[k].taken_at;
+    return gaps_new(made, count, p->now, (gint64)p->tiers->days[TIER_HOURLY][p->place] * DAY_S);
+}
+
 void retention_judge(struct retention_item *items, guint n, const struct retention_policy *policy)
 {
     struct seen seen = {.policy = policy};
+    g_autoptr(gap_list) silence = retention_gaps(items, n, policy);
     if (n > 1)
         qsort(items, n, sizeof *items, newer_first);
     for (guint k = 0; k < n; k++) {
         struct retention_item *i = &items[k];
         guint r = 0;
+        i->uncounted_s = gaps_uncounted(silence, i->taken_at);
         while (!rules[r].fits(i, &seen))
             r++;
         i->reason = (enum retention_reason)r;
@@ -171,6 +196,13 @@ void retention_judge(struct retention_item *items, guint n, const struct retenti
 const char *retention_word(enum retention_reason reason)
 {
     return rules[reason].word;
+}
+
+static char *uncounted_text(const struct retention_item *i, int days)
+{
+    int without = (int)((i->uncounted_s + DAY_S - 1) / DAY_S);
+    return without == 1 ? g_strdup_printf("within %d days: 1 day without backups is not counted", days)
+                        : g_strdup_printf("within %d days: %d days without backups are not counted", days, without);
 }
 
 char *retention_text(const struct retention_item *i, const struct retention_policy *p)
@@ -204,6 +236,8 @@ char *retention_text(const struct retention_item *i, const struct retention_poli
         return g_strdup("the newest monthly one");
     case RETENTION_FEW_NEWER:
         return g_strdup_printf("fewer than %d good ones are newer", p->keep_min);
+    case RETENTION_UNCOUNTED:
+        return uncounted_text(i, days);
     case RETENTION_EXPIRED:
         return g_strdup_printf("older than %d days", days);
     }
@@ -248,19 +282,27 @@ static gboolean is_older(const struct retention_item *a, const struct retention_
     return a->taken_at != b->taken_at ? a->taken_at < b->taken_at : strcmp(a->id, b->id) < 0;
 }
 
+/* Of the month in which the archive's days begin, and of older ones, it may have been deleted already. */
+static gboolean may_have_had_one(const char *month, const struct retention_item *i, const struct gap_list *silence,
+                                 const struct retention_policy *p)
+{
+    gint64 days = p->tiers->days[TIER_MONTHLY][TIER_S3];
+    g_autofree char *oldest = text_timestamp(p->now - days * DAY_S - gaps_uncounted(silence, i->taken_at));
+    return strncmp(month, oldest, MONTH_LENGTH) <= 0;
+}
+
 void retention_choose_monthly(const struct retention_item *items, guint n, const struct retention_policy *policy,
                               gboolean *chosen)
 {
     g_autoptr(GHashTable) served = months_served(items, n);
     g_autoptr(GHashTable) first = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    /* Of that month and older ones the archive may have been deleted already. */
-    g_autofree char *oldest = text_timestamp(policy->now - (gint64)policy->tiers->days[TIER_MONTHLY][TIER_S3] * DAY_S);
+    g_autoptr(gap_list) silence = retention_gaps(items, n, policy);
     for (guint k = 0; k < n; k++) {
         char month[MONTH_LENGTH + 1];
         chosen[k] = FALSE;
         retention_month(items[k].id, month);
-        if (!retention_counts(&items[k], policy) || strncmp(month, oldest, MONTH_LENGTH) <= 0 ||
-            g_hash_table_contains(served, month))
+        if (!retention_counts(&items[k], policy) || g_hash_table_contains(served, month) ||
+            may_have_had_one(month, &items[k], silence, policy))
             continue;
         gpointer before;
         gboolean known = g_hash_table_lookup_extended(first, month, NULL, &before);

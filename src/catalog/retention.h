@@ -8,10 +8,12 @@
  *   counted as good (they show a database as it was just before somebody had to replace it), nor are second copies of a
  *   backup in the same place, nor what is dated in the future.
  * - A backup goes only if keep_min good ones are newer. So failed and unverified backups are no reason to delete one.
+ * - Time in which no backup was made does not age one: catalog/gaps.h says how much of it counts.
  * - What is held, pending upload, read by somebody, locked, or not ours stays.
  */
 #pragma once
 
+#include "catalog/gaps.h"
 #include "catalog/meta.h"
 #include "catalog/tiers.h"
 
@@ -30,6 +32,7 @@ enum retention_reason {
     RETENTION_NEWEST_PROVEN, /* the newest that a test restore proved */
     RETENTION_NEWEST_MONTHLY,
     RETENTION_FEW_NEWER, /* fewer than keep_min good ones are newer */
+    RETENTION_UNCOUNTED, /* they have passed, but there were days without backups */
     RETENTION_EXPIRED,   /* the only one that deletes */
 };
 
@@ -39,9 +42,11 @@ struct retention_item {
     gint64 taken_at;       /* seconds since 1970 */
     enum meta_state state; /* META_FAILED too where its size is not what the metadata says */
     gboolean no_metadata, unknown_type, odd_date, held, pending, in_use;
+    gboolean unread;              /* too young to go whatever its metadata says: it only counts as made */
     gboolean copy;                /* a second copy of a backup that is counted already: the monthly archive */
     gint64 lock_until;            /* 0: not locked */
     void *data;                   /* the caller's */
+    gint64 uncounted_s;           /* out: of its age, in time without backups */
     enum retention_reason reason; /* out */
 };
 
@@ -55,8 +60,11 @@ struct retention_policy {
 /* Two machines' clocks may differ by so much without a backup counting as dated in the future. */
 #define RETENTION_SLACK_S 300
 
-/* Sorts the items, newest first, and fills in each one's reason. */
+/* Sorts the items, newest first, and fills in what is out in each. */
 void retention_judge(struct retention_item *items, guint n, const struct retention_policy *policy);
+
+/* The gaps between those that have metadata and a sound date, whatever became of them; items in any order. */
+struct gap_list *retention_gaps(const struct retention_item *items, guint n, const struct retention_policy *policy);
 
 /* Whether it counts as one of the good ones. */
 gboolean retention_counts(const struct retention_item *item, const struct retention_policy *policy);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
+
 static const struct command *const commands[] = {
     &cmd_backup, &cmd_verify, &cmd_restore,   &cmd_list,  &cmd_status,   &cmd_sync,  &cmd_bucket,
     &cmd_hold,   &cmd_prune,  &cmd_retention, &cmd_alert, &cmd_schedule, &cmd_audit, &cmd_serve,
@@ -26,6 +28,15 @@ const struct command *help_find(const char *name)
         if (g_str_equal(commands[i]->name, name))
             return commands[i];
     return NULL;
+}
+
+/* The exit code of what went to stdout. */
+static int printed(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return OT_OK;
+    fputs("[ERROR] cannot write to stdout\n", stderr);
+    return OT_IO;
 }
 
 static void print_all(void)
@@ -51,7 +62,13 @@ int help_print(const char *name)
     } else {
         print_all();
     }
-    return fflush(stdout) == 0 ? OT_OK : OT_IO;
+    return printed();
+}
+
+int help_version(void)
+{
+    puts("opstower " TOOL_VERSION);
+    return printed();
 }
 
 int help_unknown(const char *name)

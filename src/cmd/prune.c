@@ -92,7 +92,8 @@ const struct command cmd_prune = {
         "A backup goes only when its type's days have passed (see `opstower retention`) and BACKUP_KEEP_MIN good\n"
         "ones in the same place are newer: failed and unverified backups are no reason to delete one. What is\n"
         "held, in use, pending upload, locked in S3, dated in the future, or not ours stays. The newest backup that\n"
-        "a test restore proved always stays. Every deletion is written to the journal before it is done.\n"
+        "a test restore proved always stays. Time in which no backup was made (a machine that was off, a clock that\n"
+        "jumped ahead) does not age one. Every deletion is written to the journal before it is done.\n"
         "Every backup does this by itself when it is complete; nothing needs to be scheduled.\n"
         "--all takes every database's backups, --local-only the folder's.",
     .min_words = 0,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog/describe.h"
+#include "catalog/gaps.h"
 
 #define DAY (24 * 3600)
 #define WINDOW_S (7 * DAY)
@@ -114,10 +115,11 @@ gboolean health_check_upload(const struct health_data *d, struct health_check *c
 /* ---- what is still there ---- */
 
 /* Gone, or not what it was. Not one whose days in S3 are over: whoever deleted it there did what was due. */
-static gboolean is_lost(const struct health_data *d, const struct catalog_entry *e, const char *state)
+static gboolean is_lost(const struct health_data *d, const struct gap_list *silence, const struct catalog_entry *e,
+                        const char *state)
 {
     gint64 days = tiers_days(&d->request->tiers, e->meta ? e->meta->type : NULL, TIER_S3);
-    gboolean due = health_taken_at(e) < d->now - days * DAY;
+    gboolean due = health_taken_at(e) + gaps_uncounted(silence, e->taken_at) < d->now - days * DAY;
     return (is_state(state, "missing") && !due) || is_state(state, "wrong size") || is_state(state, "failed");
 }
 
@@ -130,11 +132,12 @@ static const struct catalog_entry *count_copies(const struct health_data *d, con
 {
     const struct catalog_entry *first = NULL;
     struct health_numbers *n = d->numbers;
+    g_autoptr(gap_list) silence = gaps_of_entries(d->backups, NULL, TIER_S3, &d->request->tiers, d->now);
     n->s3_backups = n->s3_bytes = n->missing_copies = 0;
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
         const char *state = describe_s3(e, d->s3_looked);
-        gboolean lost = is_lost(d, e, state);
+        gboolean lost = is_lost(d, silence, e, state);
         n->missing_copies += lost;
         if (lost && !first) {
             first = e;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/gaps.h"
 
 #define HOUR 3600
 #define DAY (24 * HOUR)
@@ -269,11 +270,13 @@ static double bytes_since(const struct health_data *d, gint64 from)
 /* Of those whose days are over within a week, or were. */
 static double bytes_leaving(const struct health_data *d)
 {
+    const struct tiers *tiers = &d->request->tiers;
+    g_autoptr(gap_list) silence = gaps_of_entries(d->backups, NULL, TIER_LOCAL, tiers, d->now);
     double bytes = 0;
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
-        gint64 days = tiers_days(&d->request->tiers, e->meta ? e->meta->type : NULL, TIER_LOCAL);
-        if (e->path && health_taken_at(e) + days * DAY < d->now + 7 * DAY)
+        gint64 days = tiers_days(tiers, e->meta ? e->meta->type : NULL, TIER_LOCAL);
+        if (e->path && health_taken_at(e) + days * DAY + gaps_uncounted(silence, e->taken_at) < d->now + 7 * DAY)
             bytes += (double)e->size_bytes;
     }
     return bytes;

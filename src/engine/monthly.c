@@ -32,8 +32,9 @@ static struct retention_item item_of(const struct offsite *o, struct catalog_ent
     const struct meta *m = e->meta;
     struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
     i.copy = is_archive(o, e);
-    i.no_metadata = !m || g_strcmp0(m->id, e->id) != 0;
-    if (i.copy || i.no_metadata)
+    i.unread = !m && e->object->has_meta && is_backup(o, e);
+    i.no_metadata = !i.unread && (!m || g_strcmp0(m->id, e->id) != 0);
+    if (i.copy || i.unread || i.no_metadata)
         return i;
     i.odd_date = !retention_taken_at(m, e->taken_at, &i.taken_at);
     i.unknown_type = !tiers_find(m->type, &i.tier);

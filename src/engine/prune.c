@@ -58,7 +58,7 @@ static struct prune_verdict *verdict_of(const struct pruning *p, const struct re
     v->id = g_strdup(e->id);
     v->database = g_strdup(e->name);
     v->location = location_of(p, e);
-    v->type = i->no_metadata || i->unknown_type ? "-" : tiers_name(i->tier);
+    v->type = i->no_metadata || i->unknown_type || i->unread ? "-" : tiers_name(i->tier);
     v->place = p->policy.place;
     v->taken_at = i->taken_at;
     v->good = retention_counts(i, &p->policy);

@@ -45,13 +45,18 @@ static struct retention_item local_item(const struct prune_request *q, struct ca
     return i;
 }
 
+static gboolean is_copy(const struct prune_request *q, const struct catalog_entry *e)
+{
+    g_autofree char *monthly = names_monthly_key(q->offsite->prefix, e->id);
+    return g_str_equal(e->object->key, monthly);
+}
+
 static struct retention_item s3_item(const struct prune_request *q, struct catalog_entry *e, GHashTable *here)
 {
     struct retention_item i = item_of(q, e);
     g_autofree char *usual = names_key(q->offsite->prefix, e->id);
-    g_autofree char *monthly = names_monthly_key(q->offsite->prefix, e->id);
     const struct catalog_entry *local = g_hash_table_lookup(here, e->id);
-    i.copy = g_str_equal(e->object->key, monthly);
+    i.copy = is_copy(q, e);
     i.no_metadata = i.no_metadata || !(i.copy || g_str_equal(e->object->key, usual));
     if (i.no_metadata)
         return i;
@@ -80,20 +85,40 @@ gboolean prune_gather_local(const struct prune_request *q, const char *name, str
 
 /* ---- the bucket ---- */
 
+/* What can be said of it before its metadata is read. */
+static struct retention_item unread_item(const struct prune_request *q, struct catalog_entry *e)
+{
+    g_autofree char *usual = names_key(q->offsite->prefix, e->id);
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    i.unread = TRUE;
+    i.copy = is_copy(q, e);
+    i.no_metadata = !e->object->has_meta || !(i.copy || g_str_equal(e->object->key, usual));
+    return i;
+}
+
+static struct gap_list *gaps_by_name(const struct prune_request *q, const GPtrArray *entries)
+{
+    struct retention_policy policy = {&q->tiers, TIER_S3, q->keep_min, q->now};
+    g_autofree struct retention_item *items = g_new0(struct retention_item, entries->len + 1);
+    for (guint k = 0; k < entries->len; k++)
+        items[k] = unread_item(q, entries->pdata[k]);
+    return retention_gaps(items, entries->len, &policy);
+}
+
 /* Older than the shortest of all tiers. */
-static gboolean may_be_old(const struct prune_request *q, const struct catalog_entry *e)
+static gboolean may_be_old(const struct prune_request *q, const struct gap_list *silence, const struct catalog_entry *e)
 {
     int days = q->tiers.days[0][TIER_S3];
     for (int tier = 1; tier < TIERS; tier++)
         days = MIN(days, q->tiers.days[tier][TIER_S3]);
-    return e->taken_at < q->now - (gint64)days * DAY_S + MARGIN_S;
+    return e->taken_at + gaps_uncounted(silence, e->taken_at) < q->now - (gint64)days * DAY_S + MARGIN_S;
 }
 
-static GPtrArray *old_ones(const struct prune_request *q, const GPtrArray *entries)
+static GPtrArray *old_ones(const struct prune_request *q, const struct gap_list *silence, const GPtrArray *entries)
 {
     GPtrArray *old = g_ptr_array_new();
     for (guint k = 0; k < entries->len; k++)
-        if (q->thorough || may_be_old(q, entries->pdata[k]))
+        if (q->thorough || may_be_old(q, silence, entries->pdata[k]))
             g_ptr_array_add(old, entries->pdata[k]);
     return old;
 }
@@ -140,9 +165,10 @@ static GHashTable *by_id(const GPtrArray *list)
     return table;
 }
 
-static gboolean read_what_is_needed(const struct prune_request *q, GPtrArray *entries, GHashTable *here, GError **error)
+static gboolean read_what_is_needed(const struct prune_request *q, const struct gap_list *silence, GPtrArray *entries,
+                                    GHashTable *here, GError **error)
 {
-    g_autoptr(GPtrArray) old = old_ones(q, entries);
+    g_autoptr(GPtrArray) old = old_ones(q, silence, entries);
     if (old->len == 0)
         return TRUE;
     return remote_read_meta(old, q->offsite->client, error) && (q->thorough || read_young(q, entries, here, error));
@@ -155,13 +181,16 @@ gboolean prune_gather_s3(const struct prune_request *q, const char *name, struct
     if (!local)
         return FALSE;
     g_autoptr(GHashTable) here = by_id(local);
-    if (!read_what_is_needed(q, ret_set->entries, here, error))
+    g_autoptr(gap_list) silence = gaps_by_name(q, ret_set->entries);
+    if (!read_what_is_needed(q, silence, ret_set->entries, here, error))
         return FALSE;
     ret_set->items = g_new0(struct retention_item, ret_set->entries->len + 1);
     for (guint k = 0; k < ret_set->entries->len; k++) {
         struct catalog_entry *e = ret_set->entries->pdata[k];
-        if (q->thorough || e->meta || may_be_old(q, e))
-            ret_set->items[ret_set->n++] = s3_item(q, e, here);
+        gboolean read = q->thorough || e->meta || may_be_old(q, silence, e);
+        struct retention_item i = read ? s3_item(q, e, here) : unread_item(q, e);
+        if (read || !i.no_metadata)
+            ret_set->items[ret_set->n++] = i;
     }
     return TRUE;
 }

@@ -15,6 +15,6 @@ void prune_set_clear(struct prune_set *set);
 /* Every backup in the folder. */
 gboolean prune_gather_local(const struct prune_request *q, const char *name, struct prune_set *ret_set, GError **error);
 
-/* Every backup object in the bucket. Unless q->thorough, what is too young to go whatever its type is left out, except
+/* Every backup object in the bucket. Unless q->thorough, what is too young to go whatever its type is unread, except
  * as many as are needed to count the good ones: of thousands of backups, few metadata files are read. */
 gboolean prune_gather_s3(const struct prune_request *q, const char *name, struct prune_set *ret_set, GError **error);

@@ -28,7 +28,8 @@ struct bucket_wishes {
 };
 
 /* Looks at every setting, then tries every call that backups need with a small object PREFIX/.opstower-check-RANDOM,
- * which is deleted again if we may. struct bucket_finding *; NULL if the bucket cannot be reached at all. */
+ * which is deleted again if we may. Holds are tried where the bucket has Object Lock, locks where wishes->props has
+ * one. struct bucket_finding *; NULL if the bucket cannot be reached at all. */
 GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError **error);
 
 /* Sets what bucket_check looks for, but nothing that is stricter already, and keeps lifecycle rules of others. One

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "store/s3_hold.h"
 #include "store/s3_xml.h"
 #include "store/upload.h"
 
@@ -38,6 +39,9 @@ const char *bucket_verdict_name(enum bucket_verdict verdict)
 }
 
 /* ---- settings ---- */
+
+#define LOCK_NAME "Object Lock"
+#define LOCK_ON "on"
 
 struct _xmlDoc *bucket_get(struct s3 *s, const char *query, const char *root, struct s3_failure *failure,
                            GError **error)
@@ -89,7 +93,7 @@ static void judge_lock(const xmlNode *root, const struct bucket_wishes *w, GPtrA
 {
     g_autofree char *on = s3_xml_text(root, "ObjectLockEnabled");
     gboolean is_on = g_strcmp0(on, "Enabled") == 0;
-    bucket_add(list, name, is_on || !w->props.lock_mode ? BUCKET_OK : BUCKET_FAIL, NULL, "%s", is_on ? "on" : "off");
+    bucket_add(list, name, is_on || !w->props.lock_mode ? BUCKET_OK : BUCKET_FAIL, NULL, "%s", is_on ? LOCK_ON : "off");
 }
 
 /* The prefix of a rule, wherever it stands; "" if it has none. */
@@ -144,7 +148,7 @@ static const struct setting {
      "NoSuchPublicAccessBlockConfiguration", judge_public},
     {"Lifecycle", "lifecycle", "LifecycleConfiguration", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration",
      judge_lifecycle},
-    {"Object Lock", "object-lock", "ObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration",
+    {LOCK_NAME, "object-lock", "ObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration",
      "ObjectLockConfigurationNotFoundError", judge_lock},
 };
 
@@ -181,10 +185,12 @@ struct trial {
     struct s3 *s;
     const struct bucket_wishes *wishes;
     char *key;
-    gboolean stored;
+    gboolean lockable; /* the bucket has Object Lock */
+    gboolean stored, held, locked;
 };
 
 #define TRIAL_TEXT "opstower bucket check\n"
+#define TRIAL_LOCK_S 60 /* an older version by then, which is locked no longer than others stay */
 
 static gboolean try_put(struct trial *t, GError **error)
 {
@@ -223,6 +229,49 @@ static gboolean try_tags(struct trial *t, GError **error)
     return s3_put_tags(t->s, t->key, tags, error);
 }
 
+static gboolean try_read_tags(struct trial *t, GError **error)
+{
+    g_autoptr(GPtrArray) tags = s3_tags(t->s, t->key, NULL, error);
+    return tags && ((tags->len == 2 && g_str_equal(tags->pdata[1], "check")) ||
+                    ot_fail(error, OT_S3, "the object has other tags"));
+}
+
+static gboolean try_hold(struct trial *t, GError **error)
+{
+    return s3_set_legal_hold(t->s, t->key, TRUE, &t->held, error) &&
+           (t->held || ot_fail(error, OT_S3, "the bucket says that it has no Object Lock"));
+}
+
+/* Who may not see it is not told so: the answer lacks it. */
+static gboolean try_see_hold(struct trial *t, GError **error)
+{
+    g_autoptr(s3_object) o = s3_head(t->s, t->key, error);
+    return o && (o->legal_hold || ot_fail(error, OT_REFUSED, "the answer does not show it"));
+}
+
+static gboolean try_release(struct trial *t, GError **error)
+{
+    gboolean known;
+    if (s3_set_legal_hold(t->s, t->key, FALSE, &known, error))
+        return TRUE;
+    g_prefix_error(error, "%s stays held: ", t->key);
+    return FALSE;
+}
+
+static gboolean try_lock(struct trial *t, GError **error)
+{
+    struct s3_props props = t->wishes->props;
+    props.lock_until = g_get_real_time() / G_USEC_PER_SEC + TRIAL_LOCK_S;
+    t->locked = s3_put(t->s, t->key, TRIAL_TEXT, strlen(TRIAL_TEXT), &props, NULL, error);
+    return t->locked;
+}
+
+static gboolean try_see_lock(struct trial *t, GError **error)
+{
+    g_autoptr(s3_object) o = s3_head(t->s, t->key, error);
+    return o && (o->lock_mode || ot_fail(error, OT_REFUSED, "the answer does not show it"));
+}
+
 static gboolean try_unfinished(struct trial *t, GError **error)
 {
     g_autoptr(GPtrArray) list = s3_list_unfinished(t->s, t->key, error);
@@ -258,31 +307,59 @@ static gboolean try_abort(struct trial *t, GError **error)
     return ok && (clean || ot_fail(error, OT_S3, "an unfinished upload could not be ended"));
 }
 
+/* What a call is tried on. */
+enum need { NOTHING, OBJECT, LOCKABLE_OBJECT, HELD_OBJECT, LOCK_WANTED, LOCKED_OBJECT };
+
 static const struct call {
     const char *name, *action;
     gboolean (*run)(struct trial *t, GError **error);
-    gboolean needs_object;
+    enum need need;
 } calls[] = {
-    {"Store an object", "s3:PutObject", try_put, FALSE},
-    {"Look at it", "s3:GetObject", try_head, TRUE},
-    {"Read a part of it", "s3:GetObject", try_range, TRUE},
-    {"List", "s3:ListBucket", try_list, TRUE},
-    {"Set tags", "s3:PutObjectTagging", try_tags, TRUE},
-    {"Upload in parts", "s3:PutObject", try_multipart, FALSE},
-    {"List unfinished uploads", "s3:ListBucketMultipartUploads", try_unfinished, FALSE},
-    {"End an unfinished upload", "s3:AbortMultipartUpload", try_abort, FALSE},
+    {"Store an object", "s3:PutObject", try_put, NOTHING},
+    {"Look at it", "s3:GetObject", try_head, OBJECT},
+    {"Read a part of it", "s3:GetObject", try_range, OBJECT},
+    {"List", "s3:ListBucket", try_list, OBJECT},
+    {"Set tags", "s3:PutObjectTagging", try_tags, OBJECT},
+    {"Read tags", "s3:GetObjectTagging", try_read_tags, OBJECT},
+    {"Put a legal hold", "s3:PutObjectLegalHold", try_hold, LOCKABLE_OBJECT},
+    {"See a legal hold", "s3:GetObjectLegalHold", try_see_hold, HELD_OBJECT},
+    {"Take a legal hold away", "s3:PutObjectLegalHold", try_release, HELD_OBJECT},
+    {"Upload in parts", "s3:PutObject", try_multipart, NOTHING},
+    {"List unfinished uploads", "s3:ListBucketMultipartUploads", try_unfinished, NOTHING},
+    {"End an unfinished upload", "s3:AbortMultipartUpload", try_abort, NOTHING},
+    {"Lock an object", "s3:PutObjectRetention", try_lock, LOCK_WANTED},
+    {"See a lock", "s3:GetObjectRetention", try_see_lock, LOCKED_OBJECT},
 };
+
+/* Legal holds and locks only where the bucket can have them; locks only if backups are to be locked. */
+static gboolean applies(const struct trial *t, enum need need)
+{
+    return need <= OBJECT || (t->lockable && (need <= HELD_OBJECT || t->wishes->props.lock_mode));
+}
+
+static gboolean can_be_tried(const struct trial *t, enum need need)
+{
+    return need == NOTHING || need == LOCK_WANTED ||
+           (need == HELD_OBJECT     ? t->held
+            : need == LOCKED_OBJECT ? t->locked
+                                    : t->stored);
+}
 
 static void try_call(struct trial *t, const struct call *call, GPtrArray *list)
 {
     g_autoptr(GError) problem = NULL;
-    if (call->needs_object && !t->stored)
+    if (!applies(t, call->need))
+        return;
+    if (!can_be_tried(t, call->need)) {
         bucket_add(list, call->name, BUCKET_UNKNOWN, NULL, "not tried: there is no object to try it on");
-    else if (call->run(t, &problem))
+        return;
+    }
+    if (call->run(t, &problem)) {
         bucket_add(list, call->name, BUCKET_OK, NULL, "works");
-    else
-        bucket_add(list, call->name, BUCKET_FAIL, strstr(problem->message, ": 403") ? call->action : NULL, "%s",
-                   problem->message);
+        return;
+    }
+    gboolean refused = strstr(problem->message, ": 403") || g_error_matches(problem, OT_ERROR, OT_REFUSED);
+    bucket_add(list, call->name, BUCKET_FAIL, refused ? call->action : NULL, "%s", problem->message);
 }
 
 /* Whoever writes backups need not be able to delete them. */
@@ -297,6 +374,16 @@ static void try_delete(struct trial *t, GPtrArray *list)
         bucket_add(list, "Delete", BUCKET_WARN, NULL, "%s", problem->message);
 }
 
+static gboolean has_object_lock(const GPtrArray *list)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const struct bucket_finding *f = list->pdata[i];
+        if (g_str_equal(f->name, LOCK_NAME))
+            return g_str_equal(f->detail, LOCK_ON);
+    }
+    return FALSE;
+}
+
 GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError **error)
 {
     g_autoptr(GPtrArray) list = bucket_findings_new();
@@ -304,7 +391,7 @@ GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError
         if (!look_at(s, &settings[i], wishes, list, error))
             return NULL;
     g_autofree char *random = g_uuid_string_random();
-    struct trial t = {.s = s, .wishes = wishes};
+    struct trial t = {.s = s, .wishes = wishes, .lockable = has_object_lock(list)};
     const char *slash = *wishes->prefix && !g_str_has_suffix(wishes->prefix, "/") ? "/" : "";
     t.key = g_strdup_printf("%s%s.opstower-check-%.8s", wishes->prefix, slash, random);
     for (gsize i = 0; i < G_N_ELEMENTS(calls); i++)

@@ -6,13 +6,20 @@
 #include <string.h>
 
 #define WRITES                                                                                                         \
-    "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:PutObjectRetention",    \
-        "s3:GetObject"
+    "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:GetObjectLegalHold",    \
+        "s3:PutObjectRetention", "s3:GetObjectRetention", "s3:GetObject"
 
 static const char *const writer_objects[] = {WRITES, "s3:AbortMultipartUpload", NULL};
 static const char *const pruner_objects[] = {WRITES, "s3:AbortMultipartUpload", "s3:DeleteObject", NULL};
-static const char *const writer_bucket[] = {"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning",
-                                            "s3:GetBucketObjectLockConfiguration", NULL};
+/* The settings are read by bucket_check only, which says what deletes backups behind our back. */
+static const char *const writer_bucket[] = {"s3:ListBucket",
+                                            "s3:ListBucketMultipartUploads",
+                                            "s3:GetBucketVersioning",
+                                            "s3:GetBucketObjectLockConfiguration",
+                                            "s3:GetEncryptionConfiguration",
+                                            "s3:GetBucketPublicAccessBlock",
+                                            "s3:GetLifecycleConfiguration",
+                                            NULL};
 static const char *const restorer_objects[] = {"s3:GetObject", NULL};
 static const char *const restorer_bucket[] = {"s3:ListBucket", "s3:GetBucketVersioning", NULL};
 static const char *const writer_key[] = {"kms:GenerateDataKey", "kms:Decrypt", NULL};

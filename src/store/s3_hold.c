@@ -25,21 +25,29 @@ static xmlDoc *get_tags(struct s3 *s, const char *key, GError **error)
     return doc;
 }
 
-gboolean s3_set_tag(struct s3 *s, const char *key, const char *name, const char *value, GError **error)
+GPtrArray *s3_tags(struct s3 *s, const char *key, const char *except, GError **error)
 {
     xmlDoc *doc = get_tags(s, key, error);
     if (!doc)
-        return FALSE;
-    g_autoptr(GPtrArray) tags = g_ptr_array_new_with_free_func(g_free);
+        return NULL;
+    GPtrArray *tags = g_ptr_array_new_with_free_func(g_free);
     const xmlNode *set = s3_xml_child(xmlDocGetRootElement(doc), "TagSet");
     for (const xmlNode *tag = set ? set->children : NULL; tag; tag = tag->next) {
-        g_autofree char *other = s3_xml_text(tag, "Key"), *its_value = s3_xml_text(tag, "Value");
-        if (!other || g_str_equal(other, name))
+        g_autofree char *name = s3_xml_text(tag, "Key"), *value = s3_xml_text(tag, "Value");
+        if (!name || g_strcmp0(name, except) == 0)
             continue;
-        g_ptr_array_add(tags, g_steal_pointer(&other));
-        g_ptr_array_add(tags, its_value ? g_steal_pointer(&its_value) : g_strdup(""));
+        g_ptr_array_add(tags, g_steal_pointer(&name));
+        g_ptr_array_add(tags, value ? g_steal_pointer(&value) : g_strdup(""));
     }
     xmlFreeDoc(doc);
+    return tags;
+}
+
+gboolean s3_set_tag(struct s3 *s, const char *key, const char *name, const char *value, GError **error)
+{
+    g_autoptr(GPtrArray) tags = s3_tags(s, key, name, error);
+    if (!tags)
+        return FALSE;
     g_ptr_array_add(tags, g_strdup(name));
     g_ptr_array_add(tags, g_strdup(value));
     g_ptr_array_add(tags, NULL);

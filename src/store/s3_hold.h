@@ -3,6 +3,9 @@
 
 #include "store/s3.h"
 
+/* The object's tags but the one named EXCEPT (NULL: all): name, value, ... as char *. */
+GPtrArray *s3_tags(struct s3 *s, const char *key, const char *except, GError **error);
+
 /* Sets one tag of an object; its other tags stay. OT_NOT_FOUND if there is no such object. */
 gboolean s3_set_tag(struct s3 *s, const char *key, const char *name, const char *value, GError **error);
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "catalog/describe.h"
+#include "catalog/gaps.h"
 #include "catalog/hold.h"
 #include "web/pages.h"
 
@@ -41,10 +42,14 @@ static gint day_of(const struct calendar *c, gint64 at)
     return -1;
 }
 
-static void enter(const struct calendar *c, const struct tiers *tiers, const struct catalog_entry *e,
-                  enum tier_place place, gint64 now, guint *days, guint *sum)
+static gint64 expiry_of(const struct catalog_entry *e, const struct gap_list *silence, const struct tiers *tiers,
+                        enum tier_place place)
 {
-    gint64 expires = e->taken_at + (gint64)tiers_days(tiers, e->meta->type, place) * DAY_S;
+    return e->taken_at + (gint64)tiers_days(tiers, e->meta->type, place) * DAY_S + gaps_uncounted(silence, e->taken_at);
+}
+
+static void enter(const struct calendar *c, gint64 expires, gint64 now, guint *days, guint *sum)
+{
     gint day = expires < now ? -1 : day_of(c, expires);
     if (day < 0)
         return;
@@ -52,20 +57,44 @@ static void enter(const struct calendar *c, const struct tiers *tiers, const str
     ++*sum;
 }
 
+static void gaps_free_any(gpointer g)
+{
+    gaps_free(g);
+}
+
+/* Each database has its own: name to struct gap_list *. */
+static GHashTable *gaps_of_names(const struct view *v, enum tier_place place)
+{
+    GHashTable *table = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, gaps_free_any);
+    const GPtrArray *all = v->sight.backups->all;
+    for (guint i = 0; i < all->len; i++) {
+        const struct catalog_entry *e = all->pdata[i];
+        if (!g_hash_table_contains(table, e->name))
+            g_hash_table_insert(table, e->name,
+                                gaps_of_entries(all, e->name, place, &v->config->retention->tiers, v->sight.now));
+    }
+    return table;
+}
+
 /* Backups that are held, and those that have no metadata, expire on no day. */
+static void calendar_fill_place(struct calendar *c, const struct view *v, enum tier_place place)
+{
+    const GPtrArray *all = v->sight.backups->all;
+    gboolean here = place == TIER_LOCAL;
+    g_autoptr(GHashTable) silences = gaps_of_names(v, place);
+    for (guint i = 0; i < all->len; i++) {
+        const struct catalog_entry *e = all->pdata[i];
+        if (!e->meta || !(here ? e->path != NULL : e->object != NULL) || hold_is_active(e->meta, v->sight.now))
+            continue;
+        gint64 expires = expiry_of(e, g_hash_table_lookup(silences, e->name), &v->config->retention->tiers, place);
+        enter(c, expires, v->sight.now, here ? c->local : c->s3, here ? &c->local_sum : &c->s3_sum);
+    }
+}
+
 static void calendar_fill(struct calendar *c, const struct view *v)
 {
-    const struct tiers *tiers = &v->config->retention->tiers;
-    const struct sight_backups *b = v->sight.backups;
-    for (guint i = 0; i < b->all->len; i++) {
-        const struct catalog_entry *e = b->all->pdata[i];
-        if (!e->meta || hold_is_active(e->meta, v->sight.now))
-            continue;
-        if (e->path)
-            enter(c, tiers, e, TIER_LOCAL, v->sight.now, c->local, &c->local_sum);
-        if (e->object)
-            enter(c, tiers, e, TIER_S3, v->sight.now, c->s3, &c->s3_sum);
-    }
+    calendar_fill_place(c, v, TIER_LOCAL);
+    calendar_fill_place(c, v, TIER_S3);
 }
 
 static void write_day(const struct calendar *c, gint day, GString *out)

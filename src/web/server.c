@@ -1,19 +1,21 @@
 /* The HTTP server: libmicrohttpd with limits, each request judged, answered and counted. */
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/files.h"
 #include "base/interrupt.h"
 #include "web/access.h"
+#include "web/certificate.h"
 #include "web/guard.h"
 #include "web/routes.h"
 
 #define THREADS 4
 #define HEADER_BYTES 16384u /* of one connection: request line, headers and the answer's headers */
 #define IDLE_S 15u
-#define MAX_PEM_BYTES (1u << 20)
+#define LOOK_S 2      /* at the certificate's files */
+#define LEAVE_S 90    /* to those who are connected under the last one: longer than guard.c lets a request take */
 #define MHD_SLACK 64u /* more connections than the guard lets live: those it has just ended are still closing */
 
 struct server {
@@ -21,7 +23,11 @@ struct server {
     struct address address;
     struct guard *guard;
     struct sight_feeds *feeds;
+    int listener; /* the daemons have copies of it */
+    struct certificate_files files;
     struct MHD_Daemon *daemon;
+    struct MHD_Daemon *leaving; /* has the certificate before, and takes nobody new; NULL: there is none */
+    gint64 leave_us;            /* when it ends at the latest */
     GMutex mutex;
     GCond ended;
     gboolean stop;
@@ -84,7 +90,7 @@ static void report_refusal(struct server *s, struct MHD_Connection *connection)
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     gint64 now = g_get_monotonic_time();
     g_mutex_lock(&s->mutex);
-    gboolean due = !s->warned_us || now - s->warned_us > WARN_EVERY_S * G_USEC_PER_SEC;
+    gboolean due = !s->warned_us || now - s->warned_us > (gint64)WARN_EVERY_S * G_USEC_PER_SEC;
     if (due) {
         s->warned_us = now;
         g_autofree char *peer = info ? address_text(info->client_addr) : g_strdup("?");
@@ -200,14 +206,6 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 
 /* ---- start and end ---- */
 
-static gboolean read_pem(const char *path, const char *what, char **ret_text, GError **error)
-{
-    if (files_read(path, MAX_PEM_BYTES, ret_text, NULL, error))
-        return TRUE;
-    g_prefix_error(error, "the %s for TLS: ", what);
-    return FALSE;
-}
-
 static void warn_readable(const struct web_config *config)
 {
     struct stat st;
@@ -216,9 +214,12 @@ static void warn_readable(const struct web_config *config)
                     config->key_file, (unsigned)st.st_mode & 0777);
 }
 
-static gboolean start(struct server *s, int fd, const char *certificate, const char *key, GError **error)
+/* NULL: failed. */
+static struct MHD_Daemon *start(struct server *s, const struct certificate_text *pem, GError **error)
 {
-    unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | (key ? MHD_USE_TLS : 0);
+    const char *certificate = pem->certificate, *key = pem->key;
+    unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | (key ? MHD_USE_TLS : 0);
+    int fd = fcntl(s->listener, F_DUPFD_CLOEXEC, 0);
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key},
@@ -226,39 +227,86 @@ static gboolean start(struct server *s, int fd, const char *certificate, const c
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, GUARD_MAX_CONNECTIONS + MHD_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_answered, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        key ? tls : none, MHD_OPTION_END);
-    if (s->daemon)
-        return TRUE;
-    close(fd);
-    return ot_fail(error, OT_PREREQUISITE,
-                   key ? "the server could not be started: certificate and key are not a pair "
-                         "of PEM files, or threads cannot be made"
-                       : "the server could not be started: no threads or descriptors");
+    struct MHD_Daemon *daemon =
+        fd < 0
+            ? NULL
+            : MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+                               MHD_OPTION_THREAD_POOL_SIZE, THREADS, MHD_OPTION_CONNECTION_LIMIT,
+                               GUARD_MAX_CONNECTIONS + MHD_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                               (size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+                               MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_answered,
+                               s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, key ? tls : none, MHD_OPTION_END);
+    if (daemon)
+        return daemon;
+    if (fd >= 0)
+        close(fd);
+    ot_fail(error, OT_PREREQUISITE,
+            key ? "the server could not be started: certificate and key are not a pair "
+                  "of PEM files, or threads cannot be made"
+                : "the server could not be started: no threads or descriptors");
+    return NULL;
+}
+
+/* Connections that are there go on: they are asked to come again, or end by themselves. */
+static void let_go(struct server *s)
+{
+    if (s->leaving)
+        MHD_stop_daemon(s->leaving);
+    s->leaving = s->daemon;
+    s->leave_us = g_get_monotonic_time() + LEAVE_S * G_USEC_PER_SEC;
+    int fd = MHD_quiesce_daemon(s->leaving);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void end_left(struct server *s)
+{
+    const union MHD_DaemonInfo *info =
+        s->leaving ? MHD_get_daemon_info(s->leaving, MHD_DAEMON_INFO_CURRENT_CONNECTIONS) : NULL;
+    if (!s->leaving || (info && info->num_connections > 0 && g_get_monotonic_time() < s->leave_us))
+        return;
+    MHD_stop_daemon(s->leaving);
+    s->leaving = NULL;
+}
+
+/* A new pair that cannot be used changes nothing, and is told once. */
+static void look_at_certificate(struct server *s)
+{
+    g_autoptr(GError) problem = NULL;
+    struct certificate_text pem;
+    end_left(s);
+    if (!certificate_is_new(&s->files))
+        return;
+    struct MHD_Daemon *fresh = certificate_read(&s->files, &pem, &problem) ? start(s, &pem, &problem) : NULL;
+    certificate_text_clear(&pem);
+    if (!fresh) {
+        report_warn(s->config->report,
+                    "The files for TLS have changed, and cannot be used; the certificate before them stays: %s",
+                    problem->message);
+        return;
+    }
+    let_go(s);
+    s->daemon = fresh;
+    warn_readable(s->config);
+    report_info(s->config->report, "The new certificate in %s is used", s->config->certificate_file);
 }
 
 static gboolean start_listening(struct server *s, GError **error)
 {
     const struct web_config *config = s->config;
-    g_autofree char *certificate = NULL, *key = NULL;
+    struct certificate_text pem;
     if (!config->certificate_file != !config->key_file)
         return ot_fail(error, OT_USAGE, "--tls-cert and --tls-key go together: one of them is not set");
-    if (config->key_file && (!read_pem(config->certificate_file, "certificate", &certificate, error) ||
-                             !read_pem(config->key_file, "private key", &key, error)))
+    s->files = (struct certificate_files){.certificate = config->certificate_file, .key = config->key_file};
+    if (!certificate_read(&s->files, &pem, error))
         return FALSE;
     if (config->key_file)
         warn_readable(config);
-    int fd = address_listen(&s->address, error);
-    if (fd < 0)
-        return FALSE;
-    gboolean ok = start(s, fd, certificate, key, error);
-    if (key)
-        explicit_bzero(key, strlen(key));
-    return ok;
+    s->listener = address_listen(&s->address, error);
+    if (s->listener >= 0)
+        s->daemon = start(s, &pem, error);
+    certificate_text_clear(&pem);
+    return s->daemon != NULL;
 }
 
 static void on_signal(void *data)
@@ -274,8 +322,14 @@ static void wait_for_end(struct server *s)
 {
     guint id = interrupt_add(on_signal, s);
     g_mutex_lock(&s->mutex);
-    while (!s->stop)
-        g_cond_wait(&s->ended, &s->mutex);
+    while (!s->stop) {
+        gint64 next = g_get_monotonic_time() + LOOK_S * G_USEC_PER_SEC;
+        if (g_cond_wait_until(&s->ended, &s->mutex, next))
+            continue;
+        g_mutex_unlock(&s->mutex); /* requests that are answered meanwhile need it */
+        look_at_certificate(s);
+        g_mutex_lock(&s->mutex);
+    }
     g_mutex_unlock(&s->mutex);
     interrupt_remove(id);
 }
@@ -292,7 +346,7 @@ static void tell_address(const struct server *s)
 
 gboolean web_serve(const struct web_config *config, GError **error)
 {
-    struct server s = {.config = config};
+    struct server s = {.config = config, .listener = -1};
     if (!address_parse(&s.address, config->listen, error))
         return FALSE;
     g_mutex_init(&s.mutex);
@@ -303,9 +357,14 @@ gboolean web_serve(const struct web_config *config, GError **error)
     if (ok) {
         tell_address(&s);
         wait_for_end(&s);
+        if (s.leaving)
+            MHD_stop_daemon(s.leaving);
         MHD_stop_daemon(s.daemon);
         report_info(config->report, "Dashboard ended");
     }
+    if (s.listener >= 0)
+        close(s.listener);
+    certificate_files_clear(&s.files);
     guard_free(s.guard);
     sight_feeds_free(s.feeds);
     address_clear(&s.address);

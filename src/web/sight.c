@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "catalog/journal.h"
-#include "catalog/remote.h"
 #include "catalog/record.h"
+#include "catalog/remote.h"
 
 #define HERE_FRESH_MS 3000
 #define THERE_FRESH_MS 60000 /* listing a bucket costs money */

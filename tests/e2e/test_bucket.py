@@ -1,21 +1,35 @@
 """`opstower bucket`: what the bucket is like, what it should be like, and which permissions backups need."""
+import datetime
 import http.server
 import json
 import re
 import threading
+import uuid
 
 import pytest
 
 from lib import backups
 
-CALLS = ["Store an object", "Look at it", "Read a part of it", "List", "Set tags", "Upload in parts",
+CALLS = ["Store an object", "Look at it", "Read a part of it", "List", "Set tags", "Read tags", "Upload in parts",
          "List unfinished uploads", "End an unfinished upload", "Delete"]
+HOLDS = ["Put a legal hold", "See a legal hold", "Take a legal hold away"]
+LOCKS = ["Lock an object", "See a lock"]
 
 
 @pytest.fixture
 def there(opstower, s3, bucket):
     opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="2", BACKUP_S3_TIMEOUT="3")
     return opstower
+
+
+@pytest.fixture
+def locked(there, s3):
+    """A bucket with Object Lock, which backups are to use."""
+    name = f"locked-{uuid.uuid4().hex[:10]}"
+    s3.make_bucket(name, object_lock=True)
+    there.env.update(BACKUP_S3_BUCKET=name, BACKUP_S3_OBJECT_LOCK="governance")
+    yield name
+    s3.empty(name)
 
 
 def findings(opstower, verb="check", check=True, **options):
@@ -30,6 +44,7 @@ def test_a_bare_bucket_works_and_is_warned_about(there, s3, bucket):
     found = findings(there)
     assert verdicts(found, "Versioning", "Lifecycle") == ["WARN", "WARN"]
     assert verdicts(found, *CALLS) == ["OK"] * len(CALLS)
+    assert not set(HOLDS + LOCKS) & set(found)
     assert s3.objects(bucket) == {} and s3.unfinished_uploads(bucket) == []
     said = there("bucket", "check").stdout
     assert f"Bucket {bucket}, region us-east-1, credentials: environment" in said and "[INFO] Versioning: WARN (off" in said
@@ -68,6 +83,7 @@ def deny(s3, bucket, *actions):
     ("s3:PutObject", ["Store an object", "Upload in parts", "End an unfinished upload"]),
     ("s3:GetObject", ["Look at it", "Read a part of it"]),
     ("s3:PutObjectTagging", ["Set tags"]),
+    ("s3:GetObjectTagging", ["Read tags"]),
     ("s3:ListBucket", ["List"]),
     ("s3:ListBucketMultipartUploads", ["List unfinished uploads"]),
 ])
@@ -79,6 +95,32 @@ def test_a_missing_permission_is_named(there, s3, bucket, action, names):
         s3.client().delete_bucket_policy(Bucket=bucket)
     for name in names:
         assert found[name]["verdict"] == "FAIL" and found[name]["missing_action"] in (action, "s3:AbortMultipartUpload"), found
+
+
+def test_holds_and_locks_are_tried_where_there_can_be_any(there, s3, locked):
+    found = findings(there)
+    assert verdicts(found, *CALLS, *HOLDS, *LOCKS) == ["OK"] * len(CALLS + HOLDS + LOCKS)
+    versions = s3.client().list_object_versions(Bucket=locked)["Versions"]
+    heads = [s3.client().head_object(Bucket=locked, Key=each["Key"], VersionId=each["VersionId"]) for each in versions]
+    assert {head.get("ObjectLockLegalHoldStatus", "OFF") for head in heads} == {"OFF"}
+    until, = [head["ObjectLockRetainUntilDate"] for head in heads if "ObjectLockMode" in head]
+    assert (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds() < 90
+    assert s3.objects(locked) == {}
+    assert not set(LOCKS) & set(findings(there, env={"BACKUP_S3_OBJECT_LOCK": None}))
+
+
+@pytest.mark.parametrize("action, name", [
+    ("s3:PutObjectLegalHold", "Put a legal hold"), ("s3:GetObjectLegalHold", "See a legal hold"),
+    ("s3:GetObjectRetention", "See a lock"),    # radosgw does not ask for s3:PutObjectRetention where an object is stored
+])
+def test_a_missing_permission_of_holds_and_locks_is_named(there, s3, locked, action, name):
+    deny(s3, locked, action)
+    try:
+        found = findings(there, check=16)
+    finally:
+        s3.client().delete_bucket_policy(Bucket=locked)
+    assert {each["missing_action"] for each in found.values() if each["verdict"] == "FAIL"} == {action}
+    assert found[name]["verdict"] == "FAIL"
 
 
 def test_a_writer_that_cannot_delete_is_fine(there, s3, bucket):
@@ -163,3 +205,38 @@ def test_what_only_aws_answers(there):
     assert found["Default encryption"]["detail"] == "aws:kms"
     assert found["Lifecycle"]["missing_action"] == "s3:GetLifecycleConfiguration"
     assert found["Store an object"]["missing_action"] == "s3:PutObject"
+
+
+class Refusing(LikeAws):
+    """Refuses all but storing objects, holds and locks, as far as they are allowed."""
+
+    allowed, has_lock = (), False
+
+    def do_GET(self):   # pylint: disable=invalid-name
+        if self.has_lock and "object-lock" in self.path:
+            return self.answer(200, "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>")
+        return self.answer(403, "<Error><Code>AccessDenied</Code></Error>")
+
+    def do_PUT(self):   # pylint: disable=invalid-name
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        action = ("hold" if "legal-hold" in self.path else "lock" if "x-amz-object-lock-mode" in self.headers else
+                  "put" if "?" not in self.path else "other")
+        if action in self.allowed:
+            return self.answer(200, "")
+        return self.answer(403, "<Error><Code>AccessDenied</Code></Error>")
+
+
+def test_the_policy_has_each_action_that_check_names(there):
+    """Each call that can be refused is, and the policy of a host that backs up allows just these."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    env = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}", "BACKUP_S3_OBJECT_LOCK": "governance"}
+    named = set()
+    try:
+        for Refusing.has_lock, Refusing.allowed in ((False, ()), (True, ("put",)), (True, ("put", "hold", "lock"))):
+            named |= {each["missing_action"] for each in findings(there, check=16, env=env).values() if "missing_action" in each}
+    finally:
+        server.shutdown()
+        server.server_close()
+    policy = json.loads(there("bucket", "policy", "writer").stdout)
+    assert named == {action for statement in policy["Statement"] for action in statement["Action"]}

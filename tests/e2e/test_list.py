@@ -148,3 +148,10 @@ def test_a_full_stdout_is_an_error(opstower, database):
         with open("/dev/full", "wb") as full:
             result = opstower(*arguments, stdout=full, check=False)
         assert result.returncode in (4, 14) and "cannot write to stdout" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("backup", "--help"), ()])
+def test_help_that_cannot_be_printed_is_an_error(opstower, words):
+    with open("/dev/full", "wb") as full:
+        result = opstower(*words, stdout=full, check=14)
+    assert result.stderr == "[ERROR] cannot write to stdout\n"

@@ -115,6 +115,7 @@ def test_which_of_them(there, app, s3, bucket):
     """Failed, unverified, pre-restore and foreign ones are none; months before are made up for, but no more than a year."""
     source = take(there, app)
     env = {"BACKUP_S3_RETENTION_DAYS": "3000"}
+    history.fill_there(s3, bucket, source, "app", 460)
     good = {}
     for months in (1, 2, 14):
         first = datetime.datetime.now(datetime.timezone.utc).replace(day=1, hour=0, minute=0, second=0)

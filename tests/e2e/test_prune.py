@@ -3,12 +3,11 @@ import fcntl
 import json
 import os
 import pathlib
-import subprocess
 import time
 
 import pytest
 
-from lib import backups, history, runner
+from lib import backups, clock, history
 from lib.backups import programs_with, take
 
 SMALL = "CREATE TABLE t (id int PRIMARY KEY, x text); INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1, 300) g"
@@ -48,6 +47,7 @@ def journal(opstower, act="delete"):
 # ---- what is said, and what is done ----------------------------------------------------------------------------------
 
 def test_every_backup_with_its_reason_and_nothing_is_deleted_unasked(opstower, app):
+    fillers = history.fill_here(opstower, app.backup, "app", 80)
     old = [history.put_here(opstower, app.backup, "app", days) for days in (31, 32, 33)]
     failed = history.put_here(opstower, app.backup, "app", 40, state="failed")
     proven = history.put_here(opstower, app.backup, "app", 50, state="proven")
@@ -57,14 +57,14 @@ def test_every_backup_with_its_reason_and_nothing_is_deleted_unasked(opstower, a
     other = history.put_here(opstower, app.backup, "app", 80, type="of-tomorrow")
     before = sorted(os.listdir(opstower.backup_dir))
     result = opstower("prune", "--json")
-    assert of(json.loads(result.stdout)) == {
+    assert {each: said for each, said in of(json.loads(result.stdout)).items() if each not in fillers} == {
         app.backup.id: ("keep", "young"), old[0]: ("keep", "minimum"), old[1]: ("keep", "minimum"), old[2]: ("delete", "expired"),
         failed: ("delete", "expired"), proven: ("keep", "newest-proven"), maintenance: ("keep", "young"),
         odd: ("keep", "odd-date"), future: ("keep", "future"), other: ("keep", "unknown-type")}
     assert "[WARN] 1 backup (local) is dated in the future" in result.stderr
     assert sorted(os.listdir(opstower.backup_dir)) == before
     said = opstower("prune").stdout
-    assert f"{old[2]} " in said and "older than 30 days" in said and "To delete: 2; to keep: 8. Nothing was deleted" in said
+    assert f"{old[2]} " in said and "older than 30 days" in said and f"To delete: 2; to keep: {8 + len(fillers)}. Nothing was deleted" in said
     assert of(verdicts(opstower, "--apply"))[old[2]] == ("deleted", "expired")
     assert not {old[2], failed} & {backup.id for backup in backups.all_of(opstower)}
     assert [(line["id"], line["place"], line["reason"]) for line in journal(opstower)] == [
@@ -84,6 +84,7 @@ def test_a_backup_deletes_by_itself_and_never_the_last_good_ones(opstower, app):
 def test_the_tiers_follow_the_settings(opstower, app, kind, days):
     env = {"BACKUP_RETENTION_DAYS": "5", "BACKUP_RETENTION_DAYS_MANUAL": "8", "BACKUP_RETENTION_DAYS_PRE_DEPLOYMENT": "9",
            "BACKUP_RETENTION_DAYS_PRE_MAINTENANCE": "10", "BACKUP_RETENTION_DAYS_PRE_RESTORE": "11", "BACKUP_KEEP_MIN": "1"}
+    history.fill_here(opstower, app.backup, "app", days)
     young, old = (history.put_here(opstower, app.backup, "app", at, type=kind) for at in (days - 0.1, days + 0.1))
     found = of(verdicts(opstower, env=env))
     assert found[young] == ("keep", "young") and found[old] == ("delete", "expired")
@@ -157,7 +158,7 @@ def test_a_killed_reader_holds_nothing(opstower, app, server, folder):
 
 def test_a_hold_wins(opstower, app):
     held = history.put_here(opstower, app.backup, "app", 100, hold={"reason": "audit", "until": None, "by": "a@b", "since": "x"})
-    ended = history.put_here(opstower, app.backup, "app", 101, hold={"reason": "audit", "until": "2020-01-01T00:00:00+00:00"})
+    ended = history.put_here(opstower, app.backup, "app", 200, hold={"reason": "audit", "until": "2020-01-01T00:00:00+00:00"})
     found = of(verdicts(opstower, "--apply", env={"BACKUP_KEEP_MIN": "1"}))
     assert found[held] == ("keep", "held") and found[ended] == ("deleted", "expired")
 
@@ -166,6 +167,8 @@ def test_a_hold_that_somebody_puts_on_keeps_both_copies_until_it_is_taken_away(t
     env = {"BACKUP_RETENTION_DAYS": "300", "BACKUP_S3_PRUNE": "false"}
     old = history.put_here(there, app.backup, "app", 200, s3={"state": "pending"})
     there("backup", env=env)
+    history.fill_here(there, app.backup, "app", 200)
+    history.fill_there(s3, bucket, app.backup, "app", 200)
     key = f"database/{old[-15:-7]}/{old}.sql.gz"
     there("hold", "add", old, "--reason", "audit of the year")
     found = verdicts(there, "--apply")
@@ -177,6 +180,7 @@ def test_a_hold_that_somebody_puts_on_keeps_both_copies_until_it_is_taken_away(t
 
 def test_an_upgrade_of_the_servers_major_version_changes_nothing(opstower, app):
     """The backups of the old server are its only ones that were tested; they stay by the same rules as any."""
+    history.fill_here(opstower, app.backup, "app", 40)
     old = [history.put_here(opstower, app.backup, "app", days, postgresql_version="PostgreSQL 12.22",
                             state="proven" if days == 41 else "verified") for days in (40, 41, 42, 43)]
     found = of(verdicts(opstower))
@@ -208,18 +212,45 @@ def test_a_clock_that_is_set_back_deletes_nothing(opstower, app):
     """The program under faketime, two years ago: everything is from the future then."""
     for days in (31, 100, 400):
         history.put_here(opstower, app.backup, "app", days)
-    env = opstower.environment({"BACKUP_KEEP_MIN": "1"})
-    result = subprocess.run(["faketime", "-f", "-730d", runner.binary(), "prune", "--apply", "--json"], env=env, check=False,
-                            capture_output=True, text=True, cwd=opstower.folder)
-    assert result.returncode == 0, result.stderr
+    result = opstower("prune", "--apply", "--json", env={"BACKUP_KEEP_MIN": "1", **clock.shifted(-730 * 24 * clock.HOUR)})
     assert {reason for _, reason in of(json.loads(result.stdout)).values()} == {"future"}
     assert "4 backups (local) are dated in the future" in result.stderr and len(backups.all_of(opstower)) == 4
+
+
+def at_another_time(opstower, shift, *words):
+    """A run of the program under faketime."""
+    result = subprocess.run(["faketime", "-f", shift, runner.binary(), *words], env=opstower.environment({"BACKUP_KEEP_MIN": "1"}),
+                            check=False, capture_output=True, text=True, cwd=opstower.folder)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_a_clock_that_jumps_ahead_a_year_deletes_next_to_nothing(opstower, app):
+    """Daily backups for six weeks; then the clock leaps, and neither a look nor a whole backup takes them for old."""
+    daily = [history.put_here(opstower, app.backup, "app", days) for days in range(1, 42)]
+    found = of(json.loads(at_another_time(opstower, "+365d", "prune", "--json")))
+    kept = [found[each] == ("keep", "uncounted") for each in daily]
+    assert kept == [True] * 23 + [False] * 18, "of the year seven days count"
+    assert ("within 30 days: 358 days without backups are not counted" in
+            next(line for line in at_another_time(opstower, "+365d", "prune").splitlines() if daily[3] in line))
+    assert at_another_time(opstower, "+365d", "prune", "--local-only", "--apply").count(" deleted ") == 18
+
+
+def test_a_machine_that_was_off_for_two_months_keeps_what_it_had(opstower, app):
+    """The first backup afterwards."""
+    before = [history.put_here(opstower, app.backup, "app", 60 + days) for days in range(25)]
+    app.backup.path.unlink()
+    opstower("backup", "--local-only", env={"BACKUP_KEEP_MIN": "1"})
+    left = {backup.id for backup in backups.all_of(opstower)}
+    assert [each in left for each in before] == [True] * 24 + [False]
+    assert [line["reason"] for line in journal(opstower)] == ["older than 30 days"]
 
 
 # ---- in S3 -----------------------------------------------------------------------------------------------------------
 
 def test_in_s3_the_same_rules_hold_with_its_own_days(there, app, s3, bucket):
     there("sync", "--all")
+    fillers = history.fill_there(s3, bucket, app.backup, "app", 180)
     hourly, deployment, gone = (history.put_there(s3, bucket, app.backup, "app", days, type=kind) for days, kind in
                                 ((89, "hourly"), (179, "pre-deployment"), (91, "hourly")))
     failed = history.put_there(s3, bucket, app.backup, "app", 95, state="failed")
@@ -241,10 +272,23 @@ def test_in_s3_the_same_rules_hold_with_its_own_days(there, app, s3, bucket):
     found = of(verdicts(there), "s3")
     assert found["app_20200101_000000"] == found["app_20200102_000000"] == ("keep", "no-metadata")
     sums = json.loads(there("retention", "--json").stdout)
-    assert sums["foreign_s3"] == 2 and {row["type"]: row["s3"]["backups"] for row in sums["tiers"]}["pre-deployment"] == 1
+    assert sums["foreign_s3"] == 2 + len(fillers) and {row["type"]: row["s3"]["backups"] for row in sums["tiers"]}["pre-deployment"] == 1
+
+
+def test_a_long_silence_keeps_what_is_in_s3(there, app, s3, bucket):
+    """Also where metadata of the young ones is not read: they count as made by their names."""
+    there("sync", "--all")
+    daily = [history.put_there(s3, bucket, app.backup, "app", days) for days in range(200, 206)]
+    there("backup")
+    assert set(daily) <= set(s3.objects(bucket)) and journal(there) == []
+    assert {reason for _, reason in of(verdicts(there), "s3").values()} == {"young", "uncounted"}
+    history.fill_there(s3, bucket, app.backup, "app", 200)
+    there("backup")
+    assert not set(daily) & set(s3.objects(bucket)), "now there was no silence"
 
 
 def test_the_last_good_ones_stay_in_s3_too(there, app, s3, bucket):
+    history.fill_there(s3, bucket, app.backup, "app", 100)
     keys = [history.put_there(s3, bucket, app.backup, "app", days) for days in (100, 110, 120)]
     there("prune", "--apply", env={"BACKUP_KEEP_MIN": "2"})
     assert [key for key in keys if key in s3.objects(bucket)] == keys[:2]
@@ -269,6 +313,7 @@ def deny_delete(s3, bucket):
 
 
 def test_a_writer_that_may_not_delete_retains(there, app, s3, bucket):
+    history.fill_there(s3, bucket, app.backup, "app", 100)
     keys = [history.put_there(s3, bucket, app.backup, "app", days) for days in (100, 110, 120)]
     there("backup")     # one good one that is newer
     deny_delete(s3, bucket)
@@ -291,6 +336,7 @@ def test_a_locked_object_is_not_even_tried(there, app, s3):
     there.env.update(BACKUP_S3_BUCKET="locked-for-prune", BACKUP_S3_OBJECT_LOCK="governance")
     try:
         there("backup")
+        history.fill_there(s3, "locked-for-prune", app.backup, "app", 100)
         key = history.put_there(s3, "locked-for-prune", app.backup, "app", 100)
         locked = history.put_there(s3, "locked-for-prune", app.backup, "app", 101)
         held = history.put_there(s3, "locked-for-prune", app.backup, "app", 102)
@@ -310,6 +356,7 @@ def test_a_locked_object_is_not_even_tried(there, app, s3):
 
 
 def test_a_bucket_that_is_down_keeps_nothing_here_from_going(there, app):
+    history.fill_here(there, app.backup, "app", 100)
     old = history.put_here(there, app.backup, "app", 100)
     there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
     assert old not in {backup.id for backup in backups.all_of(there)}

@@ -405,4 +405,5 @@ def test_memory_stays_bounded(there, s3, bucket):
         except OSError:
             continue
         peak_kib = max(peak_kib, *map(int, re.findall(r"^VmHWM:\s+(\d+) kB", text, re.M)), 0)
-    assert process.returncode == 0 and 1024 < peak_kib < 128 * 1024
+    assert process.returncode == 0 and peak_kib > 1024
+    assert peak_kib < 128 * 1024 or runner.is_sanitized()

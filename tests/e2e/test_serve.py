@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -156,11 +157,35 @@ def test_another_databases_acts_are_not_ours(opstower, database):
         assert "another" not in recovery and "of nobody" in recovery
 
 
+def expiring(page, backup, days):
+    """How many the calendar shows here on the day on which that backup has had so many days."""
+    day = datetime.datetime.strptime(backup[-15:], "%Y%m%d_%H%M%S") + datetime.timedelta(days=days)
+    cell = re.search(rf'<td[^>]*><span class="day">{day.day}(<span[^>]*> \(today\)</span>)?</span>(.*?)</td>', page)[2]
+    found = re.search(r"\b(\d+)<span class=\"hidden\"> here", cell)
+    return found and found[1]
+
+
+def test_retention_does_not_count_days_without_backups(opstower, database):
+    """Of 45 days without any 7 count: what is of before goes 38 days later."""
+    past = Past(opstower, database)
+    before = past.backup(past.ago(days=45, minutes=125))
+    for minutes in (5, 65, 125):
+        past.backup(past.ago(minutes=minutes))
+    past.write()
+    past.forget_model()
+    with Dashboard(opstower) as served:
+        page = served.get("/retention").text
+    assert expiring(page, before, 30 + 38) == "1"
+    assert "within 30 days: 38 days without backups are not counted" in page
+
+
 def test_retention_tells_when_backups_go(opstower, database):
     """Ages decide the day in the calendar; what the rules say of old ones is what `opstower prune` says."""
     past = Past(opstower, database)
     soon = past.backup(past.ago(days=25, hours=3))
     past.backup(past.ago(days=25, hours=2), type="pre-maintenance")
+    for days in (5, 10, 15, 20, 30, 35):
+        past.backup(past.ago(days=days), type="pre-maintenance")
     old = [past.backup(past.ago(days=40, hours=hours)) for hours in range(4)]
     held = past.backup(past.ago(days=50))
     for minutes in (5, 65, 125):
@@ -171,9 +196,7 @@ def test_retention_tells_when_backups_go(opstower, database):
     said = {entry["id"]: entry for entry in json.loads(opstower("prune", "--json").stdout)}
     with Dashboard(opstower) as served:
         page = served.get("/retention").text
-        day = datetime.datetime.strptime(soon[-15:], "%Y%m%d_%H%M%S") + datetime.timedelta(days=30)
-        cell = re.search(rf'<td[^>]*><span class="day">{day.day}(<span[^>]*> \(today\)</span>)?</span>(.*?)</td>', page)[2]
-        assert re.search(r"\b1<span class=\"hidden\"> here", cell), cell
+        assert expiring(page, soon, 30) == "1"
         rows = dict(re.findall(r'<tr><th scope="row"><a href="/backups/([^"]+)">.*?data-label="Next run"><span[^>]*>(\w+)<', page))
         assert rows.pop(held) == "stays"
         assert rows == {each: "goes" for each in old}
@@ -349,12 +372,60 @@ def test_on_every_address_with_a_login(opstower, database):
     assert any("without TLS" in line for line in served.output)
 
 
-def test_tls(opstower, database, tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+def make_certificate(folder, name="cert"):
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
     key.chmod(0o600)
+    return cert, key
+
+
+def shown_certificate(served):
+    return ssl.get_server_certificate((served.host, served.port), timeout=10)
+
+
+def wait_until(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "that did not come"
+        time.sleep(0.1)
+
+
+def test_a_new_certificate_is_used_without_a_restart(opstower, database, tmp_path):
+    (cert, key), (next_cert, next_key) = make_certificate(tmp_path), make_certificate(tmp_path, "next")
+    before, after = cert.read_text(), next_cert.read_text()
+
+    def warned():
+        return [line for line in served.output if "WARN" in line]
+    with Dashboard(opstower, "--tls-cert", cert, "--tls-key", key) as served:
+        assert shown_certificate(served) == before
+        context = ssl.create_default_context(cafile=str(cert))
+        kept = http.client.HTTPSConnection(served.host, served.port, timeout=30, context=context)
+
+        def serves_on():
+            """To who was connected before, and is all the time."""
+            kept.request("GET", "/healthz")
+            return kept.getresponse().read() == b"ok\n"
+        assert serves_on()
+        threads = len(os.listdir(f"/proc/{served.process.pid}/task"))
+        os.replace(next_cert, cert)     # without its key
+        wait_until(lambda: serves_on() and warned())
+        assert "cannot be used" in warned()[0] and "not a pair" in warned()[0]
+        assert shown_certificate(served) == before
+        os.replace(next_key, key)
+        wait_until(lambda: serves_on() and shown_certificate(served) == after)
+        assert serves_on()
+        kept.close()
+        with urllib.request.urlopen(served.url + "/healthz", context=ssl.create_default_context(cafile=str(cert))) as answer:
+            assert answer.read() == b"ok\n"
+        wait_until(lambda: any("new certificate" in line for line in served.output))
+        assert len(warned()) == 1, served.output
+        wait_until(lambda: len(os.listdir(f"/proc/{served.process.pid}/task")) <= threads)     # the old server has ended
+
+
+def test_tls(opstower, database, tmp_path):
+    cert, key = make_certificate(tmp_path)
     with Dashboard(opstower, "--tls-cert", cert, "--tls-key", key) as served:
         context = ssl.create_default_context(cafile=str(cert))
         with urllib.request.urlopen(served.url + "/healthz", context=context) as answer:

@@ -40,7 +40,7 @@ class Faulty:
     def __call__(self, call, at, error, every=False, command=("backup", "--jobs", 1)):
         if os.path.exists(self.report):
             os.unlink(self.report)
-        env = {"LD_PRELOAD": self.library, "FAIL_UNDER": self.opstower.folder, "FAIL_CALL": call, "FAIL_AT": at,
+        env = {**runner.preloaded(self.library), "FAIL_UNDER": self.opstower.folder, "FAIL_CALL": call, "FAIL_AT": at,
                "FAIL_ERRNO": error, "FAIL_REPORT": self.report, "DATABASE_URL": self.database.url}
         if every:
             env["FAIL_EVERY"] = 1

@@ -46,3 +46,16 @@ def put_there(s3, bucket, source, name, days, key=None, **fields):
     client.put_object(Bucket=bucket, Key=beside + ".globals.sql", Body=b"-- roles\n")
     client.put_object(Bucket=bucket, Key=beside + ".meta.json", Body=json.dumps(meta).encode())
     return key
+
+
+FILLER = "of-no-type"       # retention never deletes such a one, and does not count it as good
+
+
+def fill_here(opstower, source, name, days):
+    """One every five days, as if backups had been made all the time; their ids."""
+    return {put_here(opstower, source, name, each + 0.01, type=FILLER) for each in range(5, days, 5)}
+
+
+def fill_there(s3, bucket, source, name, days):
+    """The same in the bucket; their keys."""
+    return {put_there(s3, bucket, source, name, each + 0.01, type=FILLER) for each in range(5, days, 5)}

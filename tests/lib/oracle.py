@@ -22,6 +22,9 @@ SET search_path = pg_catalog; SET synchronize_seqscans = off; SET quote_all_iden
 SET default_transaction_isolation = 'repeatable read'; SET lc_monetary = 'C';
 """
 
+# From the first moment: the database may have short limits of its own, and between two queries we may be slow.
+PATIENT = "-c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0"
+
 # Ordinary tables (partitions too), populated materialised views, outside the system's schemas.
 TABLES = """
 SELECT n.nspname, c.relname, c.relkind,
@@ -93,7 +96,7 @@ def table_fingerprint(cursor, schema, table, columns):
 
 def data_fingerprints(url):
     """{"table a.b": {"count", "md5"}, "sequence a.b": [last_value, is_called], "large object N": [...]}."""
-    connection = psycopg2.connect(url)
+    connection = psycopg2.connect(url, options=PATIENT)
     try:
         return connection_fingerprints(connection)
     finally:
@@ -124,7 +127,7 @@ def connection_fingerprints(connection):
 
 def database_properties(url):
     """What belongs to the database itself and `pg_dump` without -C leaves out: encoding, owner, ACL, settings."""
-    connection = psycopg2.connect(url)
+    connection = psycopg2.connect(url, options=PATIENT)
     try:
         with connection.cursor() as cursor:
             cursor.execute(DATABASE)

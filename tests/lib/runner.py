@@ -18,6 +18,17 @@ def binary():
     return os.path.abspath(os.environ.get("OPSTOWER", ROOT / "build" / "opstower"))
 
 
+def is_sanitized():
+    """Built with sanitizers, which take memory for themselves: what it uses says nothing then."""
+    return b"__asan_init" in pathlib.Path(binary()).read_bytes()
+
+
+def preloaded(library):
+    """Environment of a program with a library before its own ones; sanitizers want to be first, and are told."""
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": options.lstrip(":")}
+
+
 class Result:
     """returncode (negative: ended by that signal), stdout, stderr."""
 

@@ -9,8 +9,9 @@ What radosgw 16 does otherwise than AWS, so that no test should rely on it:
   repeated, and ignores If-None-Match.
 - x-amz-tagging is lost on CreateMultipartUpload; it works on PutObject, and so does PutObjectTagging.
 - AES256 is accepted and not told by HEAD; KMS keys are testkey-1 and testkey-2.
-- Object lock does not demand Content-MD5. PutBucketEncryption answers 400, GetObjectAttributes 500. A public access
-  block with BlockPublicAcls makes every PUT answer 403.
+- Object lock does not demand Content-MD5, nor s3:PutObjectRetention where a locked object is stored.
+  PutBucketEncryption answers 400, GetObjectAttributes 500. A public access block with BlockPublicAcls makes every PUT
+  answer 403.
 - <Message> of an error is empty.
 """
 import base64

@@ -627,9 +627,9 @@ static void test_every_byte_written(void)
     g_autoptr(archive_contents) c = archive_contents_new();
     g_autoptr(GByteArray) file = write_contents(c, "note", 0, NULL);
     for (guint i = 0; i < file->len; i++) {
-        file->data[i] ^= 1u << i % 8;
+        file->data[i] = (guint8)(file->data[i] ^ 1u << i % 8);
         expect_not_as_written(file, c, "");
-        file->data[i] ^= 1u << i % 8;
+        file->data[i] = (guint8)(file->data[i] ^ 1u << i % 8);
     }
 }
 

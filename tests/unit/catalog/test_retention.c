@@ -56,11 +56,26 @@ static const struct history {
     {"none", "", {0}, 30, 1, ""},
 };
 
+#define EVERY 5
+#define OLDEST 10100
+#define FILLERS (OLDEST / EVERY)
+
 struct fixture {
-    struct retention_item items[8];
-    char *ids[8];
+    struct retention_item items[40 + FILLERS];
+    char *ids[40 + FILLERS];
     guint n;
 };
+
+/* Failed ones every few days, not to be shown: backups were tried all the time. */
+static void fill(struct fixture *f)
+{
+    for (int k = 1; k <= FILLERS; k++) {
+        gint64 at = NOW - (gint64)k * EVERY * DAY - 1;
+        f->ids[f->n] = g_strdup("filler");
+        f->items[f->n] = (struct retention_item){.id = f->ids[f->n], .taken_at = at, .state = META_FAILED, .data = f};
+        f->n++;
+    }
+}
 
 static void put(struct fixture *f, char letter, int days)
 {
@@ -98,10 +113,11 @@ static void clear(struct fixture *f)
 static char *judge(struct fixture *f, const struct retention_policy *p)
 {
     retention_judge(f->items, f->n, p);
-    char *left = g_new0(char, f->n + 1);
+    GString *left = g_string_new(NULL);
     for (guint k = 0; k < f->n; k++)
-        left[k] = f->items[k].reason == RETENTION_EXPIRED ? '.' : 'x';
-    return left;
+        if (!f->items[k].data)
+            g_string_append_c(left, f->items[k].reason == RETENTION_EXPIRED ? '.' : 'x');
+    return g_string_free(left, FALSE);
 }
 
 /* They come oldest first: it is not their order that counts. */
@@ -111,6 +127,7 @@ static void test_history(gconstpointer data)
     struct tiers tiers = tiers_make(h->retention_days, 90);
     struct retention_policy p = {&tiers, TIER_LOCAL, h->keep_min, NOW};
     struct fixture f = {.n = 0};
+    fill(&f);
     for (gsize k = strlen(h->letters); k-- > 0;)
         put(&f, h->letters[k], h->days[k]);
     g_autofree char *left = judge(&f, &p);
@@ -184,8 +201,70 @@ static void test_clock_set_back_or_ahead(void)
     g_assert_cmpint(f.items[0].reason, ==, RETENTION_FUTURE);
     struct retention_policy ahead = {&tiers, TIER_LOCAL, 3, NOW + 1000 * (gint64)DAY};
     g_autofree char *rest = judge(&f, &ahead);
-    g_assert_cmpstr(rest, ==, "xxx...");
+    g_assert_cmpstr(rest, ==, "xxxxxx");
+    g_assert_cmpint(f.items[2].reason, ==, RETENTION_MINIMUM);
+    g_assert_cmpint(f.items[3].reason, ==, RETENTION_UNCOUNTED);
+    g_autofree char *text = retention_text(&f.items[5], &ahead);
+    g_assert_cmpstr(text, ==, "within 30 days: 993 days without backups are not counted");
     clear(&f);
+}
+
+/* count backups, one every so many days, the newest so old. */
+static void put_every(struct fixture *f, int count, int newest, int every)
+{
+    for (int k = 0; k < count; k++)
+        put(f, 'v', newest + k * every);
+}
+
+static void expect(struct fixture *f, int days, const char *expected)
+{
+    struct tiers tiers = tiers_make(days, 90);
+    struct retention_policy p = {&tiers, TIER_LOCAL, 1, NOW};
+    g_autofree char *left = judge(f, &p);
+    g_assert_cmpstr(left, ==, expected);
+    clear(f);
+}
+
+/* Daily ones for a month, then a year that never was: at the first run, and at the next after it made one. */
+static void test_clock_jumps_ahead_a_year(void)
+{
+    struct fixture f = {.n = 0};
+    put_every(&f, 31, 365, 1);
+    expect(&f, 30, "xxxxxxxxxxxxxxxxxxxxxxxx.......");
+    put(&f, 'v', 0);
+    put_every(&f, 31, 365, 1);
+    expect(&f, 30, "xxxxxxxxxxxxxxxxxxxxxxxxx.......");
+}
+
+static void test_host_off_for_60_days(void)
+{
+    struct fixture f = {.n = 0};
+    put_every(&f, 3, 0, 1);
+    put_every(&f, 28, 62, 1); /* of the 60 days 7 count: they are 9 days old, and older */
+    expect(&f, 30, "xxxxxxxxxxxxxxxxxxxxxxxxx......");
+}
+
+static void test_monthly_user(void)
+{
+    struct fixture f = {.n = 0};
+    put_every(&f, 8, 10, 30);
+    expect(&f, 100, "xxxx....");
+    put_every(&f, 8, 10, 30);
+    expect(&f, 30, "x.......");
+}
+
+static void test_gap_exactly_at_the_allowance(void)
+{
+    struct fixture f = {.n = 0};
+    put_every(&f, 3, 0, 1);
+    put_every(&f, 3, 9, 1);
+    expect(&f, 10, "xxxxx.");
+    put_every(&f, 3, 0, 1);
+    put_every(&f, 3, 10, 1); /* one day is not counted */
+    expect(&f, 10, "xxxxx.");
+    put_every(&f, 3, 0, 1);
+    put_every(&f, 3, 9, 1);
+    expect(&f, 9, "xxxx..");
 }
 
 /* What one wrong clock dated years ahead must not pass for the newest good ones from then on. */
@@ -194,6 +273,7 @@ static void test_backups_from_the_future_are_no_reason_to_delete(void)
     struct tiers tiers = tiers_make(30, 90);
     struct fixture f = {.n = 0};
     struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
+    fill(&f);
     for (int k = 0; k < 3; k++)
         put(&f, 'p', -3650 + k);
     for (int k = 0; k < 4; k++)
@@ -228,6 +308,7 @@ static void test_upgrade_of_the_servers_major_version(void)
     struct tiers tiers = tiers_make(30, 90);
     struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
     struct fixture f = {.n = 0};
+    fill(&f);
     put(&f, 'v', 0); /* the first of the new server */
     for (int k = 0; k < 4; k++)
         put(&f, k ? 'v' : 'p', 40 + k); /* those of the old one, the newest of them tested */
@@ -243,6 +324,7 @@ static void test_tiers_in_s3(void)
     struct tiers tiers = tiers_make(30, 90);
     struct retention_policy p = {&tiers, TIER_S3, 1, NOW};
     struct fixture f = {.n = 0};
+    fill(&f);
     put(&f, 'v', 0);
     put(&f, 'v', 91);
     put(&f, 'd', 180);
@@ -259,6 +341,7 @@ static void test_the_newest_monthly_one_stays(void)
     struct tiers tiers = tiers_make(30, 90);
     struct retention_policy p = {&tiers, TIER_S3, 1, NOW};
     struct fixture f = {.n = 0};
+    fill(&f);
     put(&f, 'v', 0);
     put(&f, 'c', 500);
     put(&f, 'c', 530);
@@ -280,6 +363,10 @@ static void test_reasons_in_words(void)
     }
     g_autofree char *text = retention_text(&i, &p);
     g_assert_cmpstr(text, ==, "older than 30 days");
+    i.reason = RETENTION_UNCOUNTED;
+    i.uncounted_s = DAY / 2;
+    g_autofree char *half = retention_text(&i, &p);
+    g_assert_cmpstr(half, ==, "within 30 days: 1 day without backups is not counted");
 }
 
 /* ---- the monthly archive ---- */
@@ -291,9 +378,9 @@ struct dated {
     gboolean copy, chosen;
 };
 
-static void expect_monthly(const struct dated *list, guint n)
+static void expect_monthly(const struct dated *list, guint n, int s3_days)
 {
-    struct tiers tiers = tiers_make(30, 90);
+    struct tiers tiers = tiers_make(30, s3_days);
     struct retention_policy p = {&tiers, TIER_S3, 3, NOW};
     g_autofree struct retention_item *items = g_new0(struct retention_item, n);
     g_autofree gboolean *chosen = g_new0(gboolean, n);
@@ -322,8 +409,20 @@ static void test_monthly_choice(void)
         {"app_20240101_000000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE}, /* it would be expired at once */
         {"app_20270101_000000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE}, /* dated in the future */
     };
-    expect_monthly(list, G_N_ELEMENTS(list));
-    expect_monthly(NULL, 0);
+    expect_monthly(list, G_N_ELEMENTS(list), 1); /* all but today's may have been thinned out: there are no gaps */
+    expect_monthly(NULL, 0, 1);
+}
+
+/* The archive of a month before a long silence would not be expired, so it is made. */
+static void test_monthly_choice_after_a_silence(void)
+{
+    static const struct dated list[] = {
+        {"app_20260207_030000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20260207_020000", META_VERIFIED, TIER_HOURLY, FALSE, TRUE},
+        {"app_20240102_010000", META_VERIFIED, TIER_HOURLY, FALSE, FALSE},
+        {"app_20240102_000000", META_VERIFIED, TIER_HOURLY, FALSE, TRUE},
+    };
+    expect_monthly(list, G_N_ELEMENTS(list), 90);
 }
 
 static const struct {
@@ -334,6 +433,10 @@ static const struct {
     {"/retention/table/changed", test_changed_table},
     {"/retention/accident/age_only_deletion_while_backups_fail", test_age_only_deletion_while_backups_fail},
     {"/retention/accident/clock_set_back_or_ahead", test_clock_set_back_or_ahead},
+    {"/retention/silence/clock_jumps_ahead_a_year", test_clock_jumps_ahead_a_year},
+    {"/retention/silence/host_off_for_60_days", test_host_off_for_60_days},
+    {"/retention/silence/monthly_user", test_monthly_user},
+    {"/retention/silence/gap_exactly_at_the_allowance", test_gap_exactly_at_the_allowance},
     {"/retention/accident/backups_from_the_future", test_backups_from_the_future_are_no_reason_to_delete},
     {"/retention/accident/local_time_that_comes_twice", test_local_time_that_comes_twice},
     {"/retention/accident/major_upgrade", test_upgrade_of_the_servers_major_version},
@@ -341,6 +444,7 @@ static const struct {
     {"/retention/s3/newest_monthly", test_the_newest_monthly_one_stays},
     {"/retention/words", test_reasons_in_words},
     {"/retention/monthly", test_monthly_choice},
+    {"/retention/monthly/after_a_silence", test_monthly_choice_after_a_silence},
 };
 
 int main(int argc, char **argv)

@@ -28,6 +28,7 @@ struct model {
         gboolean here[TIER_PLACES];
     } things[MOST];
     guint n;
+    gint64 uncounted[MOST]; /* of each item that is judged, as worked out here */
 };
 
 static guint64 runs, deletions, kept_by[RETENTION_EXPIRED + 1];
@@ -140,6 +141,66 @@ static const struct retention_item *newest(const struct model *m, const struct r
     return found;
 }
 
+/* ---- time without backups, worked out the slow way ---- */
+
+static gboolean was_made(const struct model *m, const struct retention_item *i)
+{
+    return !i->no_metadata && !i->odd_date && !i->copy && i->taken_at <= m->clock + RETENTION_SLACK_S;
+}
+
+/* The latest moment before another one at which a backup was made; 0: none. */
+static gint64 made_before(const struct model *m, const struct retention_item *items, guint n, gint64 moment)
+{
+    gint64 found = 0;
+    for (guint k = 0; k < n; k++)
+        if (was_made(m, &items[k]) && items[k].taken_at < moment)
+            found = MAX(found, items[k].taken_at);
+    return found;
+}
+
+/* Of the gaps between backups, the shortest that is not shorter than half of them. */
+static gint64 usual_gap(const struct model *m, const struct retention_item *items, guint n)
+{
+    gint64 gaps[MOST], usual = G_MAXINT64;
+    guint count = 0;
+    gint64 newer = made_before(m, items, n, G_MAXINT64), older;
+    for (; newer && (older = made_before(m, items, n, newer)); newer = older)
+        gaps[count++] = newer - older;
+    for (guint k = 0; k < count; k++) {
+        guint not_longer = 0;
+        for (guint other = 0; other < count; other++)
+            not_longer += gaps[other] <= gaps[k];
+        if (2 * not_longer >= count)
+            usual = MIN(usual, gaps[k]);
+    }
+    return count ? usual : 0;
+}
+
+static void work_out_uncounted(struct model *m, enum tier_place place, const struct retention_item *items, guint n)
+{
+    gint64 allowance = 2 * usual_gap(m, items, n), whole = m->tiers.days[TIER_HOURLY][place] * (gint64)DAY;
+    gint64 newer = m->clock, age = 0;
+    if (allowance < 7 * DAY)
+        allowance = 7 * DAY;
+    memset(m->uncounted, 0, sizeof m->uncounted);
+    for (gint64 at = made_before(m, items, n, G_MAXINT64); at; at = made_before(m, items, n, at)) {
+        gboolean beyond = age + allowance > whole && 2 * age > whole;
+        gint64 excess = beyond ? 0 : MAX(0, newer - at - allowance);
+        for (guint k = 0; k < n; k++)
+            m->uncounted[k] += items[k].taken_at <= at ? excess : 0;
+        age += MAX(0, newer - at) - excess;
+        newer = at;
+    }
+}
+
+/* In the sense of the tier table: its days are over. */
+static gboolean is_over(const struct model *m, enum tier_place place, const struct retention_item *items,
+                        const struct retention_item *i)
+{
+    gint64 age = m->clock - i->taken_at - m->uncounted[i - items];
+    return age > (gint64)m->tiers.days[i->tier][place] * DAY;
+}
+
 static void check_deleted(const struct model *m, enum tier_place place, const struct retention_item *items, guint n,
                           const struct retention_item *gone)
 {
@@ -158,7 +219,7 @@ static void check_deleted(const struct model *m, enum tier_place place, const st
         broken(m, "something goes that is not understood", gone->id);
     if (gone->taken_at > m->clock)
         broken(m, "a backup from the future goes", gone->id);
-    if (gone->taken_at >= m->clock - (gint64)m->tiers.days[gone->tier][place] * DAY)
+    if (!is_over(m, place, items, gone))
         broken(m, "a backup goes before its time", gone->id);
     if (good_newer < m->keep_min)
         broken(m, "a backup goes though too few good ones are newer", gone->id);
@@ -179,8 +240,7 @@ static void check_kept(const struct model *m, enum tier_place place, const struc
                        kept->no_metadata || kept->unknown_type || kept->odd_date ||
                        kept->taken_at > m->clock + RETENTION_SLACK_S || kept == newest(m, items, n, META_PROVEN) ||
                        (place == TIER_S3 && kept->tier == TIER_MONTHLY && monthly_newer == 0);
-    if (!excused && good_newer >= m->keep_min &&
-        kept->taken_at < m->clock - (gint64)m->tiers.days[kept->tier][place] * DAY)
+    if (!excused && good_newer >= m->keep_min && is_over(m, place, items, kept))
         broken(m, "a backup stays for no reason", kept->id);
 }
 
@@ -209,6 +269,7 @@ static void prune(struct model *m, enum tier_place place)
             items[n++].data = &m->things[k];
         }
     retention_judge(items, n, &policy);
+    work_out_uncounted(m, place, items, n);
     check(m, place, items, n);
     runs++;
     for (guint k = 0; k < n; k++) {
@@ -259,9 +320,74 @@ static void test_histories(void)
     }
 }
 
+/* ---- a clock that jumps ahead ---- */
+
+#define HOURS (24 * 60)
+#define JUMPS 300
+
+/* Hourly backups for weeks, judged every day; only the clock of the machine then leaps. */
+struct leap {
+    struct model m; /* only for its random numbers, tiers, and time */
+    struct retention_item items[HOURS + 1];
+    guint n;
+};
+
+static void leap_add(struct leap *l, gint64 at)
+{
+    guint k = l->n++;
+    l->items[k] = (struct retention_item){.taken_at = at, .state = META_VERIFIED};
+    l->items[k].tier = (enum tier)(one_in(&l->m, 20) ? roll(&l->m, TIERS) : TIER_HOURLY);
+    l->items[k].data = GSIZE_TO_POINTER(l->m.truth); /* when it was made, whatever the clock said */
+    l->items[k].id = "app";
+}
+
+/* What is left after a run; and if the clock has jumped, nothing may go that is a week short of its days. */
+static void leap_judge(struct leap *l, enum tier_place place, gint64 now)
+{
+    struct retention_policy policy = {&l->m.tiers, place, 1, now};
+    retention_judge(l->items, l->n, &policy);
+    guint left = 0;
+    for (guint k = 0; k < l->n; k++) {
+        const struct retention_item *i = &l->items[k];
+        gint64 age = l->m.truth - (gint64)GPOINTER_TO_SIZE(i->data);
+        if (i->reason == RETENTION_EXPIRED && age < (gint64)(l->m.tiers.days[i->tier][place] - 7) * DAY)
+            broken(&l->m, "a backup goes because the clock jumped ahead", tiers_name(i->tier));
+        if (i->reason != RETENTION_EXPIRED)
+            l->items[left++] = *i;
+    }
+    l->n = left;
+}
+
+static void run_leap(guint seed)
+{
+    g_autofree struct leap *l = g_new0(struct leap, 1);
+    l->m = (struct model){.random = seed * 0x9e3779b97f4a7c15u + 1, .seed = seed, .truth = 1767196800};
+    enum tier_place place = one_in(&l->m, 2) ? TIER_LOCAL : TIER_S3;
+    l->m.tiers = tiers_make(1 + (int)roll(&l->m, 40), 1 + (int)roll(&l->m, 40));
+    for (int tier = 1; tier < TIERS; tier++)
+        tiers_set(&l->m.tiers, (enum tier)tier, place, (int)roll(&l->m, 80));
+    for (guint hours = 1 + roll(&l->m, HOURS - 1); hours > 0; hours--) {
+        leap_add(l, l->m.truth);
+        if (hours % 24 == 1)
+            leap_judge(l, place, l->m.truth);
+        l->m.truth += HOUR;
+    }
+    gint64 now = l->m.truth + (gint64)roll(&l->m, 4000) * DAY + roll(&l->m, DAY);
+    if (one_in(&l->m, 2))
+        leap_add(l, now);
+    leap_judge(l, place, now);
+}
+
+static void test_clock_jumps_ahead(void)
+{
+    for (guint seed = 1; seed <= JUMPS; seed++)
+        run_leap(seed);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/retention/model", test_histories);
+    g_test_add_func("/retention/clock_jumps_ahead", test_clock_jumps_ahead);
     return g_test_run();
 }

@@ -211,7 +211,7 @@ static void test_a_truncated_file_does_not_count(void)
 {
     add("app", 0, make_truncated);
     add("app", 40, NULL);
-    add("app", 50, NULL);
+    add("app", 80, NULL);
     g_autofree char *said = prune(TRUE, NULL);
     g_assert_cmpstr(said, ==, "kkd");
 }
@@ -235,13 +235,13 @@ static void test_each_deletion_is_written_down(void)
 {
     add("app", 0, NULL);
     add("app", 40, NULL);
-    add("app", 50, NULL);
+    add("app", 80, NULL);
     g_autofree char *said = prune(TRUE, NULL);
     g_assert_cmpstr(said, ==, "kdd");
     g_autoptr(GPtrArray) records = journal_load(folder, NULL);
     g_assert_cmpuint(records->len, ==, 2);
     for (int k = 0; k < 2; k++) {
-        g_autofree char *id = id_of("app", k ? 40 : 50); /* the oldest first */
+        g_autofree char *id = id_of("app", k ? 40 : 80); /* the oldest first */
         const json_t *record = records->pdata[k];
         g_assert_cmpstr(json_string_value(json_object_get(record, "act")), ==, "delete");
         g_assert_cmpstr(json_string_value(json_object_get(record, "id")), ==, id);
