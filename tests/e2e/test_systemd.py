@@ -139,6 +139,14 @@ def test_journalctl_shows_what_the_guide_says(host, machine):
     machine.run("journalctl", "--sync")
     by_unit, by_name = machine.log("--unit=opstower-backup"), machine.log("--identifier=opstower-backup")
     assert DONE in by_unit and DONE in by_name
+    done = machine.log("OPSTOWER_ACT=backup", "--lines=1", "--output=json")
+    entry, (backup,) = json.loads(done), host.backups()
+    assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == ("opstower-backup", "opstower-backup.service")
+    assert (entry["OPSTOWER_ID"], entry["OPSTOWER_RESULT"], entry["OPSTOWER_CODE"]) == (backup.id, "ok", "0")
+    host.opstower("verify", "nothing", check=10)
+    machine.run("journalctl", "--sync")
+    failed = json.loads(machine.log("OPSTOWER_RESULT=failed", "--lines=1", "--output=json"))
+    assert (failed["SYSLOG_IDENTIFIER"], failed["OPSTOWER_CODE"], failed["PRIORITY"]) == ("opstower-verify", "10", "3")
 
 
 def test_a_service_that_fails_is_seen_to_have_failed_and_told(host, machine, alerts):
