@@ -1,4 +1,4 @@
-"""The timers and services under a real systemd, with all of their sandbox (lib/machine.py)."""
+"""The timers and services under a real systemd, with all of their sandbox, and the lines of a real cron (lib/machine.py)."""
 import json
 import os
 import shutil
@@ -8,6 +8,7 @@ import pytest
 
 from conftest import create_database, drop_databases
 from lib import backups
+from lib.clock import shifted
 from lib.hookserver import HookServer
 from lib.machine import PROGRAM, Machine
 
@@ -232,3 +233,25 @@ def test_a_hook_is_in_the_sandbox_too(host):
     assert ended == ("success", "0") and "may not write to /etc" in log, log
     assert host.file(FOLDER + "/told").read_text(encoding="utf-8") == f"hook of {host.backups()[0].id}\n"
     assert not host.file("/etc/opstower-was-here").exists()
+
+
+def test_a_real_cron_runs_what_install_wrote(host, machine):
+    """Whose clock is a few seconds before the full hour; the jobs have the right time."""
+    host.opstower("schedule", "remove")
+    machine.run("sh", "-c", "rm -f /etc/crontab /etc/cron.d/*")
+    host.opstower("schedule", "install", "--cron")
+    clock = shifted(3600 - time.time() % 3600 - 5)
+    machine.run("systemd-run", "--unit=cron-of-the-test", *[f"--setenv={name}={value}" for name, value in clock.items()],
+                "/usr/sbin/cron", "-f")
+    try:
+        shown = json.loads(host.opstower("schedule", "status", "--cron", "--json").stdout)
+        assert shown["kind"] == "cron" and all(job["enabled"] for job in shown["jobs"])
+        until = time.monotonic() + 60
+        while not host.backups() and time.monotonic() < until:
+            time.sleep(0.1)
+        (backup,) = host.backups()
+        backup.assert_whole()
+    finally:
+        machine.run("systemctl", "stop", "cron-of-the-test")
+        host.opstower("schedule", "remove", "--cron")
+    assert not host.file("/etc/cron.d/opstower").exists()
