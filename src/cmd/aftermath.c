@@ -2,6 +2,7 @@
 #include "cmd/aftermath.h"
 
 #include "catalog/journal.h"
+#include "catalog/record.h"
 #include "cmd/alerting.h"
 #include "cmd/hooking.h"
 #include "cmd/requests.h"
@@ -44,6 +45,30 @@ static void judge_unrecorded(struct console *c, const GError *problem, GError *u
         g_propagate_error(error, g_steal_pointer(&own));
 }
 
+/* By the journal. */
+static gboolean is_first_act_of_day(const struct console *c)
+{
+    g_autoptr(GPtrArray) records = journal_load(c->settings.backup_dir, NULL);
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autoptr(GDateTime) midnight = g_date_time_new_local(g_date_time_get_year(now), g_date_time_get_month(now),
+                                                          g_date_time_get_day_of_month(now), 0, 0, 0);
+    gint64 started = (g_get_real_time() - (g_get_monotonic_time() - c->started_us)) / G_USEC_PER_SEC;
+    gint64 day = midnight ? g_date_time_to_unix(midnight) : started; /* no midnight: clocks were put forward at it */
+    for (guint i = records ? records->len : 0; i-- > 0;) {
+        gint64 at = record_time(records->pdata[i]);
+        if (at < started)
+            return at < day;
+    }
+    return TRUE;
+}
+
+/* A host that may only read the bucket, to verify and restore, need not be told so each time. */
+static void tell_uncopied(struct console *c, const GError *failure, gboolean refused)
+{
+    enum report_level level = refused && !is_first_act_of_day(c) ? REPORT_INFO : REPORT_WARN;
+    report_say(&c->report, level, "The journal's copy in S3 is not up to date: %s", failure->message);
+}
+
 /* The journal's copy in S3. What cannot be copied now goes with the next act's: a good backup stays a good backup.
  * Where S3 has just failed, it is not asked again. */
 static void copy_journal(struct console *c, const GError *problem)
@@ -56,8 +81,9 @@ static void copy_journal(struct console *c, const GError *problem)
         return;
     g_autoptr(s3) client = request_s3_for(c, MIN((guint)s->s3_retry_s, COPY_RETRY_S), &failure);
     struct journalcopy j = {s->backup_dir, client, s->s3_prefix, request_sidecar_props(s)};
-    if (!client || !journalcopy_send(&j, &failure))
-        report_warn(&c->report, "The journal's copy in S3 is not up to date: %s", failure->message);
+    gboolean refused = FALSE;
+    if (!client || !journalcopy_send(&j, &refused, &failure))
+        tell_uncopied(c, failure, refused);
 }
 
 /* As aftermath. */

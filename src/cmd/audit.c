@@ -44,6 +44,18 @@ static void print_findings(const GPtrArray *list)
     }
 }
 
+static void print_copied(struct console *c, const struct journal_state *s)
+{
+    g_autofree char *size = text_size(s->part_bytes, "B");
+    if (s->parts > 0)
+        report_info(&c->report,
+                    "Held line by line against its copy in S3 (%u objects, %s), which is the same up to record "
+                    "%" G_GINT64_FORMAT,
+                    s->parts, size, s->copied_seq);
+    else
+        report_info(&c->report, "There is no copy of it in S3");
+}
+
 static void print_state(struct console *c, const struct journal_state *s)
 {
     report_info(&c->report, "Journal %s/" JOURNAL_FILE ": %" G_GUINT64_FORMAT " lines, from %s to %s",
@@ -55,13 +67,8 @@ static void print_state(struct console *c, const struct journal_state *s)
                     s->anchors, s->vouched_seq, s->last_seq);
     else
         report_info(&c->report, "Nothing is kept elsewhere yet that could tell whether its end was cut off");
-    if (s->parts > 0) {
-        g_autofree char *size = text_size(s->part_bytes, "B");
-        report_info(&c->report,
-                    "Held line by line against its copy in S3 (%u objects, %s), which is the same up to record "
-                    "%" G_GINT64_FORMAT,
-                    s->parts, size, s->copied_seq);
-    }
+    if (c->settings.s3_bucket && !c->settings.local_only)
+        print_copied(c, s);
     print_findings(s->notes);
     print_findings(s->findings);
     if (s->findings_more > 0)

@@ -20,7 +20,8 @@ static gboolean look_at_copy(const struct journalcopy *j, const struct journalpa
     return problem == NULL;
 }
 
-static gboolean put_segments(const struct journalcopy *j, const struct journalparts *t, gint64 from_seq, GError **error)
+static gboolean put_segments(const struct journalcopy *j, const struct journalparts *t, gint64 from_seq,
+                             gboolean *ret_refused, GError **error)
 {
     struct s3_props props = j->props;
     props.content_type = "application/x-ndjson";
@@ -29,13 +30,14 @@ static gboolean put_segments(const struct journalcopy *j, const struct journalpa
         if (s->number < (from_seq - 1) / JOURNALCOPY_LINES)
             continue;
         g_autofree char *key = journalparts_segment_key(t, j->prefix, s->number);
-        if (!s3_put(j->client, key, s->start, (gsize)(s->end - s->start), &props, NULL, error))
+        if (!s3_put_if_allowed(j->client, key, s->start, (gsize)(s->end - s->start), &props, ret_refused, error))
             return FALSE;
     }
     return TRUE;
 }
 
-static gboolean put_head(const struct journalcopy *j, const struct journalparts *t, GError **error)
+static gboolean put_head(const struct journalcopy *j, const struct journalparts *t, gboolean *ret_refused,
+                         GError **error)
 {
     struct s3_props props = j->props;
     props.content_type = "application/json";
@@ -47,13 +49,14 @@ static gboolean put_head(const struct journalcopy *j, const struct journalparts 
                              g_get_host_name(), "dir", dir, "time", now);
     char *text = json_dumps(head, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     json_decref(head);
-    gboolean ok = text ? s3_put(j->client, key, text, strlen(text), &props, NULL, error)
+    gboolean ok = text ? s3_put_if_allowed(j->client, key, text, strlen(text), &props, ret_refused, error)
                        : ot_fail(error, OT_FAILED, "the journal's head cannot be written as JSON");
     free(text);
     return ok;
 }
 
-static gboolean send_new(const struct journalcopy *j, struct journalparts *t, const json_t *head, GError **error)
+static gboolean send_new(const struct journalcopy *j, struct journalparts *t, const json_t *head, gboolean *ret_refused,
+                         GError **error)
 {
     t->sought_seq = json_integer_value(json_object_get(head, "seq"));
     journalparts_cut(t);
@@ -65,17 +68,19 @@ static gboolean send_new(const struct journalcopy *j, struct journalparts *t, co
                        "the journal here does not go on from its copy in S3 (record %" G_GINT64_FORMAT
                        "), which is left as it is",
                        t->sought_seq);
-    return t->sought_seq == t->last_seq || (put_segments(j, t, t->sought_seq + 1, error) && put_head(j, t, error));
+    return t->sought_seq == t->last_seq ||
+           (put_segments(j, t, t->sought_seq + 1, ret_refused, error) && put_head(j, t, ret_refused, error));
 }
 
-gboolean journalcopy_send(const struct journalcopy *j, GError **error)
+gboolean journalcopy_send(const struct journalcopy *j, gboolean *ret_refused, GError **error)
 {
+    *ret_refused = FALSE;
     struct journalparts t = {0};
     GError *problem = NULL;
     json_t *head = NULL;
     gboolean there = journalparts_read(j->dir, &t, &problem);
     if (there && look_at_copy(j, &t, &head, &problem))
-        send_new(j, &t, head, &problem);
+        send_new(j, &t, head, ret_refused, &problem);
     json_decref(head);
     journalparts_clear(&t);
     if (problem)

@@ -17,8 +17,9 @@ struct journalcopy {
     struct s3_props props; /* how the objects are stored */
 };
 
-/* Copies what is not there yet. Never over a copy that the journal here does not continue: OT_TAMPERED. */
-gboolean journalcopy_send(const struct journalcopy *j, GError **error);
+/* Copies what is not there yet. Never over a copy that the journal here does not continue: OT_TAMPERED. *RET_REFUSED:
+ * it failed because we may not store there. */
+gboolean journalcopy_send(const struct journalcopy *j, gboolean *ret_refused, GError **error);
 
 /* Holds every line of the copy of the journal in DIR against it, and adds what differs or is missing to STATE, which is
  * what journal_check found. One segment at a time is in memory. FALSE: S3 or the journal cannot be read. */

@@ -164,10 +164,12 @@ char *s3_get(struct s3 *s, const char *key, gsize max_bytes, gsize *ret_length, 
     return text;
 }
 
-gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
-                char **ret_etag, GError **error)
+/* ret_refused may be NULL. */
+static gboolean put(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
+                    char **ret_etag, gboolean *ret_refused, GError **error)
 {
     struct http_response r = {0};
+    struct s3_failure failure = {0};
     g_auto(GStrv) headers = s3_props_headers(props);
     struct s3_request request = {
         .method = "PUT",
@@ -177,12 +179,27 @@ gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, c
         .body_length = length,
         .checksum = TRUE,
     };
-    if (!s3_send(s, &request, &r, NULL, error))
+    gboolean ok = s3_send(s, &request, &r, &failure, error);
+    if (ret_refused)
+        *ret_refused = !ok && failure.status == 403;
+    if (!ok)
         return FALSE;
     if (ret_etag)
         *ret_etag = g_strdup(http_header(&r, "etag"));
     http_response_clear(&r);
     return TRUE;
+}
+
+gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
+                char **ret_etag, GError **error)
+{
+    return put(s, key, data, length, props, ret_etag, NULL, error);
+}
+
+gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
+                           gboolean *ret_refused, GError **error)
+{
+    return put(s, key, data, length, props, NULL, ret_refused, error);
 }
 
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error)

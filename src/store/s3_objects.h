@@ -48,6 +48,10 @@ char *s3_get(struct s3 *s, const char *key, gsize max_bytes, gsize *ret_length, 
 /* Stores a small object in one request. ret_etag may be NULL. */
 gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
                 char **ret_etag, GError **error);
+
+/* As s3_put. ret_refused: the server answered that we may not (403). */
+gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
+                           gboolean *ret_refused, GError **error);
 gboolean s3_delete(struct s3 *s, const char *key, GError **error);
 
 /* As s3_delete. ret_refused: the server answered that we may not (403), which is no failure of the wire. */

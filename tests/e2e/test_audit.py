@@ -17,6 +17,7 @@ import pytest
 
 from lib import backups, history, systemlogs
 from lib.backups import error_lines, take
+from lib.clock import HOUR, shifted
 
 SMALL = "CREATE TABLE small (id int PRIMARY KEY, t text); INSERT INTO small SELECT g, md5(g::text) FROM generate_series(1, 50) g"
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"    # fails at once
@@ -554,3 +555,24 @@ def test_an_audit_while_others_write_finds_nothing(there):
         while not writing.done():
             assert findings(there, check=0) == []
         writing.result()
+
+
+def test_a_host_that_may_only_read_is_warned_once_a_day(there, s3, bucket):
+    there("backup")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    noon = (now.replace(hour=12, minute=0, second=0, microsecond=0) + datetime.timedelta(days=1) - now).total_seconds()
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    reader = {"BACKUP_DIR": f"{there.folder}/reader", "TZ": "UTC"}
+    os.mkdir(reader["BACKUP_DIR"])
+
+    def verify(hours):
+        result = there("verify", "latest", "--from-s3", env={**reader, **shifted(noon + hours * HOUR)})
+        (line,) = [line for line in result.output.splitlines() if "The journal's copy in S3 is not up to date" in line]
+        assert ": 403" in line
+        return line[:6]
+    try:
+        assert [verify(hours) for hours in (0, 1, 2, 24, 25)] == ["[WARN]", "[INFO]", "[INFO]", "[WARN]", "[INFO]"]
+    finally:
+        s3.client().delete_bucket_policy(Bucket=bucket)
+    assert "There is no copy of it in S3" in there("audit", "check", env=reader).stdout
