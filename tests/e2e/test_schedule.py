@@ -270,13 +270,17 @@ def test_status_of_systemd(make_root):
     empty = json.loads(root("schedule", "status", "--json", check=1).stdout)
     assert [job["installed"] for job in empty["jobs"]] == ["no"] * len(NAMES)
     root("schedule", "install")
-    root.write("/show", "UnitFileState=enabled\nActiveState=active\nNextElapseUSecRealtime=@1770440400\n", 0o644)
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", json.dumps([{"next": 1770440400000000, "unit": "one.timer"}]), 0o644)
     shown = json.loads(root("schedule", "status", "--json").stdout)
     assert shown["kind"] == "systemd" and [job["name"] for job in shown["jobs"]] == NAMES
     assert {(job["installed"], job["enabled"], job["next"]) for job in shown["jobs"]} == {
         ("yes", True, "2026-02-07T05:00:00+00:00")}
-    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\nNextElapseUSecRealtime=\n", 0o644)
-    assert not any(job["enabled"] for job in json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"])
+    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\n", 0o644)
+    for nothing in ("[]\n", json.dumps([{"next": None}]), "0 timers listed.\n"):
+        root.write("/timers", nothing, 0o644)
+        jobs = json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"]
+        assert not any(job["enabled"] or "next" in job for job in jobs), nothing
     timer = root.file(f"/etc/systemd/system/{NAMES[2]}.timer")
     timer.write_text(timer.read_text(encoding="utf-8").replace("03:30", "04:30"), encoding="utf-8")
     shown = json.loads(root("schedule", "status", "--json", check=1).stdout)
