@@ -35,10 +35,14 @@ static const char *compare_crontab(const char *block, GError **error)
     return !old ? "no" : g_str_equal(old, block) ? "yes" : "differs";
 }
 
-/* A timer without its service, or the other way round, is not what would be installed. */
+/* A timer without its service, or the other way round, is not what would be installed. The dashboard, which is the last
+ * of all, has no timer. */
 static const char *compare_units(const GPtrArray *files, guint i, GError **error)
 {
-    const struct schedule_file *service = files->pdata[2 * i], *timer = files->pdata[2 * i + 1];
+    const struct schedule_file *service = files->pdata[2 * i];
+    if (2 * i + 1 == files->len)
+        return compare(service->path, service->text, error);
+    const struct schedule_file *timer = files->pdata[2 * i + 1];
     const char *a = compare(service->path, service->text, error);
     const char *b = a ? compare(timer->path, timer->text, error) : NULL;
     return !b || g_str_equal(a, b)                                    ? b
@@ -46,10 +50,10 @@ static const char *compare_units(const GPtrArray *files, guint i, GError **error
                                                                       : "differs";
 }
 
-/* What systemd says of the timer: whether it is enabled and waiting, and until when. */
+/* What systemd says of the timer, or of the dashboard's service: whether it is enabled and waiting, and until when. */
 static gboolean ask_systemd(struct schedule_state *state, GError **error)
 {
-    g_autofree char *unit = schedule_unit_name(state->job, ".timer");
+    g_autofree char *unit = schedule_unit_name(state->job, state->job->serve ? ".service" : ".timer");
     const char *const words[] = {"show", "--timestamp=unix",
                                  "--property=UnitFileState,ActiveState,NextElapseUSecRealtime", unit, NULL};
     GString *text = NULL;
