@@ -66,7 +66,7 @@ struct schedule_request {
     const char *const *writable; /* folders the jobs write to, absolute; NULL at the end */
     gboolean bucket;             /* there is a copy in S3 */
     gboolean alerts;             /* a channel for alerts is set */
-    gboolean serve;              /* the dashboard too */
+    gboolean serve;              /* the dashboard too; with systemd only */
     gboolean hooks;              /* the jobs start programs of others */
     const char *unit_dir;        /* where files go; NULL: where the system has them, and systemd is told */
 };

@@ -56,7 +56,7 @@ const struct schedule_job schedule_jobs[] = {
 gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job)
 {
     if (job->serve)
-        return q->serve && q->kind == SCHEDULE_SYSTEMD;
+        return q->serve;
     return (!job->watch || q->alerts) && (!job->catch_up || q->kind != SCHEDULE_SYSTEMD);
 }
 
