@@ -216,11 +216,13 @@ def test_the_dashboard_is_installed_when_asked_and_stays_until_removed(make_root
     assert "Restart=on-failure\n" in text and "WantedBy=multi-user.target\n" in text
     assert json.loads(root("schedule", "install", "--json").stdout)["changed"] == 0
     assert root.told()[-1] == f"enable --now {SERVE}", "what did not change is not restarted"
-    root.write("/show", "UnitFileState=enabled\nActiveState=active\nNextElapseUSecRealtime=\n", 0o644)
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", json.dumps([{"next": 1770440400000000, "unit": "one.timer"}]), 0o644)
     shown = json.loads(root("schedule", "status", "--json").stdout)["jobs"]
     assert [job["name"] for job in shown] == [*NAMES, "opstower-serve"] and shown[-1]["enabled"] and "next" not in shown[-1]
     root.told()
     root.file("/show").unlink()
+    root.file("/timers").unlink()
     root("schedule", "remove")
     told = root.told()
     assert f"disable --now {SERVE}" in told and not [line for line in told if "clean" in line and "serve" in line]
@@ -231,6 +233,7 @@ def test_a_dashboards_service_that_is_missing_or_changed_is_seen(make_root):
     root = make_root(systemd=True)
     root("schedule", "install")
     root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", "[]", 0o644)
     assert "opstower-serve" not in root("schedule", "status").stdout
     shown = json.loads(root("schedule", "status", "--json", "--with-serve", check=1).stdout)["jobs"]
     assert shown[-1]["name"] == "opstower-serve" and shown[-1]["installed"] == "no"
@@ -328,13 +331,17 @@ def test_status_of_systemd(make_root):
     empty = json.loads(root("schedule", "status", "--json", check=1).stdout)
     assert [job["installed"] for job in empty["jobs"]] == ["no"] * len(NAMES)
     root("schedule", "install")
-    root.write("/show", "UnitFileState=enabled\nActiveState=active\nNextElapseUSecRealtime=@1770440400\n", 0o644)
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", json.dumps([{"next": 1770440400000000, "unit": "one.timer"}]), 0o644)
     shown = json.loads(root("schedule", "status", "--json").stdout)
     assert shown["kind"] == "systemd" and [job["name"] for job in shown["jobs"]] == NAMES
     assert {(job["installed"], job["enabled"], job["next"]) for job in shown["jobs"]} == {
         ("yes", True, "2026-02-07T05:00:00+00:00")}
-    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\nNextElapseUSecRealtime=\n", 0o644)
-    assert not any(job["enabled"] for job in json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"])
+    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\n", 0o644)
+    for nothing in ("[]\n", json.dumps([{"next": None}]), "0 timers listed.\n"):
+        root.write("/timers", nothing, 0o644)
+        jobs = json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"]
+        assert not any(job["enabled"] or "next" in job for job in jobs), nothing
     timer = root.file(f"/etc/systemd/system/{NAMES[2]}.timer")
     timer.write_text(timer.read_text(encoding="utf-8").replace("03:30", "04:30"), encoding="utf-8")
     shown = json.loads(root("schedule", "status", "--json", check=1).stdout)
