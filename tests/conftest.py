@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import oracle, pgserver, runner, s3server  # noqa: E402  pylint: disable=wrong-import-position
+from lib import machine, oracle, pgserver, runner, s3server  # noqa: E402  pylint: disable=wrong-import-position
 
 E2E = pathlib.Path(__file__).resolve().parent / "e2e"
 DEMO = pathlib.Path(__file__).resolve().parents[1] / "demo"
@@ -22,8 +22,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "together(name): with others of that name in one worker of tests/run")
 
 
-# Who uses these enters a root file system of its own, which only root can do.
+# Who uses these enters a root file system of its own, which only root can do; or a machine of its own, for which the
+# kernel must let root mount and make namespaces.
 ROOT_ONLY = {"make_root"}
+MACHINE_ONLY = {"machine"}
 
 # Who uses these needs a server that takes seconds to start: it is started in few workers only.
 COSTLY = {"s3"}
@@ -39,9 +41,10 @@ def group_of(item):
     return item.module.__name__ if shared or COSTLY & set(fixtures) else None
 
 
-def leave_out_what_needs_root(config, items):
+def leave_out_what_cannot_run(config, items):
     """They are not run, and not counted as passed; tests/run says so."""
-    left_out = [item for item in items if ROOT_ONLY & set(item.fixturenames)] if os.geteuid() != 0 else []
+    missing = (ROOT_ONLY if os.geteuid() != 0 else set()) | (MACHINE_ONLY if not machine.CAN_BOOT else set())
+    left_out = [item for item in items if missing & set(item.fixturenames)]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
@@ -49,7 +52,7 @@ def leave_out_what_needs_root(config, items):
 
 @pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
 def pytest_collection_modifyitems(config, items):
-    leave_out_what_needs_root(config, items)
+    leave_out_what_cannot_run(config, items)
     if not hasattr(config, "workerinput"):
         return
     groups = {item: group_of(item) for item in items}

@@ -22,6 +22,8 @@ struct file_sink {
 /* Writing to the disk begins while the file still grows, so that the fsync in the end has little left to do. */
 #define WRITEBACK_STEP (8u << 20)
 
+#define MAKE_TRIES 10
+
 static gboolean stream_write(struct sink *self, const void *data, gsize length, GError **error)
 {
     return file_sink_write((struct file_sink *)self, data, length, error);
@@ -37,6 +39,31 @@ struct sink *file_sink_stream(struct file_sink *s)
     return &s->stream;
 }
 
+/* Some file systems have no owners: there it need not be given away. */
+static void give_to_folders_owner(int fd, const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    struct stat st;
+    if (geteuid() == 0 && stat(folder, &st) == 0 && st.st_uid != 0)
+        (void)!fchown(fd, st.st_uid, st.st_gid);
+}
+
+/* Only what we made ourselves is given away: a file that was there may be a link to somebody else's. */
+int files_open_or_make(const char *path, int flags)
+{
+    for (int i = 0; i < MAKE_TRIES; i++) {
+        int fd = open(path, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            give_to_folders_owner(fd, path);
+        if (fd >= 0 || errno != EEXIST || (flags & O_EXCL))
+            return fd;
+        fd = open(path, flags | O_CLOEXEC);
+        if (fd >= 0 || errno != ENOENT) /* else it was removed in between */
+            return fd;
+    }
+    return -1;
+}
+
 struct file_sink *file_sink_new(const char *folder, const char *name, GError **error)
 {
     struct file_sink *s = g_new0(struct file_sink, 1);
@@ -44,7 +71,7 @@ struct file_sink *file_sink_new(const char *folder, const char *name, GError **e
     s->folder = g_strdup(folder);
     s->path = g_strdup_printf("%s/.%s.partial", folder, name);
     s->final_path = g_build_filename(folder, name, NULL);
-    s->fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    s->fd = files_open_or_make(s->path, O_RDWR | O_TRUNC | O_NOFOLLOW);
     if (s->fd >= 0)
         return s;
     ot_fail_errno(error, OT_IO, "cannot create %s", s->path);

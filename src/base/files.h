@@ -36,6 +36,10 @@ gboolean files_write(const char *folder, const char *name, const char *text, gsi
 /* Reads a whole file of at most max_bytes; NUL-terminated. OT_NOT_FOUND if it is not there. */
 gboolean files_read(const char *path, gsize max_bytes, char **ret_text, gsize *ret_length, GError **error);
 
+/* open(2) of a file for us alone (0600), made if it is not there; with O_EXCL it must not be. What root makes in another
+ * user's folder is given to that user, whose own runs could not use it else. -1 with errno. */
+int files_open_or_make(const char *path, int flags);
+
 /* Writes all of it to fd, however often write must be called. what names the target in an error. */
 gboolean files_write_all(int fd, const void *data, gsize length, const char *what, GError **error);
 

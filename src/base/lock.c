@@ -36,7 +36,7 @@ static gboolean write_holder(int fd, const char *path, const char *act, GError *
 
 struct lock *lock_take(const char *path, const char *act, GError **error)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = files_open_or_make(path, O_RDWR | O_NOFOLLOW);
     if (fd < 0) {
         ot_fail_errno(error, OT_IO, "cannot open the lock file %s", path);
         return NULL;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "catalog/names.h"
 
@@ -34,7 +35,7 @@ enum outcome { GOT, BUSY, GONE, FAILED };
 
 static enum outcome try_once(struct inuse *u, int how, GError **error)
 {
-    u->fd = open(u->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    u->fd = files_open_or_make(u->path, O_RDWR | O_NOFOLLOW);
     if (u->fd < 0) {
         ot_fail_errno(error, OT_IO, "cannot open %s", u->path);
         return FAILED;

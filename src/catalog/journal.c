@@ -48,7 +48,8 @@ static gboolean check_kind(int fd, const char *path, goffset *ret_size, GError *
 /* -1: failed. The lock ends with close. */
 static int open_locked(const char *path, int flags, int kind, goffset *ret_size, GError **error)
 {
-    int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0600);
+    int fd = flags == O_RDONLY ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+                               : files_open_or_make(path, flags | O_NONBLOCK);
     if (fd < 0) {
         ot_fail_errno(error, errno == ENOENT ? OT_NOT_FOUND : OT_IO, "cannot open the journal %s", path);
         return -1;
@@ -179,15 +180,6 @@ static gboolean append_locked(int fd, const char *path, goffset size, const json
     return write_line(fd, path, size, &t, line, error);
 }
 
-/* A journal that root begins in another user's folder is that user's, or else their backups could not be recorded. Some
- * file systems have no owners: there it need not be given away. */
-static void give_to_owner(int fd, const char *folder)
-{
-    struct stat st;
-    if (geteuid() == 0 && stat(folder, &st) == 0 && st.st_uid != 0)
-        (void)!fchown(fd, st.st_uid, st.st_gid);
-}
-
 static void (*told)(const json_t *record);
 
 void journal_listen(void (*listener)(const json_t *record))
@@ -199,11 +191,9 @@ gboolean journal_append(const char *folder, const json_t *record, GError **error
 {
     g_autofree char *path = path_of(folder);
     goffset size = 0;
-    int fd = open_locked(path, O_RDWR | O_CREAT | O_APPEND, LOCK_EX, &size, error);
+    int fd = open_locked(path, O_RDWR | O_APPEND, LOCK_EX, &size, error);
     if (fd < 0)
         return FALSE;
-    if (size == 0)
-        give_to_owner(fd, folder);
     gboolean ok = append_locked(fd, path, size, record, error) && (size > 0 || files_sync_folder(folder, error));
     if (close(fd) != 0 && ok)
         ok = ot_fail_errno(error, OT_IO, "cannot close the journal %s", path);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/several.h"
+#include "engine/catchup.h"
 
 /* Everything a request points to. */
 struct plan {
@@ -22,6 +23,7 @@ struct plan {
     char *program, *scripts, *env_file, *unit_dir;
     GPtrArray *several, *writable; /* char *, NULL at the end */
     GPtrArray *env_files;          /* char *: what the jobs read */
+    GPtrArray *dirs;               /* char *, NULL at the end: BACKUP_DIR of each of them */
 };
 
 static void plan_clear(struct plan *p)
@@ -33,6 +35,7 @@ static void plan_clear(struct plan *p)
     g_clear_pointer(&p->several, g_ptr_array_unref);
     g_clear_pointer(&p->writable, g_ptr_array_unref);
     g_clear_pointer(&p->env_files, g_ptr_array_unref);
+    g_clear_pointer(&p->dirs, g_ptr_array_unref);
 }
 
 /* ---- what is to run ---- */
@@ -94,6 +97,7 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
                 "%s names no database, and the jobs have no other settings: set DATABASE_URL or DATABASE_NAME in it",
                 env_file);
     g_ptr_array_add(p->env_files, g_strdup(env_file));
+    add_folder(p->dirs, job.backup_dir);
     add_folder(p->writable, job.backup_dir);
     add_folder(p->writable, job.tmp_dir);
     p->request.hooks = p->request.hooks || job.hook_pre_backup || job.hook_post_backup || job.hook_on_failure;
@@ -167,6 +171,7 @@ static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, G
     p->several = g_ptr_array_new_with_free_func(g_free);
     p->writable = g_ptr_array_new_with_free_func(g_free);
     p->env_files = g_ptr_array_new_with_free_func(g_free);
+    p->dirs = g_ptr_array_new_with_free_func(g_free);
     p->unit_dir = s->unit_dir ? g_canonicalize_filename(s->unit_dir, NULL) : NULL;
     p->request.unit_dir = p->unit_dir;
     p->request.user = s->schedule_user;
@@ -176,6 +181,7 @@ static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, G
         return FALSE;
     g_ptr_array_add(p->several, NULL);
     g_ptr_array_add(p->writable, NULL);
+    g_ptr_array_add(p->dirs, NULL);
     p->request.program = p->program;
     p->request.scripts = p->scripts;
     p->request.env_file = p->env_file;
@@ -348,15 +354,30 @@ static gboolean print_status(struct console *c, const struct plan *p, GError **e
     return console_print_json(json_pack("{ss so}", "kind", kind_name(p->request.kind), "jobs", array), error);
 }
 
+/* ---- catch-up ---- */
+
+static gboolean catch_up(struct console *c, const struct plan *p, GError **error)
+{
+    guint ran = 0;
+    struct catchup_request q = {
+        .schedule = &p->request,
+        .dirs = (const char *const *)p->dirs->pdata,
+        .now = g_get_real_time() / G_USEC_PER_SEC,
+    };
+    if (!catchup_run(&q, &c->report, &ran, error))
+        return FALSE;
+    if (ran == 0)
+        report_info(&c->report, "Nothing to catch up");
+    return !c->settings.json || console_print_json(json_pack("{si}", "caught_up", (int)ran), error);
+}
+
 static const struct {
     const char *name;
     gboolean in_full; /* needs to know what would be installed */
     gboolean (*run)(struct console *c, const struct plan *p, GError **error);
 } verbs[] = {
-    {"print", TRUE, print_schedule},
-    {"install", TRUE, install},
-    {"remove", FALSE, remove_schedule},
-    {"status", TRUE, print_status},
+    {"print", TRUE, print_schedule}, {"install", TRUE, install},   {"remove", FALSE, remove_schedule},
+    {"status", TRUE, print_status},  {"catch-up", TRUE, catch_up},
 };
 
 static gboolean run(struct console *c, char **words, GError **error)
@@ -372,14 +393,15 @@ static gboolean run(struct console *c, char **words, GError **error)
         return ok;
     }
     const char *near = options_nearest_word(words[0], names);
-    return ot_fail(error, OT_USAGE, "opstower schedule knows print, install, remove and status, not \"%s\"%s%s",
-                   words[0], near ? "; did you mean " : "", near ? near : "");
+    return ot_fail(error, OT_USAGE,
+                   "opstower schedule knows print, install, remove, status and catch-up, not \"%s\"%s%s", words[0],
+                   near ? "; did you mean " : "", near ? near : "");
 }
 
 const struct command cmd_schedule = {
     .name = "schedule",
     .mask = CMD_SCHEDULE,
-    .usage = "print|install|remove|status [--cron|--systemd] [OPTION]...",
+    .usage = "print|install|remove|status|catch-up [--cron|--systemd] [OPTION]...",
     .summary = "Run backups and their tests by themselves, by systemd's timers or cron.",
     .details =
         "Every hour a backup; on Sundays a verification of the latest one; on the first Sunday of a month a full\n"
@@ -388,6 +410,8 @@ const struct command cmd_schedule = {
         "print shows what install would write. install and remove may be run again; what others wrote is left\n"
         "alone. status says what is installed, whether it is what install would write now, and when it runs\n"
         "next; its exit code is 1 unless all is installed, up to date and enabled.\n"
+        "catch-up runs what was missed of the weekly, monthly and quarterly jobs while the machine was off, each\n"
+        "once; cron gets an hourly line for it, systemd's timers do so by themselves.\n"
         "The jobs get their settings from the .env file alone, whose path is all they are told: no secret\n"
         "stands in a unit or crontab.",
     .min_words = 1,

@@ -152,7 +152,8 @@ static gboolean run(struct console *c, char **words, GError **error)
     enum health_verdict worst = HEALTH_OK;
     for (guint i = 0; i < list->len; i++)
         worst = health_worse(worst, ((const struct health *)list->pdata[i])->verdict);
-    c->verdict = worst;
+    /* Who runs the watch takes 3 for a look that failed: what is not known yet is none. */
+    c->verdict = (int)(c->settings.alert && worst == HEALTH_UNKNOWN ? HEALTH_WARNING : worst);
     return TRUE;
 }
 
@@ -161,10 +162,12 @@ const struct command cmd_status = {
     .mask = CMD_STATUS,
     .usage = "[--json | --nagios | --prometheus] [--output FILE] [--alert] [--all] [--local-only] [OPTION]...",
     .summary = "Tell how the backups are doing, and what to do.",
-    .details = "Each check has a value, its target and thresholds in brackets, a verdict, and what to do if it is not "
-               "OK.\nWorks with the database and S3 down: that S3 does not answer is a verdict too. Exit codes of "
-               "status are\nthose of Nagios's plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, or status itself could "
-               "not be run\n(wrong usage or setting, folder not readable: with an [ERROR] line).",
+    .details =
+        "Each check has a value, its target and thresholds in brackets, a verdict, and what to do if it is not "
+        "OK.\nWorks with the database and S3 down: that S3 does not answer is a verdict too. Exit codes of "
+        "status are\nthose of Nagios's plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, or status itself could "
+        "not be run\n(wrong usage or setting, folder not readable: with an [ERROR] line). With --alert 3 is the latter "
+        "only:\nUNKNOWN ends with 1 there.",
     .min_words = 0,
     .max_words = 0,
     .failed_code = HEALTH_UNKNOWN,

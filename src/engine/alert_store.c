@@ -59,7 +59,7 @@ static void lock(struct alert_store *s)
     const char *const folders[] = {s->dir, s->spare_dir}, *const names[] = {LOCK_FILE, name};
     for (gsize i = 0; i < G_N_ELEMENTS(folders) && folders[i] && s->lock_fd < 0; i++) {
         g_autofree char *path = g_build_filename(folders[i], names[i], NULL);
-        s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        s->lock_fd = files_open_or_make(path, O_RDWR | O_NOFOLLOW);
     }
     for (int waited = 0; s->lock_fd >= 0 && waited < LOCK_WAIT_MS; waited += LOCK_STEP_MS) {
         if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)

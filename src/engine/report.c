@@ -89,7 +89,7 @@ void report_error(struct report *r, const GError *error)
 
 gboolean report_open_log(struct report *r, const char *path, GError **error)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    int fd = files_open_or_make(path, O_WRONLY | O_EXCL | O_APPEND);
     if (fd < 0)
         return ot_fail_errno(error, OT_IO, "cannot create the log file %s", path);
     if (r->before_log && !files_write_all(fd, r->before_log->str, r->before_log->len, path, error)) {

@@ -32,6 +32,7 @@ struct schedule_job {
     const char *script; /* the guide's name for the command; NULL: it has none */
     gboolean from_s3;   /* reads the copy in S3 where there is a bucket */
     gboolean full_test; /* starts a scratch server: needs more rights as root */
+    gboolean catch_up;  /* runs what the others missed: cron alone needs it */
     gboolean watch;     /* looks and tells, often and quietly; only where there is somebody to tell */
     struct schedule_when when;
 };
@@ -49,6 +50,9 @@ gboolean schedule_needs_sunday(const struct schedule_when *w);
 
 /* The first time after AFTER (unix seconds) at which it runs. */
 gint64 schedule_next(const struct schedule_when *w, gint64 after);
+
+/* The last time up to NOW at which it was to run; 0: none within a quarter. Not for what runs every few minutes. */
+gint64 schedule_last(const struct schedule_when *w, gint64 now);
 
 struct schedule_request {
     enum schedule_kind kind;

@@ -1,6 +1,8 @@
 /* How each job stands: what is installed held against what would be, and whether something starts it. It only looks. */
 #include <string.h>
 
+#include <jansson.h>
+
 #include "engine/schedule_text.h"
 
 static const char *compare(const char *path, const char *text, GError **error)
@@ -46,12 +48,10 @@ static const char *compare_units(const GPtrArray *files, guint i, GError **error
                                                                       : "differs";
 }
 
-/* What systemd says of the timer: whether it is enabled and waiting, and until when. */
-static gboolean ask_systemd(struct schedule_state *state, GError **error)
+/* What systemd says of the timer: whether it is enabled and waiting. */
+static gboolean ask_systemd(struct schedule_state *state, const char *unit, GError **error)
 {
-    g_autofree char *unit = schedule_unit_name(state->job, ".timer");
-    const char *const words[] = {"show", "--timestamp=unix",
-                                 "--property=UnitFileState,ActiveState,NextElapseUSecRealtime", unit, NULL};
+    const char *const words[] = {"show", "--property=UnitFileState,ActiveState", unit, NULL};
     GString *text = NULL;
     if (!schedule_systemctl(words, &text, error))
         return FALSE;
@@ -59,10 +59,28 @@ static gboolean ask_systemd(struct schedule_state *state, GError **error)
     g_string_free(text, TRUE);
     gboolean enabled = g_strv_contains((const char *const *)lines, "UnitFileState=enabled");
     state->enabled = enabled && g_strv_contains((const char *const *)lines, "ActiveState=active");
-    for (char **line = lines; *line; line++)
-        if (g_str_has_prefix(*line, "NextElapseUSecRealtime=@"))
-            state->next = g_ascii_strtoll(strchr(*line, '@') + 1, NULL, 10);
     return TRUE;
+}
+
+/* And until when: microseconds in list-timers, a date in the words of the locale in show. A systemd that does not write
+ * JSON here (before 246) leaves it unknown. */
+static gboolean ask_next(struct schedule_state *state, const char *unit, GError **error)
+{
+    const char *const words[] = {"list-timers", "--all", "--output=json", unit, NULL};
+    GString *text = NULL;
+    if (!schedule_systemctl(words, &text, error))
+        return FALSE;
+    json_t *timers = json_loads(text->str, 0, NULL);
+    state->next = json_integer_value(json_object_get(json_array_get(timers, 0), "next")) / G_USEC_PER_SEC;
+    json_decref(timers);
+    g_string_free(text, TRUE);
+    return TRUE;
+}
+
+static gboolean ask_timer(struct schedule_state *state, GError **error)
+{
+    g_autofree char *unit = schedule_unit_name(state->job, ".timer");
+    return ask_systemd(state, unit, error) && ask_next(state, unit, error);
 }
 
 static gboolean look(const struct schedule_request *q, const GPtrArray *files, guint i, struct schedule_state *state,
@@ -79,7 +97,7 @@ static gboolean look(const struct schedule_request *q, const GPtrArray *files, g
         return TRUE;
     if (q->kind != SCHEDULE_SYSTEMD)
         state->enabled = schedule_has_cron();
-    else if (!q->unit_dir && schedule_has_systemd() && !ask_systemd(state, error))
+    else if (!q->unit_dir && schedule_has_systemd() && !ask_timer(state, error))
         return FALSE;
     if (state->enabled && q->kind != SCHEDULE_SYSTEMD)
         state->next = schedule_next(&state->job->when, g_get_real_time() / G_USEC_PER_SEC);

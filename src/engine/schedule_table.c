@@ -5,6 +5,7 @@
 #include "engine/schedule.h"
 
 #define DAYS_TO_LOOK 400
+#define LONGEST_S (100 * 86400) /* longer than a quarter */
 
 static const char *const quarters[] = {"1", "4", "7", "10", NULL};
 
@@ -36,6 +37,12 @@ const struct schedule_job schedule_jobs[] = {
      .from_s3 = TRUE,
      .full_test = TRUE,
      .when = {.minute = 30, .hour = 3, .sunday = TRUE, .first_day = 8, .last_day = 14, .months = quarters}},
+    {.name = "opstower-catch-up",
+     .title = "what was missed of these while the machine was off",
+     .command = "schedule",
+     .words = {"catch-up"},
+     .catch_up = TRUE,
+     .when = {.minute = 50, .hour = -1}},
     {.name = "opstower-watch",
      .title = "look at the backups, alert when something is wrong",
      .command = "status",
@@ -47,7 +54,7 @@ const struct schedule_job schedule_jobs[] = {
 
 gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job)
 {
-    return !job->watch || q->alerts;
+    return (!job->watch || q->alerts) && (!job->catch_up || q->kind != SCHEDULE_SYSTEMD);
 }
 
 gboolean schedule_needs_sunday(const struct schedule_when *w)
@@ -122,4 +129,12 @@ gint64 schedule_next(const struct schedule_when *w, gint64 after)
     /* Every hour: by the minutes alone, so that an hour that comes twice counts twice. */
     gint64 at = after - (now.tm_min - w->minute) * 60 - now.tm_sec;
     return at > after ? at : at + 3600;
+}
+
+gint64 schedule_last(const struct schedule_when *w, gint64 now)
+{
+    gint64 last = 0;
+    for (gint64 at = schedule_next(w, now - LONGEST_S); at && at <= now; at = schedule_next(w, at))
+        last = at;
+    return last;
 }

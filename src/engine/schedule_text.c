@@ -86,8 +86,7 @@ static char *unit_word(const char *word, gboolean in_command)
     return plain ? g_strdup(word) : g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* The job's words behind the program: command, options, what it is to do it with. */
-static GPtrArray *words_of(const struct schedule_request *q, const struct schedule_job *job, gboolean with_command)
+GPtrArray *schedule_words(const struct schedule_request *q, const struct schedule_job *job, gboolean with_command)
 {
     GPtrArray *words = g_ptr_array_new();
     if (with_command)
@@ -103,7 +102,7 @@ static GPtrArray *words_of(const struct schedule_request *q, const struct schedu
 
 static char *command_line(const struct schedule_request *q, const struct schedule_job *job)
 {
-    g_autoptr(GPtrArray) words = words_of(q, job, TRUE);
+    g_autoptr(GPtrArray) words = schedule_words(q, job, TRUE);
     g_autofree char *program = unit_word(q->program, FALSE);
     g_autoptr(GString) text = g_string_new(program);
     for (guint i = 0; i < words->len; i++) {
@@ -182,7 +181,7 @@ static void append_command(GString *line, const struct schedule_request *q, cons
     if (q->env_file)
         append_shell_word(line, " OPSTOWER_ENV_FILE=", q->env_file);
     append_shell_word(line, " ", by_script ? script : q->program);
-    g_autoptr(GPtrArray) words = words_of(q, job, !by_script);
+    g_autoptr(GPtrArray) words = schedule_words(q, job, !by_script);
     for (guint i = 0; i < words->len; i++)
         append_shell_word(line, " ", words->pdata[i]);
     /* cron sends by mail what a job says: then that is warnings and errors. */

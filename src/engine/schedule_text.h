@@ -17,6 +17,9 @@ void schedule_file_free(struct schedule_file *f);
 /* "opstower-backup.timer" of a job; to be freed. */
 char *schedule_unit_name(const struct schedule_job *job, const char *ending);
 
+/* What follows the program (or, without the command, the guide's script); borrowed, not NULL at the end. */
+GPtrArray *schedule_words(const struct schedule_request *q, const struct schedule_job *job, gboolean with_command);
+
 char *schedule_service_text(const struct schedule_request *q, const struct schedule_job *job);
 char *schedule_timer_text(const struct schedule_job *job);
 

@@ -796,7 +796,7 @@ def test_a_failure_leaves_the_live_database_as_it_was(opstower, server, live, fo
         assert result.returncode == (3 if "missing" in phase else 11), result
         assert len(error_lines(result)) == 1
         assert phase not in ("the schema", "indexes") or "no luck" in result.stderr
-    assert not backups.our_backends(server)
+    backups.wait_until_gone(server)
 
 
 def break_foreign_key(archive):

@@ -3,6 +3,7 @@
 Installed is into a root of its own (lib/fakeroot.py). What the units mean is asked of the real systemd-analyze, what the
 cron lines mean of the real crontab and of a shell.
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -10,12 +11,14 @@ import re
 import shutil
 import subprocess
 import time
+from calendar import timegm
 
 import pytest
 
-from lib import backups, fakeroot, runner
+from lib import backups, clock, fakeroot, runner
 
 NAMES = ["opstower-backup", "opstower-verify", "opstower-restore-test", "opstower-drill", "opstower-watch"]
+CRON_NAMES = [*NAMES[:4], "opstower-catch-up", NAMES[4]]
 SECRET = "s3cret-of-the-database"
 ENV = f"DATABASE_URL=postgresql://app:{SECRET}@db.example/app\nBACKUP_DIR=/data/backups\n" \
       "ALERT_EMAIL=ops@example.com\n"
@@ -234,7 +237,7 @@ def test_others_lines_in_a_crontab_stay_to_the_byte(person):
 
 def test_a_crontab_of_ours_alone_goes_altogether(person):
     person("install")
-    assert crontab(person.root).count("\n") == 2 + 2 * len(NAMES)
+    assert crontab(person.root).count("\n") == 2 + 2 * len(CRON_NAMES)
     person("remove")
     assert list(person.root.file("/var/spool/cron/crontabs").iterdir()) == []
     assert "Nothing was installed" in person("remove").stdout
@@ -267,13 +270,17 @@ def test_status_of_systemd(make_root):
     empty = json.loads(root("schedule", "status", "--json", check=1).stdout)
     assert [job["installed"] for job in empty["jobs"]] == ["no"] * len(NAMES)
     root("schedule", "install")
-    root.write("/show", "UnitFileState=enabled\nActiveState=active\nNextElapseUSecRealtime=@1770440400\n", 0o644)
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", json.dumps([{"next": 1770440400000000, "unit": "one.timer"}]), 0o644)
     shown = json.loads(root("schedule", "status", "--json").stdout)
     assert shown["kind"] == "systemd" and [job["name"] for job in shown["jobs"]] == NAMES
     assert {(job["installed"], job["enabled"], job["next"]) for job in shown["jobs"]} == {
         ("yes", True, "2026-02-07T05:00:00+00:00")}
-    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\nNextElapseUSecRealtime=\n", 0o644)
-    assert not any(job["enabled"] for job in json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"])
+    root.write("/show", "UnitFileState=disabled\nActiveState=inactive\n", 0o644)
+    for nothing in ("[]\n", json.dumps([{"next": None}]), "0 timers listed.\n"):
+        root.write("/timers", nothing, 0o644)
+        jobs = json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"]
+        assert not any(job["enabled"] or "next" in job for job in jobs), nothing
     timer = root.file(f"/etc/systemd/system/{NAMES[2]}.timer")
     timer.write_text(timer.read_text(encoding="utf-8").replace("03:30", "04:30"), encoding="utf-8")
     shown = json.loads(root("schedule", "status", "--json", check=1).stdout)
@@ -287,7 +294,9 @@ def test_status_of_cron_is_enabled_where_a_cron_daemon_runs(make_root):
     root.write("/proc/77/comm", "cron\n", 0o644)
     shown = json.loads(root("schedule", "status", "--json").stdout)
     calendars = re.findall(r"^OnCalendar=(.*)$", root("schedule", "print", "--systemd").stdout, re.M)
-    assert len(calendars) == len(shown["jobs"]) == len(NAMES)
+    assert [job["name"] for job in shown["jobs"]] == CRON_NAMES and len(calendars) == len(NAMES)
+    catch_up = shown["jobs"].pop(4)
+    assert catch_up["installed"] == "yes" and ":50:00" in catch_up["next"]
     for job, calendar in zip(shown["jobs"], calendars):
         assert job["next"] == next_by_systemd(calendar), calendar
 
@@ -409,9 +418,10 @@ def test_cron_lines_run_the_guides_scripts_on_the_right_sundays(opstower, folder
     bindir = pathlib.Path(folder, "bin")
     bindir.mkdir()
     script = '#!/bin/sh\necho "$* in $OPSTOWER_ENV_FILE"\n'
-    jobs = ["backup", "verify latest", "verify latest --full-test", "verify latest --full-test", "status --alert"]
-    text = text.replace(f"{runner.binary()} status", f"{bindir}/say status")
-    for day, expected in (("7", jobs), ("1", [jobs[0], jobs[1], jobs[4]])):
+    jobs = ["backup", "verify latest", "verify latest --full-test", "verify latest --full-test", "schedule catch-up",
+            "status --alert"]
+    text = text.replace(f"{runner.binary()} s", f"{bindir}/say s")
+    for day, expected in (("7", jobs), ("1", [jobs[0], jobs[1], *jobs[4:]])):
         said = []
         (bindir / "date").write_text(f"#!/bin/sh\necho {day}\n", encoding="utf-8")
         (bindir / "say").write_text(script, encoding="utf-8")
@@ -484,8 +494,94 @@ def test_jobs_for_several_databases(opstower, folder):
     shown = opstower("schedule", "print", "--systemd", "--config-dir", str(several), "--unit-dir", folder).stdout
     assert f"backup --config-dir={several}\n" in shown and "OPSTOWER_ENV_FILE" not in shown
     assert "ReadWritePaths=-/data/one\nReadWritePaths=-/data/two\n" in shown
+    shown = opstower("schedule", "print", "--cron", "--config-dir", str(several), "--unit-dir", folder).stdout
+    assert f"{runner.binary()} schedule catch-up --config-dir={several} --quiet\n" in shown
     (several / "three.env").write_text("BACKUP_DIR=/data/three\n", encoding="utf-8")
     result = opstower("schedule", "print", "--config-dir", str(several), "--unit-dir", folder, check=2)
     assert "three.env names no database" in result.stderr
     shown = printed(opstower, "--systemd", "--all-databases")["opstower-verify.service"]
     assert " verify latest --all-databases\n" in shown
+
+
+# ---- what cron has missed ----
+
+@pytest.fixture
+def late(opstower, db):
+    """late(when, ...) runs `schedule catch-up` at that time (UTC), for a database with one backup. The first look was in
+    March, after the drill's quarter had begun."""
+    made = db("odd.sql")
+    made.backup = backups.take(opstower, made)
+    file = pathlib.Path(opstower.folder, "late.env")
+    file.write_text(f"DATABASE_URL={made.url}\nBACKUP_DIR={opstower.backup_dir}\n", encoding="utf-8")
+    file.chmod(0o600)
+
+    def run(when, *words, **options):
+        shift = timegm(time.strptime(when, "%Y-%m-%d %H:%M")) - time.time()
+        return opstower("schedule", "catch-up", *words, "--env-file", str(file), env={**clock.shifted(shift), "TZ": "UTC"},
+                        **options)
+    run.backup = made.backup
+    assert "Nothing to catch up" in run("2027-03-15 12:50").stdout
+    return run
+
+
+def acts(opstower, *names):
+    """(act, job or whether it was a full test) of the journal's lines of these acts."""
+    lines = (pathlib.Path(opstower.backup_dir) / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(line["act"], line.get("job", line.get("full_test"))) for line in map(json.loads, lines) if line["act"] in names]
+
+
+def test_a_missed_verification_is_caught_up_once(opstower, late):
+    assert acts(opstower, "catch-up", "verify") == [("catch-up", None)]
+    said = late("2027-03-24 08:50").stdout
+    assert "Catching up opstower-verify, which was due at 2027-03-21T02:30:00" in said
+    assert acts(opstower, "catch-up", "verify")[1:] == [("catch-up", "opstower-verify"), ("verify", False)]
+    assert json.loads(late("2027-03-24 09:50", "--json").stdout) == {"caught_up": 0}
+    assert json.loads(late("2027-04-02 09:50", "--json").stdout) == {"caught_up": 1}, "the next Sunday was missed too"
+
+
+def test_all_that_was_missed_in_order_and_nothing_twice(opstower, late):
+    """Five Sundays, a monthly test and a drill. Without a bucket the drill is the same as the test that has just run."""
+    assert json.loads(late("2027-04-20 08:50", "--json").stdout) == {"caught_up": 2}
+    assert acts(opstower, "catch-up", "verify")[1:] == [
+        ("catch-up", "opstower-verify"), ("verify", False), ("catch-up", "opstower-restore-test"), ("verify", True)]
+
+
+def test_a_job_that_fails_gives_its_code_and_is_not_begun_again(opstower, late):
+    late.backup.path.write_bytes(late.backup.path.read_bytes()[:-100])
+    result = late("2027-03-24 08:50", check=8)
+    assert "at least one failed" in backups.error_lines(result)[-1] and len(backups.error_lines(result)) == 2
+    assert "Nothing to catch up" in late("2027-03-24 09:50").stdout
+
+
+def test_two_catch_ups_never_meet(opstower, late):
+    path = os.path.join(opstower.backup_dir, ".catch-up.lock")
+    with open(path, "a", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "at work" in backups.error_lines(late("2027-03-24 08:50", check=6))[0]
+
+
+def test_nothing_is_caught_up_beside_a_verification_at_work(opstower, late):
+    path = os.path.join(opstower.backup_dir, f".{late.backup.id}.inuse")
+    with open(path, "w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        said = late("2027-03-24 08:50").stdout
+        assert "Not now, for a backup is being read" in said and acts(opstower, "verify") == []
+    assert "Catching up opstower-verify" in late("2027-03-24 09:50").stdout
+
+
+def test_catching_up_for_several_databases(opstower, db, folder):
+    several = pathlib.Path(folder, "late.d")
+    several.mkdir()
+    for name in ("one", "two"):
+        made = db(name=name)
+        made.query("CREATE TABLE t AS SELECT 1 AS id")
+        directory = pathlib.Path(folder, f"of-{name}")
+        opstower("backup", "--local-only", env={"DATABASE_URL": made.url, "BACKUP_DIR": str(directory)})
+        (several / f"{name}.env").write_text(f"DATABASE_URL={made.url}\nBACKUP_DIR={directory}\n", encoding="utf-8")
+        (several / f"{name}.env").chmod(0o600)
+    for when in ("2027-03-15 12:50", "2027-03-24 08:50"):
+        shift = timegm(time.strptime(when, "%Y-%m-%d %H:%M")) - time.time()
+        opstower("schedule", "catch-up", "--config-dir", str(several), env={**clock.shifted(shift), "TZ": "UTC"})
+    for name, caught in (("one", 2), ("two", 0)):
+        text = pathlib.Path(folder, f"of-{name}", "journal.jsonl").read_text(encoding="utf-8")
+        assert text.count('"act":"verify"') == 1 and text.count('"act":"catch-up"') == caught, text

@@ -197,6 +197,19 @@ def test_an_object_that_is_replaced_while_it_is_read(there, own, bucket, server,
     assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
 
 
+@pytest.mark.parametrize("words", [["verify", "latest"], ["restore", "latest", "--target-db", "s3_server_not", "--force"]])
+def test_a_server_that_gives_fewer_bytes_than_were_asked_for(there, own, bucket, server, proxy, words):
+    """With a length that fits what it gives: that is the server's fault, and says nothing against the copy."""
+    there("backup")
+    proxy.meet = lambda request: "short length" if is_member(request) else None
+    result = there(*words, "--from-s3", check=16)
+    assert "the server answered with other bytes than were asked for" in result.stderr, result
+    assert len(backups.error_lines(result)) == 1
+    assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
+    (backup,) = backups.all_of(there)
+    assert backup.meta["state"] == "verified" and backup.meta["s3"]["state"] == "uploaded", "unread is not bad"
+
+
 # ---- checksums -------------------------------------------------------------------------------------------------------
 
 def has_checksum(headers):
