@@ -20,6 +20,7 @@
 /* Everything a request points to. */
 struct plan {
     struct schedule_request request;
+    gboolean named; /* the .env file names a database */
     char *program, *scripts, *env_file, *unit_dir;
     GPtrArray *several, *writable; /* char *, NULL at the end */
     GPtrArray *env_files;          /* char *: what the jobs read */
@@ -96,6 +97,7 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
         ot_fail(error, OT_USAGE,
                 "%s names no database, and the jobs have no other settings: set DATABASE_URL or DATABASE_NAME in it",
                 env_file);
+    p->named = job.database_url || job.database_name;
     g_ptr_array_add(p->env_files, g_strdup(env_file));
     add_folder(p->dirs, job.backup_dir);
     add_folder(p->writable, job.backup_dir);
@@ -165,6 +167,20 @@ static gboolean check_user(const struct settings *s, GError **error)
     return TRUE;
 }
 
+/* The dashboard is of one .env file, and of a database that this names. */
+static gboolean choose_serve(struct plan *p, const struct settings *s, GError **error)
+{
+    gboolean fits = p->request.kind == SCHEDULE_SYSTEMD && p->env_file && p->named;
+    p->request.serve = fits && (s->with_serve || schedule_has_serve(&p->request));
+    if (!s->with_serve || fits)
+        return TRUE;
+    if (p->request.kind != SCHEDULE_SYSTEMD)
+        return ot_fail(error, OT_USAGE, "--with-serve is for systemd: cron starts nothing that stays");
+    return ot_fail(
+        error, OT_USAGE,
+        "--with-serve needs a .env file that names a database, and no --config-dir: the dashboard shows one");
+}
+
 static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, GError **error)
 {
     const struct settings *s = &c->settings;
@@ -177,7 +193,7 @@ static gboolean make_plan(struct console *c, gboolean in_full, struct plan *p, G
     p->request.user = s->schedule_user;
     if (!choose_kind(p, s, error) || !check_user(s, error))
         return FALSE;
-    if (in_full && (!find_program(p, error) || !learn(p, s, error)))
+    if (in_full && (!find_program(p, error) || !learn(p, s, error) || !choose_serve(p, s, error)))
         return FALSE;
     g_ptr_array_add(p->several, NULL);
     g_ptr_array_add(p->writable, NULL);
@@ -401,7 +417,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_schedule = {
     .name = "schedule",
     .mask = CMD_SCHEDULE,
-    .usage = "print|install|remove|status|catch-up [--cron|--systemd] [OPTION]...",
+    .usage = "print|install|remove|status|catch-up [--cron|--systemd] [--with-serve] [OPTION]...",
     .summary = "Run backups and their tests by themselves, by systemd's timers or cron.",
     .details =
         "Every hour a backup; on Sundays a verification of the latest one; on the first Sunday of a month a full\n"

@@ -14,7 +14,8 @@ const struct option_row rows_serve[] = {
      .commands = CMD_SERVE,
      TEXT(tls_cert),
      .arg = "FILE",
-     .help = "Certificate (PEM, with those between it and the root) for TLS. A new one in its place is taken within seconds."},
+     .help = "Certificate (PEM, with those between it and the root) for TLS. A new one in its place is taken within "
+             "seconds."},
     {.flag = "tls-key",
      .env = "DASHBOARD_TLS_KEY",
      .commands = CMD_SERVE,

@@ -100,7 +100,7 @@ struct settings {
     gboolean all_databases; /* one run for each database of the server */
 
     /* Schedule. */
-    gboolean schedule_cron, schedule_systemd;
+    gboolean schedule_cron, schedule_systemd, with_serve;
     char *schedule_user, *unit_dir;
     /* Hold. */
     char *hold_reason, *until; /* as written; NULL: not given */

@@ -18,6 +18,7 @@
 #include "engine/leftover.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
+#include "pg/snapshot.h"
 #include "pg/tools.h"
 
 #define MIN_SPACE_BYTES (16ull << 20)
@@ -93,8 +94,10 @@ static gboolean check_server(struct backup *b, GError **error)
 {
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
     gint64 bytes = 0;
-    if (!s || !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0,
-                                  NULL, &bytes))
+    /* A database of many files takes its time to say its size: limits of its own are not for us. */
+    if (!s || !snapshot_setup_session(s, 0, error) ||
+        !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0, NULL,
+                            &bytes))
         return FALSE;
     b->server_version = session_version(s);
     const char *host = PQhost(session_pg(s)), *port = PQport(session_pg(s));

@@ -21,7 +21,7 @@
 
 static gboolean is_caught_up(const struct schedule_job *job)
 {
-    return !job->when.every_minutes && job->when.hour >= 0;
+    return !job->serve && !job->when.every_minutes && job->when.hour >= 0;
 }
 
 /* A full test is also a verification. */

@@ -18,6 +18,7 @@
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
 #include "pg/facts.h"
+#include "pg/snapshot.h"
 #include "pg/swap.h"
 
 struct restore {
@@ -174,7 +175,7 @@ static gboolean learn_from_live(struct restore *r, GError **error)
     if (r->facts || !r->exists)
         return TRUE;
     g_autoptr(session) s = session_open(r->request->target, r->live, error);
-    return s && (r->facts = facts_read(s, NULL, error)) != NULL;
+    return s && snapshot_setup_session(s, 0, error) && (r->facts = facts_read(s, NULL, error)) != NULL;
 }
 
 static gboolean make_side(struct restore *r, GError **error)

@@ -82,7 +82,8 @@ GPtrArray *schedule_files(const struct schedule_request *q, GError **error)
         if (!schedule_wants(q, job))
             continue;
         add_file(files, unit_path(q, job, ".service"), schedule_service_text(q, job));
-        add_file(files, unit_path(q, job, ".timer"), schedule_timer_text(job));
+        if (!job->serve)
+            add_file(files, unit_path(q, job, ".timer"), schedule_timer_text(job));
     }
     return files;
 }
@@ -108,6 +109,16 @@ enum schedule_owner schedule_owner_of(const char *path, char **ret_text, GError 
     if (ret_text)
         *ret_text = g_steal_pointer(&text);
     return SCHEDULE_OURS;
+}
+
+gboolean schedule_has_serve(const struct schedule_request *q)
+{
+    for (const struct schedule_job *job = schedule_jobs; job->name; job++) {
+        g_autofree char *path = unit_path(q, job, ".service");
+        if (job->serve && schedule_owner_of(path, NULL, NULL) == SCHEDULE_OURS)
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static gboolean may_write_all(const GPtrArray *files, GError **error)
@@ -174,16 +185,30 @@ static gboolean write_crontab(const char *block, struct report *report, guint *c
     return ok;
 }
 
-static gboolean start_timers(const struct schedule_request *q, GError **error)
+/* What systemd starts: the timer, or the service that stays. */
+static char *started_unit(const struct schedule_job *job)
+{
+    return schedule_unit_name(job, job->serve ? ".service" : ".timer");
+}
+
+/* A service that runs already would go on as it was. */
+static gboolean restart(const struct schedule_job *job, GError **error)
+{
+    g_autofree char *unit = started_unit(job);
+    const char *const words[] = {"try-restart", unit, NULL};
+    return schedule_systemctl(words, NULL, error);
+}
+
+static gboolean start_units(const struct schedule_request *q, gboolean changed, GError **error)
 {
     static const char *const reload[] = {"daemon-reload", NULL};
     gboolean ok = schedule_systemctl(reload, NULL, error);
     for (const struct schedule_job *job = schedule_jobs; ok && job->name; job++) {
         if (!schedule_wants(q, job))
             continue;
-        g_autofree char *unit = schedule_unit_name(job, ".timer");
+        g_autofree char *unit = started_unit(job);
         const char *const enable[] = {"enable", "--now", unit, NULL};
-        ok = schedule_systemctl(enable, NULL, error);
+        ok = schedule_systemctl(enable, NULL, error) && (!job->serve || !changed || restart(job, error));
     }
     return ok;
 }
@@ -233,7 +258,7 @@ gboolean schedule_install(const struct schedule_request *q, struct report *repor
         if (!write_file(files->pdata[i], report, ret_changed, error))
             return FALSE;
     /* Also if no file changed: somebody may have stopped a timer. */
-    return !tells_systemd(q) || start_timers(q, error);
+    return !tells_systemd(q) || start_units(q, *ret_changed > 0, error);
 }
 
 /* ---- remove ---- */
@@ -268,13 +293,14 @@ static void clean(const char *what, const char *unit, struct report *report)
 
 /* systemd's own note of when the timer last ran goes too, and the service's folder in /run; they can be cleaned only
  * while the units are known. */
-static gboolean stop_timer(const struct schedule_job *job, struct report *report, GError **error)
+static gboolean stop_unit(const struct schedule_job *job, struct report *report, GError **error)
 {
-    g_autofree char *timer = schedule_unit_name(job, ".timer"), *service = schedule_unit_name(job, ".service");
-    const char *const disable[] = {"disable", "--now", timer, NULL};
+    g_autofree char *unit = started_unit(job), *service = schedule_unit_name(job, ".service");
+    const char *const disable[] = {"disable", "--now", unit, NULL};
     if (!schedule_systemctl(disable, NULL, error))
         return FALSE;
-    clean("--what=state", timer, report);
+    if (!job->serve)
+        clean("--what=state", unit, report);
     if (job->watch)
         clean("--what=runtime", service, report);
     return TRUE;
@@ -285,8 +311,8 @@ static gboolean remove_job(const struct schedule_request *q, const struct schedu
 {
     g_autofree char *timer = unit_path(q, job, ".timer");
     g_autofree char *service = unit_path(q, job, ".service");
-    enum schedule_owner owner = schedule_owner_of(timer, NULL, error);
-    return owner != SCHEDULE_UNKNOWN && (owner != SCHEDULE_OURS || !told || stop_timer(job, report, error)) &&
+    enum schedule_owner owner = schedule_owner_of(job->serve ? service : timer, NULL, error);
+    return owner != SCHEDULE_UNKNOWN && (owner != SCHEDULE_OURS || !told || stop_unit(job, report, error)) &&
            remove_file(timer, report, removed, error) && remove_file(service, report, removed, error);
 }
 

@@ -10,7 +10,7 @@
 #include "engine/report.h"
 
 enum schedule_kind {
-    SCHEDULE_SYSTEMD,   /* a service and a timer for each job */
+    SCHEDULE_SYSTEMD,   /* a service and a timer for each job; of the dashboard no timer */
     SCHEDULE_CRON_FILE, /* one file in /etc/cron.d */
     SCHEDULE_CRONTAB,   /* lines in the crontab of whoever calls */
 };
@@ -33,7 +33,9 @@ struct schedule_job {
     gboolean from_s3;   /* reads the copy in S3 where there is a bucket */
     gboolean full_test; /* starts a scratch server: needs more rights as root */
     gboolean catch_up;  /* runs what the others missed: cron alone needs it */
-    gboolean watch;     /* looks and tells, often and quietly; only where there is somebody to tell */
+    gboolean
+        serve; /* the dashboard: no job at a time, but a service that stays; systemd alone, where it is asked for */
+    gboolean watch; /* looks and tells, often and quietly; only where there is somebody to tell */
     struct schedule_when when;
 };
 
@@ -64,6 +66,7 @@ struct schedule_request {
     const char *const *writable; /* folders the jobs write to, absolute; NULL at the end */
     gboolean bucket;             /* there is a copy in S3 */
     gboolean alerts;             /* a channel for alerts is set */
+    gboolean serve;              /* the dashboard too; with systemd only */
     gboolean hooks;              /* the jobs start programs of others */
     const char *unit_dir;        /* where files go; NULL: where the system has them, and systemd is told */
 };
@@ -95,6 +98,9 @@ struct schedule_state {
 
 /* Whether a job is to run at all with these settings. */
 gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job);
+
+/* Whether the dashboard's service was installed here by us. */
+gboolean schedule_has_serve(const struct schedule_request *q);
 
 /* struct schedule_state *, one for each job that is to run. */
 GPtrArray *schedule_status(const struct schedule_request *q, GError **error);

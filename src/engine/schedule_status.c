@@ -37,10 +37,14 @@ static const char *compare_crontab(const char *block, GError **error)
     return !old ? "no" : g_str_equal(old, block) ? "yes" : "differs";
 }
 
-/* A timer without its service, or the other way round, is not what would be installed. */
+/* A timer without its service, or the other way round, is not what would be installed. The dashboard, which is the last
+ * of all, has no timer. */
 static const char *compare_units(const GPtrArray *files, guint i, GError **error)
 {
-    const struct schedule_file *service = files->pdata[2 * i], *timer = files->pdata[2 * i + 1];
+    const struct schedule_file *service = files->pdata[2 * i];
+    if (2 * i + 1 == files->len)
+        return compare(service->path, service->text, error);
+    const struct schedule_file *timer = files->pdata[2 * i + 1];
     const char *a = compare(service->path, service->text, error);
     const char *b = a ? compare(timer->path, timer->text, error) : NULL;
     return !b || g_str_equal(a, b)                                    ? b
@@ -48,7 +52,7 @@ static const char *compare_units(const GPtrArray *files, guint i, GError **error
                                                                       : "differs";
 }
 
-/* What systemd says of the timer: whether it is enabled and waiting. */
+/* What systemd says of the timer, or of the dashboard's service: whether it is enabled and waiting, or running. */
 static gboolean ask_systemd(struct schedule_state *state, const char *unit, GError **error)
 {
     const char *const words[] = {"show", "--property=UnitFileState,ActiveState", unit, NULL};
@@ -77,10 +81,11 @@ static gboolean ask_next(struct schedule_state *state, const char *unit, GError 
     return TRUE;
 }
 
-static gboolean ask_timer(struct schedule_state *state, GError **error)
+static gboolean ask_of_job(struct schedule_state *state, GError **error)
 {
-    g_autofree char *unit = schedule_unit_name(state->job, ".timer");
-    return ask_systemd(state, unit, error) && ask_next(state, unit, error);
+    gboolean stays = state->job->serve;
+    g_autofree char *unit = schedule_unit_name(state->job, stays ? ".service" : ".timer");
+    return ask_systemd(state, unit, error) && (stays || ask_next(state, unit, error));
 }
 
 static gboolean look(const struct schedule_request *q, const GPtrArray *files, guint i, struct schedule_state *state,
@@ -97,7 +102,7 @@ static gboolean look(const struct schedule_request *q, const GPtrArray *files, g
         return TRUE;
     if (q->kind != SCHEDULE_SYSTEMD)
         state->enabled = schedule_has_cron();
-    else if (!q->unit_dir && schedule_has_systemd() && !ask_timer(state, error))
+    else if (!q->unit_dir && schedule_has_systemd() && !ask_of_job(state, error))
         return FALSE;
     if (state->enabled && q->kind != SCHEDULE_SYSTEMD)
         state->next = schedule_next(&state->job->when, g_get_real_time() / G_USEC_PER_SEC);

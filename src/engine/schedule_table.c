@@ -49,11 +49,14 @@ const struct schedule_job schedule_jobs[] = {
      .words = {"--alert"},
      .watch = TRUE,
      .when = {.every_minutes = 5}},
+    {.name = "opstower-serve", .title = "dashboard", .command = "serve", .serve = TRUE},
     {0},
 };
 
 gboolean schedule_wants(const struct schedule_request *q, const struct schedule_job *job)
 {
+    if (job->serve)
+        return q->serve;
     return (!job->watch || q->alerts) && (!job->catch_up || q->kind != SCHEDULE_SYSTEMD);
 }
 

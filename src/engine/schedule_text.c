@@ -56,6 +56,11 @@ static const char watch[] = "SuccessExitStatus=1 2\n"
                             "RuntimeDirectoryPreserve=yes\n"
                             "Environment=TMPDIR=%t/opstower-watch\n";
 
+/* Settings that it refuses do not become better by trying again. */
+static const char serve[] = "Restart=on-failure\n"
+                            "RestartSec=5\n"
+                            "RestartPreventExitStatus=2\n";
+
 void schedule_file_free(struct schedule_file *f)
 {
     g_free(f->path);
@@ -95,7 +100,7 @@ GPtrArray *schedule_words(const struct schedule_request *q, const struct schedul
         g_ptr_array_add(words, (gpointer)*word);
     if (job->from_s3 && q->bucket)
         g_ptr_array_add(words, (gpointer) "--from-s3");
-    for (const char *const *word = q->several; word && *word; word++)
+    for (const char *const *word = job->serve ? NULL : q->several; word && *word; word++)
         g_ptr_array_add(words, (gpointer)*word);
     return words;
 }
@@ -131,8 +136,8 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     g_string_append_printf(text,
                            "[Unit]\nDescription=OpsTower: %s\n"
                            "Wants=network-online.target\nAfter=network-online.target postgresql.service\n\n"
-                           "[Service]\nType=oneshot\nExecStart=%s\nSyslogIdentifier=%s\n",
-                           job->title, command, job->name);
+                           "[Service]\nType=%s\nExecStart=%s\nSyslogIdentifier=%s\n",
+                           job->title, job->serve ? "exec" : "oneshot", command, job->name);
     if (q->env_file) {
         g_autofree char *setting = g_strconcat("OPSTOWER_ENV_FILE=", q->env_file, NULL);
         g_autofree char *word = unit_word(setting, FALSE);
@@ -141,11 +146,12 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     if (q->user)
         g_string_append_printf(text, "User=%s\n", q->user);
     g_string_append(text, "Nice=10\n");
-    g_string_append(text, job->watch ? watch : "");
+    g_string_append(text, job->watch ? watch : job->serve ? serve : "");
     append_writable(text, q);
     g_string_append(text, rights(q, job));
     g_string_append(text, sandbox);
-    g_string_append(text, q->hooks ? "" : no_code_in_memory);
+    g_string_append(text, q->hooks && !job->serve ? "" : no_code_in_memory);
+    g_string_append(text, job->serve ? "\n[Install]\nWantedBy=multi-user.target\n" : "");
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 

@@ -398,12 +398,12 @@ def test_a_terminated_backup_is_told(watched, hooks, db):
     bindir = backups.programs_with(watched.folder, database.server, pg_dump='#!/bin/bash\nnap 60\n')
     process = watched.popen("backup", "--local-only", env={"DATABASE_URL": database.url, "PG_BINDIR": bindir,
                                                           "HEARTBEAT_URL": hooks.url(PING)})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not hooks.posts(PING + "/start") and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == 143
     assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")] and len(hooks.posts(PING + "/fail")) == 1
 
@@ -444,12 +444,12 @@ def test_no_name_is_too_much_for_slack_and_pagerduty(watched, hooks, name):
 def test_an_interrupt_ends_a_test(watched, hooks):
     hooks.plan(SLACK, "stall")
     process = watched.popen("alert", "test", env={"ALERT_TIMEOUT": "60"})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not hooks.all(SLACK) and time.monotonic() < deadline:
         time.sleep(0.02)
     started = time.monotonic()
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == 130 and time.monotonic() - started < 20
 
 
@@ -544,7 +544,7 @@ def test_a_mail_server_that_says_nothing(watched):
         waiting = silent.accept()[0]
         started = time.monotonic()
         os.kill(process.pid, signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
         waiting.close()
         assert process.returncode == 143 and time.monotonic() - started < 20
 
@@ -603,7 +603,7 @@ def test_a_sender_that_was_killed(watched, hooks):
     """What it had claimed is sent by another run, once the claim has run out."""
     hooks.plan(SLACK, "stall")
     process = watched.popen("backup", "--local-only", env={"DATABASE_URL": DEAD, "ALERT_TIMEOUT": "60"})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not hooks.all(SLACK) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)

@@ -612,7 +612,7 @@ def test_no_backup_when_pg_dump(opstower, small, server, folder, how):
     result = opstower("backup", env={"DATABASE_URL": small.url, "PG_BINDIR": bindir}, check=False, timeout=20)
     assert result.returncode in (3, 7), result
     assert_nothing_made(opstower, result, words)
-    assert backups.our_backends(server) == []
+    backups.wait_until_gone(server)
 
 
 OTHER_FAILURES = {
@@ -1061,6 +1061,23 @@ def test_row_security_is_an_error_that_says_what_to_do(opstower, server, small, 
 
 # ---- politeness ----------------------------------------------------------------------------------------------------
 
+def first_statements(text, name):
+    """Of each session on that database, by the server's log: what it asked first."""
+    lines = re.findall(rf"\[(\d+)\] (\S+) {re.escape(name)} LOG:  (?:statement|execute <unnamed>): (.*)", text)
+    return {pid: (application, statement) for pid, application, statement in reversed(lines)}
+
+
+def test_every_session_begins_with_settings_of_its_own(opstower, server, small):
+    """Time limits of the database are not for us: a large one takes long to say its size."""
+    small.query(f"ALTER DATABASE {small.name} SET log_statement = 'all'")
+    before = len(server.log())
+    take(opstower, small)
+    opstower("restore", "latest", "--force", env={"DATABASE_URL": small.url})
+    firsts = first_statements(server.log()[before:], small.name)
+    assert len(firsts) > 5
+    assert [each for each in firsts.values() if not each[1].startswith(("SET ", "SELECT pg_catalog.set_config("))] == []
+
+
 class Slow:
     """A database whose rows take long to read: the condition of an extension's configuration table sleeps."""
 
@@ -1212,7 +1229,7 @@ def test_a_table_dropped_while_we_waited_for_it_is_no_obstacle(request, opstower
     eventually(lambda: server.query("SELECT 1 FROM pg_locks WHERE NOT granted"))
     dropper.commit()
     dropper.close()
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=90)
     assert process.returncode == 0, (stdout, stderr)
     assert [table["name"] for table in backups.all_of(opstower)[0].meta["tables"]] == ["small"]
 

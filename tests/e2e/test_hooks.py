@@ -230,7 +230,7 @@ def test_a_signal_ends_the_hook(opstower, small, hooks, folder, sent, code):
     process = opstower.popen("backup", env={"HOOK_PRE_BACKUP": script})
     assert wait_for(lambda: os.path.exists(f"{folder}/pid") and (pathlib.Path(folder) / "pid").stat().st_size > 0)
     process.send_signal(sent)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == code and backups.all_of(opstower) == []
     assert wait_for(lambda: not any(map(is_alive, pids(folder))), 5)
     (told,) = hooks.told()
@@ -338,7 +338,7 @@ def test_post_restore_runs_after_an_interrupt(opstower, small, hooks, folder):
     process = opstower.popen("restore", "latest", "--force", env={"HOOK_PRE_RESTORE": sleepy})
     assert wait_for(lambda: os.path.exists(f"{folder}/running"))
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode == 143
     assert [each["OPSTOWER_EXIT_CODE"] for each in hooks.told()] == ["143"]
 

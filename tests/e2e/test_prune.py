@@ -133,7 +133,7 @@ def test_deletion_during_a_restore(opstower, app, db, server, folder):
     bindir = programs_with(folder, server, pg_restore='nap 20; exec {real} "$@"')
     server.query("DROP DATABASE IF EXISTS app_copy")
     process = opstower.popen("restore", old, "--target-db", "app_copy", "--force", env={"PG_BINDIR": bindir})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not opstower.files(f".{old}.inuse"):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)

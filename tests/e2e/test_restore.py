@@ -667,7 +667,7 @@ SETTINGS = {
     "a timeout of 20 ms": "ALTER DATABASE {db} SET statement_timeout = '20ms'",
     "a lock timeout of 1 ms": "ALTER DATABASE {db} SET lock_timeout = '1ms'",
     "an idle timeout of 1 ms": "ALTER DATABASE {db} SET idle_in_transaction_session_timeout = '1ms'",
-    "an idle session timeout": "ALTER DATABASE {db} SET idle_session_timeout = '20ms'",
+    "an idle session timeout": "ALTER DATABASE {db} SET idle_session_timeout = '300ms'",
     "an odd search_path": "ALTER DATABASE {db} SET search_path = nowhere, \"no, where\"",
     "an empty search_path": "ALTER DATABASE {db} SET search_path = ''",
     "DateStyle": "ALTER DATABASE {db} SET DateStyle = 'German, DMY'",
@@ -796,7 +796,7 @@ def test_a_failure_leaves_the_live_database_as_it_was(opstower, server, live, fo
         assert result.returncode == (3 if "missing" in phase else 11), result
         assert len(error_lines(result)) == 1
         assert phase not in ("the schema", "indexes") or "no luck" in result.stderr
-    assert not backups.our_backends(server)
+    backups.wait_until_gone(server)
 
 
 def break_foreign_key(archive):

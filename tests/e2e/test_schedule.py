@@ -200,6 +200,67 @@ def test_a_folder_that_is_missing_is_made_for_the_jobs_user(make_root):
     assert 'user "nobody" may not write to /data/backups' in backups.error_lines(result)[0]
 
 
+# ---- the dashboard ----
+
+SERVE = "opstower-serve.service"
+
+
+def test_the_dashboard_is_installed_when_asked_and_stays_until_removed(make_root):
+    root = make_root(systemd=True)
+    before = root.snapshot()
+    root("schedule", "install", "--with-serve")
+    assert units(root) == sorted([*unit_names(), SERVE])
+    assert root.told()[-2:] == [f"enable --now {SERVE}", f"try-restart {SERVE}"]
+    text = root.file(f"/etc/systemd/system/{SERVE}").read_text(encoding="utf-8")
+    assert text.startswith(MARK) and SECRET not in text and re.search(r"^ExecStart=\S+/opstower serve$", text, re.M)
+    assert "Restart=on-failure\n" in text and "WantedBy=multi-user.target\n" in text
+    assert json.loads(root("schedule", "install", "--json").stdout)["changed"] == 0
+    assert root.told()[-1] == f"enable --now {SERVE}", "what did not change is not restarted"
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", json.dumps([{"next": 1770440400000000, "unit": "one.timer"}]), 0o644)
+    shown = json.loads(root("schedule", "status", "--json").stdout)["jobs"]
+    assert [job["name"] for job in shown] == [*NAMES, "opstower-serve"] and shown[-1]["enabled"] and "next" not in shown[-1]
+    root.told()
+    root.file("/show").unlink()
+    root.file("/timers").unlink()
+    root("schedule", "remove")
+    told = root.told()
+    assert f"disable --now {SERVE}" in told and not [line for line in told if "clean" in line and "serve" in line]
+    assert root.snapshot() == before
+
+
+def test_a_dashboards_service_that_is_missing_or_changed_is_seen(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install")
+    root.write("/show", "UnitFileState=enabled\nActiveState=active\n", 0o644)
+    root.write("/timers", "[]", 0o644)
+    assert "opstower-serve" not in root("schedule", "status").stdout
+    shown = json.loads(root("schedule", "status", "--json", "--with-serve", check=1).stdout)["jobs"]
+    assert shown[-1]["name"] == "opstower-serve" and shown[-1]["installed"] == "no"
+    root.write(f"/etc/systemd/system/{SERVE}", MARK + '; "opstower schedule remove" removes it.\n[Service]\n')
+    shown = json.loads(root("schedule", "status", "--json", check=1).stdout)["jobs"]
+    assert shown[-1]["installed"] == "differs"
+
+
+def test_cron_takes_the_dashboards_place_too(make_root):
+    root = make_root(systemd=True)
+    root("schedule", "install", "--with-serve")
+    root("schedule", "install", "--cron")
+    assert units(root) == [] and "serve" not in root.file("/etc/cron.d/opstower").read_text(encoding="utf-8")
+    assert "cron starts nothing that stays" in root("schedule", "install", "--cron", "--with-serve", check=2).stderr
+
+
+def test_the_dashboard_is_of_one_database(opstower, folder):
+    several = pathlib.Path(folder, "db.d")
+    several.mkdir()
+    (several / "one.env").write_text("DATABASE_NAME=one\nBACKUP_DIR=/data/one\n", encoding="utf-8")
+    for words, text in ((["--config-dir", str(several)], ENV), (["--all-databases"], "BACKUP_DIR=/data\n")):
+        result = printed(opstower, "--systemd", "--with-serve", *words, env_text=text, check=2)
+        assert "the dashboard shows one" in backups.error_lines(result)[0]
+    shown = printed(opstower, "--systemd", "--with-serve", "--all-databases")
+    assert re.search(r"^ExecStart=\S+ serve$", shown[SERVE], re.M)
+
+
 # ---- a person's crontab ----
 
 def crontab(root, user="nobody"):
@@ -326,19 +387,19 @@ def unit_folder(opstower):
 
 @pytest.mark.parametrize("user", [[], ["--run-as", "backup"]])
 def test_systemd_finds_nothing_wrong_with_the_units(unit_folder, user):
-    found = sorted(map(str, unit_folder(*user).iterdir()))
-    assert len(found) == 2 * len(NAMES)
+    found = sorted(map(str, unit_folder("--with-serve", *user).iterdir()))
+    assert len(found) == 2 * len(NAMES) + 1
     result = subprocess.run(["systemd-analyze", "verify", *found], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("user,limit", [([], {"opstower-backup": 21, "opstower-verify": 21, "opstower-restore-test": 27,
-                                              "opstower-drill": 27, "opstower-watch": 21}),
-                                        (["--run-as", "backup"], dict.fromkeys(NAMES, 16))])
+                                              "opstower-drill": 27, "opstower-watch": 21, "opstower-serve": 21}),
+                                        (["--run-as", "backup"], dict.fromkeys([*NAMES, "opstower-serve"], 16))])
 def test_the_sandbox_is_tight(unit_folder, user, limit):
     """Exposure as systemd counts it, in tenths: under 50 is "OK", and most services of a distribution have over 90."""
-    folder = unit_folder(*user)
-    for name in NAMES:
+    folder = unit_folder("--with-serve", *user)
+    for name in limit:
         result = subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={limit[name]}",
                                  str(folder / f"{name}.service")], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout

@@ -2,7 +2,9 @@
 import json
 import os
 import shutil
+import socket
 import time
+import urllib.request
 
 import pytest
 
@@ -72,6 +74,10 @@ class Host:
     def install(self, *words):
         self.opstower("schedule", "install", *words)
         self.machine.run("systemctl", "stop", *[f"{job}.timer" for job in JOBS])
+
+    def status(self):
+        """Of all jobs; their timers are at rest."""
+        return json.loads(self.opstower("schedule", "status", "--json", check=1).stdout)["jobs"]
 
     def start(self, job):
         """Runs a job's service to its end: (how systemd says that it ended, what is in the system's journal of this run)."""
@@ -213,6 +219,44 @@ def test_run_as_an_ordinary_user(host, machine, alerts):
     assert states(alerts, told) == ["trigger"], "what was told is remembered, although each service has its own /tmp"
     owners = {path.name: path.owner() for path in host.file(FOLDER).iterdir() if not path.is_symlink()}
     assert set(owners.values()) == {"backup"}, owners
+
+
+def answer(url):
+    """Of the dashboard, once it listens."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as got:
+                return got.read().decode()
+        except OSError:
+            assert time.monotonic() < until, f"no answer from {url}"
+            time.sleep(0.05)
+
+
+def test_the_dashboard_stays_up_in_its_sandbox(host, machine):
+    """It is started again when it dies; a setting that it refuses is a failed unit, and not tried for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    host.configure(DASHBOARD_LISTEN=f"127.0.0.1:{port}")
+    host.start("opstower-backup")
+    host.install("--with-serve")
+    assert answer(f"http://127.0.0.1:{port}/healthz").strip() == "ok"
+    assert host.backups()[0].id in answer(f"http://127.0.0.1:{port}/api/backups")
+    assert "[ERROR]" not in machine.log("--unit=opstower-serve")
+    assert {job["name"]: job["enabled"] for job in host.status()}["opstower-serve"]
+    machine.run("systemctl", "kill", "--signal=KILL", "opstower-serve.service")
+    until = time.monotonic() + 60
+    while machine.property("opstower-serve.service", "NRestarts") == "0" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert answer(f"http://127.0.0.1:{port}/healthz").strip() == "ok"
+    host.configure(DASHBOARD_LISTEN="nowhere")
+    machine.run("systemctl", "restart", "opstower-serve.service", check=False)
+    while machine.property("opstower-serve.service", "ActiveState") != "failed" and time.monotonic() < until + 60:
+        time.sleep(0.1)
+    assert machine.property("opstower-serve.service", "ActiveState") == "failed"
+    host.configure()
+    host.opstower("schedule", "remove")
+    assert machine.property("opstower-serve.service", "LoadState") == "not-found"
 
 
 HOOK = """#!/bin/sh

@@ -44,7 +44,7 @@ class Faulty:
                "FAIL_ERRNO": error, "FAIL_REPORT": self.report, "DATABASE_URL": self.database.url}
         if every:
             env["FAIL_EVERY"] = 1
-        result = self.opstower(*command, env=env, check=False, timeout=30)
+        result = self.opstower(*command, env=env, check=False, timeout=90)
         text = pathlib.Path(self.report).read_text(encoding="utf-8")
         result.struck = re.findall(r"^failed \w+ (.+)$", text, re.M)
         result.seen = int(re.search(r"^seen (\d+)$", text, re.M)[1])

@@ -76,7 +76,7 @@ def ended_by(opstower, work, signal_number, delay):
     process = opstower.popen("backup", "--jobs", 2, env={"DATABASE_URL": work.url})
     time.sleep(delay)
     process.send_signal(signal_number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=90)
     process.output = (stdout + stderr).decode()
     return process
 
@@ -182,7 +182,7 @@ def test_ends_at_once_while_a_child_makes(opstower, work, folder, phase, signal_
         time.sleep(0.01)
     started = time.monotonic()
     process.send_signal(signal_number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=90)
     ended = time.monotonic() - started
     wait_until_gone(lambda: children_of(process.pid), 8, "children are left")
     assert ended < 8, f"{ended} s: it waited for the child, which takes 20"

@@ -10,6 +10,7 @@ import pathlib
 import re
 import stat
 import subprocess
+import time
 
 from . import oracle
 from .pgserver import program
@@ -161,3 +162,11 @@ def our_backends(server):
     """Sessions of opstower and its children on a server."""
     return server.query("SELECT pid, datname, state, left(query, 80) FROM pg_stat_activity"
                         " WHERE application_name ~ '^(opstower|pg_dump|pg_restore)'")
+
+
+def wait_until_gone(server, seconds=60):
+    """Until the server has seen that nobody of ours is there any more; that comes after the program's end."""
+    deadline = time.monotonic() + seconds
+    while found := our_backends(server):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)

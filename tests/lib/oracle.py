@@ -94,9 +94,14 @@ def table_fingerprint(cursor, schema, table, columns):
     return {"count": len(lines), "md5": hashlib.md5(b"\n".join(lines)).hexdigest()}
 
 
+def connect(url):
+    """A URL with options of its own is left as it is."""
+    return psycopg2.connect(url) if "options=" in url else psycopg2.connect(url, options=PATIENT)
+
+
 def data_fingerprints(url):
     """{"table a.b": {"count", "md5"}, "sequence a.b": [last_value, is_called], "large object N": [...]}."""
-    connection = psycopg2.connect(url, options=PATIENT)
+    connection = connect(url)
     try:
         return connection_fingerprints(connection)
     finally:
@@ -127,7 +132,7 @@ def connection_fingerprints(connection):
 
 def database_properties(url):
     """What belongs to the database itself and `pg_dump` without -C leaves out: encoding, owner, ACL, settings."""
-    connection = psycopg2.connect(url, options=PATIENT)
+    connection = connect(url)
     try:
         with connection.cursor() as cursor:
             cursor.execute(DATABASE)

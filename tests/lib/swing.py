@@ -54,7 +54,7 @@ class Swing:
         return self.server.query("SELECT pid FROM pg_stat_activity WHERE application_name ~ '^(opstower|pg_restore)'"
                                  " AND datname IS NOT NULL")
 
-    def wait_for_the_end(self, seconds=20):
+    def wait_for_the_end(self, seconds=60):
         """Until the server has seen that its client is gone."""
         deadline = time.monotonic() + seconds
         while self.sessions():

@@ -61,7 +61,7 @@ class Rsyslog:
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait(lambda: os.path.exists(f"{folder}/log"))
 
-    def wait(self, condition, seconds=20):
+    def wait(self, condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not condition():
             assert self.process.poll() is None and time.monotonic() < deadline, "rsyslogd did not do it"
