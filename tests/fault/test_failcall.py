@@ -216,10 +216,10 @@ def make_older(backup, old_id, stamp):
 def test_an_old_backup_that_cannot_be_deleted_is_an_error_of_a_complete_backup(faulty, opstower):
     old = take(opstower, faulty.database)
     take(opstower, faulty.database)
-    stamp = "20240101_000000"
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(time.time() - 3 * 86400))
     old_id = f"{old.name}_{stamp}"
     make_older(old, old_id, stamp)
-    env = {"BACKUP_KEEP_MIN": "1"}
+    env = {"BACKUP_KEEP_MIN": "1", "BACKUP_RETENTION_DAYS": "1"}
     faulty.opstower.env.update(env)
     seen = faulty("unlink", 0, errno.EIO).seen
     assert seen >= 5 and opstower.files(old_id + "*") == [] and opstower.files(f"backup_{stamp}.log") == [], "with its log"
