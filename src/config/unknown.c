@@ -1,7 +1,8 @@
 /*
  * Variables that no row has, and that were meant to be one: an alert that never comes because of ALERT_EMIAL would
  * never be missed. Names that begin as only ours do are errors. Others are judged by how near they are to one of ours:
- * an error in a .env file, which somebody wrote for us; a warning in the environment, which is everybody's.
+ * an error in a .env file, which somebody wrote for us; a warning in the environment, which is everybody's. There other
+ * programs have ALERT_* and HOOK_* too (a service named "alert" in Kubernetes): a far one is no reason for no backup.
  */
 #include "base/error.h"
 #include "config/dotenv.h"
@@ -9,7 +10,7 @@
 
 #include <string.h>
 
-/* Nobody else's names begin so. */
+/* In a .env file nobody else's names begin so; in the environment only those with the first. */
 static const char *const own[] = {"BACKUP_", "ALERT_", "HOOK_", NULL};
 
 static const char *own_prefix(const char *name)
@@ -76,7 +77,8 @@ static gboolean check_environ(const GPtrArray *entries, char **environ_like, GPt
         g_autofree char *name = g_strndup(*variable, strcspn(*variable, "="));
         if (!strchr(*variable, '=') || option_by_env(name))
             continue;
-        if (own_prefix(name))
+        const char *prefix = own_prefix(name);
+        if (prefix == own[0] || (prefix && option_misspelt_env(name)))
             return fail_unknown(name, "the environment", option_nearest_env(name), error);
         const struct option_row *near = meant_by(name, entries, environ_like);
         if (near && warnings)

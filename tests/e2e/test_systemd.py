@@ -1,4 +1,4 @@
-"""The timers and services under a real systemd, with all of their sandbox (lib/machine.py)."""
+"""The timers and services under a real systemd, with all of their sandbox, and the lines of a real cron (lib/machine.py)."""
 import json
 import os
 import shutil
@@ -10,6 +10,7 @@ import pytest
 
 from conftest import create_database, drop_databases
 from lib import backups
+from lib.clock import shifted
 from lib.hookserver import HookServer
 from lib.machine import PROGRAM, Machine
 
@@ -145,6 +146,14 @@ def test_journalctl_shows_what_the_guide_says(host, machine):
     machine.run("journalctl", "--sync")
     by_unit, by_name = machine.log("--unit=opstower-backup"), machine.log("--identifier=opstower-backup")
     assert DONE in by_unit and DONE in by_name
+    done = machine.log("OPSTOWER_ACT=backup", "--lines=1", "--output=json")
+    entry, (backup,) = json.loads(done), host.backups()
+    assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == ("opstower-backup", "opstower-backup.service")
+    assert (entry["OPSTOWER_ID"], entry["OPSTOWER_RESULT"], entry["OPSTOWER_CODE"]) == (backup.id, "ok", "0")
+    host.opstower("verify", "nothing", check=10)
+    machine.run("journalctl", "--sync")
+    failed = json.loads(machine.log("OPSTOWER_RESULT=failed", "--lines=1", "--output=json"))
+    assert (failed["SYSLOG_IDENTIFIER"], failed["OPSTOWER_CODE"], failed["PRIORITY"]) == ("opstower-verify", "10", "3")
 
 
 def test_a_service_that_fails_is_seen_to_have_failed_and_told(host, machine, alerts):
@@ -268,3 +277,25 @@ def test_a_hook_is_in_the_sandbox_too(host):
     assert ended == ("success", "0") and "may not write to /etc" in log, log
     assert host.file(FOLDER + "/told").read_text(encoding="utf-8") == f"hook of {host.backups()[0].id}\n"
     assert not host.file("/etc/opstower-was-here").exists()
+
+
+def test_a_real_cron_runs_what_install_wrote(host, machine):
+    """Whose clock is a few seconds before the full hour; the jobs have the right time."""
+    host.opstower("schedule", "remove")
+    machine.run("sh", "-c", "rm -f /etc/crontab /etc/cron.d/*")
+    host.opstower("schedule", "install", "--cron")
+    clock = shifted(3600 - time.time() % 3600 - 5)
+    machine.run("systemd-run", "--unit=cron-of-the-test", *[f"--setenv={name}={value}" for name, value in clock.items()],
+                "/usr/sbin/cron", "-f")
+    try:
+        shown = json.loads(host.opstower("schedule", "status", "--cron", "--json").stdout)
+        assert shown["kind"] == "cron" and all(job["enabled"] for job in shown["jobs"])
+        until = time.monotonic() + 60
+        while not host.backups() and time.monotonic() < until:
+            time.sleep(0.1)
+        (backup,) = host.backups()
+        backup.assert_whole()
+    finally:
+        machine.run("systemctl", "stop", "cron-of-the-test")
+        host.opstower("schedule", "remove", "--cron")
+    assert not host.file("/etc/cron.d/opstower").exists()

@@ -158,5 +158,5 @@ class Machine:
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()
 
     def log(self, *words):
-        """What journalctl shows, the messages alone."""
-        return self.run("journalctl", "--output", "cat", "--no-pager", *words).stdout
+        """What journalctl shows; of the messages their texts, unless words ask for another form."""
+        return self.run("journalctl", "--output=cat", "--no-pager", *words).stdout

@@ -416,8 +416,8 @@ static const struct {
      {CMD_LIST, NULL, "BACKUP_HEARTBEAT_URL=hunter2", NULL},
      "unknown variable BACKUP_HEARTBEAT_URL in the environment; did you mean HEARTBEAT_URL?"},
     {"prefix_of_others",
-     {CMD_LIST, NULL, "ALERT_SMTP_URL=hunter2", NULL},
-     "unknown variable ALERT_SMTP_URL in the environment; did you mean SMTP_URL?"},
+     {CMD_LIST, NULL, NULL, "ALERT_SMTP_URL=hunter2"},
+     "unknown variable ALERT_SMTP_URL in .env:1; did you mean SMTP_URL?"},
     {"shared_prefix_in_file",
      {CMD_LIST, NULL, NULL, "SLACK_WEBHOOK_ULR=hunter2"},
      "unknown variable SLACK_WEBHOOK_ULR in .env:1; did you mean SLACK_WEBHOOK_URL?"},
@@ -492,6 +492,15 @@ static void test_names_of_others(void)
         "OPSTOWER_FILE=1|OPSTOWER_EVENT=1|OPSTOWER_RESULT=1";
     g_autofree char *file = g_strdelimit(g_strdup(names), "|", '\n');
     RESULT r = load(&(struct call){.command = CMD_LIST, .env = names, .file = file});
+    g_assert_no_error(r.error);
+    g_assert_cmpuint(r.warnings->len, ==, 0);
+}
+
+/* A service of that name in Kubernetes: no reason for no backup. */
+static void test_services_of_others(void)
+{
+    RESULT r = load(&(struct call){
+        .command = CMD_LIST, .env = "ALERT_SERVICE_HOST=10.0.0.1|ALERT_PORT=tcp://10.0.0.1:80|HOOK_PORT_80_TCP=x"});
     g_assert_no_error(r.error);
     g_assert_cmpuint(r.warnings->len, ==, 0);
 }
@@ -613,6 +622,7 @@ static const struct {
     {"unknown_and_far", test_unknown_and_far},
     {"foreign_variables", test_foreign_variables},
     {"names_of_others", test_names_of_others},
+    {"services_of_others", test_services_of_others},
     {"alike_beside_the_right_one", test_alike_beside_the_right_one},
     {"alike_in_environment", test_alike_in_environment},
     {"secret_in_argv", test_secret_in_argv},
