@@ -5,6 +5,7 @@ Screenshots go to $DASHBOARD_SHOTS, if that is set, for people to look at.
 import html.parser
 import os
 import re
+import shutil
 import urllib.parse
 
 import pytest
@@ -39,7 +40,7 @@ def state(request, server):
         served.state = request.param
         yield served
     drop_databases(server, name)
-    dashboard.remove_folder(opstower)
+    shutil.rmtree(folder)
 
 
 def first_backup(served):
