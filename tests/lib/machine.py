@@ -16,6 +16,7 @@ import time
 from . import runner
 
 PROGRAM = "/usr/local/bin/opstower"
+KNOWN = "TEST_MACHINE_CAN_BOOT"
 LIMIT_S = 60
 APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup"]
 
@@ -50,14 +51,21 @@ exec chroot . /bin/sh -c 'umount -l /mnt; export container=test; exec /lib/syste
 
 # All that BOOT needs of the kernel.
 TRY = """mount --make-rprivate / && d=$(mktemp -d) && mount -t tmpfs x $d && mkdir $d/u $d/w $d/r $d/c &&
-mount -t overlay -o lowerdir=/,upperdir=$d/u,workdir=$d/w x $d/r && mount -t cgroup2 x $d/c && mkdir $d/c/test-$$ &&
-rmdir $d/c/test-$$; r=$?; umount -R $d; rmdir $d; exit $r"""
+mount -t overlay -o lowerdir=/,upperdir=$d/u,workdir=$d/w x $d/r && mount -t cgroup2 x $d/c &&
+rmdir $(mktemp -d $d/c/test-XXXXXXXX); r=$?; umount -R $d; rmdir $d; exit $r"""
 
 
-def _can_boot():
+def _try():
     if os.geteuid() != 0 or not os.path.exists("/lib/systemd/systemd"):
         return False
     return subprocess.run([*APART, "sh", "-c", TRY], check=False, capture_output=True).returncode == 0
+
+
+def _can_boot():
+    """Tried once, and told to the processes that we start: all of them must select the same tests."""
+    if KNOWN not in os.environ:
+        os.environ[KNOWN] = "yes" if _try() else "no"
+    return os.environ[KNOWN] == "yes"
 
 
 CAN_BOOT = _can_boot()
