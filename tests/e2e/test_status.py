@@ -115,7 +115,7 @@ def test_status_needs_no_database(opstower, database):
 def test_s3_is_down(opstower, database, s3, bucket):
     opstower.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1")
     opstower("backup")
-    down = s3.environment(bucket, f"http://127.0.0.1:1")
+    down = s3.environment(bucket, "http://127.0.0.1:1")
     looked = look(opstower, env=down)
     assert verdicts(looked, "s3_copies", "s3_upload", "backup_age") == ("WARNING", "OK", "OK")
     assert "127.0.0.1" in looked["s3_copies"]["value"] and "bucket check" in looked["s3_copies"]["advice"]
