@@ -33,9 +33,9 @@ enum {
  * - An empty variable counts as not there, so the next weaker source decides. An empty flag value is an error:
  *   `--target-db "$UNSET"` must not become a restore over production.
  * - A list takes one entry per flag, or comma-separated entries in a variable (commas in double quotes do not split).
- * - BACKUP_*, ALERT_* and HOOK_* variables that are not in the table are errors. Another name that differs from one in
- *   the table by a slip of the hand, while that one is not set, is an error in the .env file and a warning in
- *   ENVIRON_LIKE. All others are not ours.
+ * - BACKUP_* variables that are not in the table are errors; so are ALERT_* and HOOK_* ones, in ENVIRON_LIKE only where
+ *   they differ from one in the table by a slip of the hand. Another name that differs so, while that one is not set,
+ *   is an error in the .env file and a warning in ENVIRON_LIKE. All others are not ours.
  *
  * *RET_POSITIONAL becomes the words that are not options (never NULL; g_strfreev). Texts for the user are added to
  * WARNINGS (char *, which the array must free with g_free); it may be NULL.

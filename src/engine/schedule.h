@@ -33,9 +33,8 @@ struct schedule_job {
     gboolean from_s3;   /* reads the copy in S3 where there is a bucket */
     gboolean full_test; /* starts a scratch server: needs more rights as root */
     gboolean catch_up;  /* runs what the others missed: cron alone needs it */
-    gboolean
-        serve; /* the dashboard: no job at a time, but a service that stays; systemd alone, where it is asked for */
-    gboolean watch; /* looks and tells, often and quietly; only where there is somebody to tell */
+    gboolean serve;     /* the dashboard: a service that stays; systemd alone, where it is asked for */
+    gboolean watch;     /* looks and tells, often and quietly; only where there is somebody to tell */
     struct schedule_when when;
 };
 

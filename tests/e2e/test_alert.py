@@ -327,6 +327,18 @@ def test_the_watch_of_all_databases_keeps_them_apart(watched, hooks, db):
     assert told(hooks, "backup_age", first.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
+def test_what_is_not_known_yet_does_not_fail_the_watch(watched, db):
+    """One backup, which nothing can be compared with, all of it tested."""
+    database = db()
+    watched.env["DATABASE_URL"] = database.url
+    del watched.env["DATABASE_NAME"]
+    take(watched, database)
+    watched("verify", "latest", "--full-test")
+    watched("status", check=3)
+    watched("status", "--alert", check=1)
+    watched("status", "--alert", env={"BACKUP_KEEP_MIN": "many"}, check=3)
+
+
 def test_the_watch_without_channels_is_an_error(opstower):
     assert "--alert has nobody to tell" in opstower("status", "--alert", env={"DATABASE_URL": DEAD}, check=3).stderr
 

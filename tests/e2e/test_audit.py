@@ -143,6 +143,15 @@ if os.geteuid() == 0:
         state = journal_of(opstower).stat()
         assert (state.st_uid, state.st_gid, state.st_mode & 0o777) == (65534, 65534, 0o600)
 
+    def test_what_root_makes_is_the_folders_owners(opstower, small):
+        """Backup, sidecars, logs and locks: that user's own runs must be able to use them."""
+        os.makedirs(opstower.backup_dir, 0o700)
+        os.chown(opstower.backup_dir, 65534, 65534)
+        take(opstower, small)
+        opstower("verify", "latest")
+        owners = {path.name: path.lstat().st_uid for path in pathlib.Path(opstower.backup_dir).iterdir() if not path.is_symlink()}
+        assert len(owners) >= 7 and set(owners.values()) == {65534}, owners
+
 
 def test_a_full_disk_leaves_no_half_line(opstower, small):
     """The file may grow no further than a few bytes: the part of the line that went in is taken back."""
