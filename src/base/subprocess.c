@@ -241,17 +241,23 @@ int subprocess_exit_code(const struct subprocess *p)
     return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }
 
-void subprocess_free(struct subprocess *p)
+void subprocess_end(struct subprocess *p)
 {
-    if (!p)
-        return;
     if (p->stdin_fd >= 0)
         close(p->stdin_fd);
     if (p->stdout_fd >= 0)
         close(p->stdout_fd);
+    p->stdin_fd = p->stdout_fd = -1;
     if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
         stop(p);
     join_reader(p);
+}
+
+void subprocess_free(struct subprocess *p)
+{
+    if (!p)
+        return;
+    subprocess_end(p);
     if (p->stderr_fd >= 0)
         close(p->stderr_fd);
     g_mutex_clear(&p->mutex);
@@ -277,8 +283,8 @@ static gboolean collect(int fd, GString *into, gsize max_bytes, GError **error)
     }
 }
 
-gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
-                        GString **ret_stdout, GError **error)
+gboolean subprocess_run_said(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                             GString **ret_stdout, char **ret_said, GError **error)
 {
     struct subprocess_options o = options ? *options : (struct subprocess_options){0};
     o.pipe_stdout = TRUE;
@@ -287,9 +293,17 @@ gboolean subprocess_run(const char *const *argv, const struct subprocess_options
         return FALSE;
     GString *out = g_string_new(NULL);
     gboolean ok = collect(p->stdout_fd, out, max_bytes, error) && subprocess_wait(p, error);
+    if (ok && ret_said)
+        *ret_said = subprocess_stderr(p);
     if (ok && ret_stdout)
         *ret_stdout = out;
     else
         g_string_free(out, TRUE);
     return ok;
+}
+
+gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                        GString **ret_stdout, GError **error)
+{
+    return subprocess_run_said(argv, options, max_bytes, ret_stdout, NULL, error);
 }

@@ -49,6 +49,9 @@ gboolean subprocess_has_ended(struct subprocess *p);
 /* All that the child has said on stderr so far (at most its last 16 KiB); valid UTF-8; the caller frees it. */
 char *subprocess_stderr(struct subprocess *p);
 
+/* Stops the child if it still runs, as subprocess_free does; then subprocess_stderr has all that it said. */
+void subprocess_end(struct subprocess *p);
+
 /* Stops the child if it still runs (stop_signal, after 10 s SIGKILL), waits for it, frees. NULL is fine. */
 void subprocess_free(struct subprocess *p);
 typedef struct subprocess subprocess;
@@ -57,3 +60,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(subprocess, subprocess_free)
 /* Starts, collects stdout (at most max_bytes, more is an error), waits. ret_stdout may be NULL. */
 gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
                         GString **ret_stdout, GError **error);
+
+/* The same; *ret_said is all that it said on stderr, as subprocess_stderr. */
+gboolean subprocess_run_said(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                             GString **ret_stdout, char **ret_said, GError **error);

@@ -3,9 +3,9 @@
 
 #include "catalog/hold.h"
 
-const char *describe_state(const struct catalog_entry *e)
+char *describe_state(const struct catalog_entry *e)
 {
-    return e->meta ? meta_state_name(e->meta->state) : e->meta_error ? "metadata unreadable" : "no metadata";
+    return e->meta ? meta_state_text(e->meta) : g_strdup(e->meta_error ? "metadata unreadable" : "no metadata");
 }
 
 static gboolean is_held(const struct meta *m)
@@ -16,7 +16,8 @@ static gboolean is_held(const struct meta *m)
 char *describe_state_and_hold(const struct catalog_entry *e)
 {
     const char *hold = !e->meta || !e->meta->hold ? "" : is_held(e->meta) ? ", held" : ", hold ended";
-    return g_strconcat(describe_state(e), hold, NULL);
+    g_autofree char *state = describe_state(e);
+    return g_strconcat(state, hold, NULL);
 }
 
 gint64 describe_age_seconds(const struct catalog_entry *e)
@@ -93,13 +94,18 @@ static json_t *hold_json(const struct meta *m)
 json_t *describe_json(const struct catalog_entry *e, gboolean looked)
 {
     const struct meta *m = e->meta;
+    g_autofree char *state = describe_state(e);
     json_t *o = json_pack("{ss ss* ss sI sI ss so}", "id", e->id, "file", e->path, "timestamp", e->timestamp,
                           "age_seconds", (json_int_t)describe_age_seconds(e), "size", (json_int_t)e->size_bytes,
-                          "state", describe_state(e), "copies", copies_json(e, looked));
+                          "state", state, "copies", copies_json(e, looked));
     if (m)
         json_object_update_new(
             o, json_pack("{so* ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
                          m->type, "tag", m->tag, "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows,
                          "snapshot_time", m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
+    if (m && m->tested_at)
+        json_object_set_new(o, "tested_at", json_string(m->tested_at));
+    if (m && m->omitted)
+        json_object_set(o, "omitted", m->omitted);
     return o;
 }

@@ -54,7 +54,8 @@ const struct command cmd_list = {
     .mask = CMD_LIST,
     .usage = "[--json] [--all] [--local-only] [OPTION]...",
     .summary = "List the backups in BACKUP_DIR and S3 with their age, size and state.",
-    .details = "STATE is what is known of a backup: proven (a test restore equalled it), verified (every byte read\n"
+    .details = "STATE is what is known of a backup: proven (a test restore equalled it), \"tested on 18\"\n"
+               "(so did one on another major version, which is no proof for its own), verified (every byte read\n"
                "back and held against its proof), unverified, or failed; and whether it is held (opstower hold). "
                "COPIES says where it lies; a copy in S3 that "
                "should be there is\n"

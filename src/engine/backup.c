@@ -239,6 +239,7 @@ static struct meta *make_meta(struct backup *b)
     m->level = q->compress_level ? g_strdup_printf("%d", q->compress_level) : g_strdup("fast");
     m->log = g_strdup_printf("backup_%s.log", b->timestamp);
     m->state = META_UNVERIFIED;
+    m->omitted = json_incref(json_object_get(facts, "omitted"));
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
     m->journal = journal_head_json(q->dir);
@@ -271,6 +272,12 @@ static void say_size(struct backup *b)
     g_autofree char *plain = text_size(b->dump.plain_bytes, "");
     report_info(b->report, "Backup size: %s", plain);
     report_info(b->report, "Compressing backup... (done while dumping)");
+}
+
+static void say_omitted(struct backup *b)
+{
+    for (guint i = 0; i < b->dump.omitted->len; i++)
+        report_warn(b->report, "Left out of the backup: %s", (char *)b->dump.omitted->pdata[i]);
 }
 
 static void say_proof(struct backup *b)
@@ -379,6 +386,7 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
         return FALSE;
     report_phase(b->report, "dump", start);
     say_size(b);
+    say_omitted(b);
     return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
 }
 
@@ -441,6 +449,8 @@ static void note_facts(struct backup *b)
     report_fact(r, "tables", json_integer(b->dump.table_count));
     report_fact(r, "rows", json_integer((json_int_t)archive_contents_rows(b->dump.contents)));
     report_fact(r, "s3", json_string(there));
+    if (b->dump.omitted->len > 0)
+        report_fact(r, "omitted", json_incref(json_object_get(b->dump.contents->facts, "omitted")));
 }
 
 gboolean backup_run(const struct backup_request *request, struct report *report, struct backup_result *ret_result,

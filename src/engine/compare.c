@@ -147,7 +147,7 @@ static gboolean compare_large_objects(struct compare *c, struct session *s, GErr
 {
     g_autoptr(lo_filter) filter = lo_filter_new(NULL, NULL);
     struct fingerprint found = {0};
-    if (!pgdump_large_objects(s, c->request->bindir, NULL, 0, feed_filter, filter, error) ||
+    if (!pgdump_large_objects(s, c->request->bindir, NULL, 0, feed_filter, filter, NULL, error) ||
         !lo_filter_finish(filter, &found, error))
         return FALSE;
     if (!fingerprint_equal(&found, &c->contents->large_objects))
@@ -199,7 +199,7 @@ static void name_schema_differences(struct compare *c, GHashTable *counts)
 
 static gboolean compare_schema(struct compare *c, struct session *s, const struct toc *t, GError **error)
 {
-    g_autoptr(toc) restored = pgdump_toc(s, c->request->bindir, NULL, 0, error);
+    g_autoptr(toc) restored = pgdump_toc(s, c->request->bindir, NULL, 0, NULL, error);
     if (!restored)
         return FALSE;
     g_autoptr(GHashTable) counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

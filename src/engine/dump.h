@@ -25,6 +25,7 @@ struct dump_result {
     guint table_count;                 /* CREATE TABLE statements */
     char *sha256;
     char *globals_sql; /* roles and tablespaces; NULL unless asked for */
+    GPtrArray *omitted; /* what the dump lacks of the database, in words: char *. It is in the facts too. */
 };
 void dump_result_clear(struct dump_result *r);
 

@@ -1,6 +1,7 @@
 /* Test restores. */
 #include "engine/fulltest.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/compare.h"
@@ -125,8 +126,27 @@ static gboolean prepare(struct place *p, const json_t *facts, GError **error)
            facts_create_database(p->admin, facts, p->dbname, mark, error);
 }
 
+void fulltest_result_clear(struct fulltest_result *r)
+{
+    g_free(r->doubt);
+    memset(r, 0, sizeof *r);
+}
+
+/* What is missing on this machine, or on the server that was named. */
+static void warn_of_major(const struct fulltest_request *request, int here, int wanted, struct report *report)
+{
+    g_autofree char *way = request->server
+                               ? g_strdup_printf("give a server of version %d with --test-url", wanted)
+                               : g_strdup_printf("install postgresql-%d (initdb and postgres) on this machine", wanted);
+    report_warn(report,
+                "The test server is version %d, the backup's was %d: rows are compared, the schema is not, and this is "
+                "no proof for version %d. For a full test that proves it, %s",
+                here, wanted, wanted, way);
+}
+
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
-                                 const struct toc *t, struct report *report, GError **error)
+                                 const struct toc *t, struct report *report, struct fulltest_result *result,
+                                 GError **error)
 {
     struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
     struct load_times times;
@@ -135,26 +155,26 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     report_info(report, "Test restore: loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
                 (double)times.rows_ms / 1000, (double)times.indexes_ms / 1000);
-    int major = session_version(p->admin) / 10000;
-    gboolean same_major = major == facts_major(reader->contents->facts);
-    if (!same_major)
-        report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
-                    major, facts_major(reader->contents->facts));
-    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
+    int wanted = facts_major(reader->contents->facts);
+    result->major = session_version(p->admin) / 10000;
+    result->same_major = result->major == wanted;
+    if (!result->same_major)
+        warn_of_major(request, result->major, wanted, report);
+    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, result->same_major, FALSE};
     return compare_with_proof(&compare, reader->contents, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         char **ret_doubt, GError **error)
+                         struct fulltest_result *ret_result, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
-    if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
+    if (!t || !statements_check(reader, t, request->bindir, &ret_result->doubt, error))
         return FALSE;
     struct place p = {0};
     gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
                              facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
                   prepare(&p, reader->contents->facts, error) &&
-                  load_and_compare(&p, request, reader, t, report, error);
+                  load_and_compare(&p, request, reader, t, report, ret_result, error);
     place_clear(&p);
     return ok;
 }

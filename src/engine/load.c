@@ -15,6 +15,10 @@
     "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"                    \
     " -c default_transaction_read_only=off"
 
+#define SERIAL                                                                                                         \
+    "The pg_restore here is too new to connect to a server of version %d: psql builds the indexes, one after the "     \
+    "other. With postgresql-client-%d installed, or a newer server, it is faster"
+
 #define SHARED_TASK_BYTES (64ull << 20)
 
 /* What one worker loads at a stretch: members of one table, or all large objects. */
@@ -242,16 +246,21 @@ static gboolean run_phases(struct load *l, struct session *s, const struct toc *
 {
     static const char *const no_tablespaces[] = {"--no-tablespaces", NULL};
     const char *const *extra = l->request->tablespaces ? NULL : no_tablespaces;
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     gint64 start = now_ms();
-    if (!pgdump_restore_section(s, t, l->request->bindir, "pre-data", 1, LOAD_OPTIONS, extra, error))
+    if (pgdump_restores_serially(s, t, l->request->bindir))
+        report_warn(l->report, SERIAL, session_version(s) / 10000, session_version(s) / 10000);
+    if (!pgdump_restore_section(s, t, l->request->bindir, "pre-data", 1, LOAD_OPTIONS, extra, warnings, error))
         return FALSE;
     gint64 schema = now_ms();
     if (!load_data(l, error) || !set_sequences(s, t, error))
         return FALSE;
     gint64 rows = now_ms();
     report_progress_start(l->report, "building indexes and constraints", 0, 0);
-    gboolean ok = pgdump_restore_section(s, t, l->request->bindir, "post-data", l->jobs, LOAD_OPTIONS, extra, error);
+    gboolean ok = pgdump_restore_section(s, t, l->request->bindir, "post-data", l->jobs, LOAD_OPTIONS, extra, warnings, error);
     report_progress_end(l->report);
+    for (guint i = 0; i < warnings->len; i++)
+        report_warn(l->report, "pg_restore: %s", (char *)warnings->pdata[i]);
     *times = (struct load_times){schema - start, rows - schema, now_ms() - rows};
     return ok;
 }

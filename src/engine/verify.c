@@ -23,6 +23,7 @@ struct verify {
     enum archive_kind kind;
     char *sha256;
     struct meta *meta;
+    int tested_on;          /* the major version of a full test that was passed, if it was not the backup's; else 0 */
     gboolean meta_is_wrong; /* it is not this file's: nothing may be written into it */
 };
 
@@ -266,6 +267,37 @@ static gboolean check_s3(struct verify *v, GError **error)
 
 #define FULL_TEST "Full restoration test"
 
+/* "; left out: ..."; "" if nothing was; NULL if the backup does not say. */
+static char *left_out(const struct verify *v)
+{
+    const json_t *omitted = json_object_get(v->reader->contents->facts, "omitted");
+    GString *text = g_string_new(NULL);
+    size_t i;
+    json_t *what;
+    json_array_foreach(omitted, i, what)
+    {
+        const char *name = json_string_value(what);
+        if (name)
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "; left out: ", name);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static char *full_detail(const struct verify *v, const struct fulltest_result *tested, const char *took)
+{
+    if (!v->reader)
+        return g_strdup_printf("restored without an error; each table has the rows of its COPY data, in %s", took);
+    g_autofree char *omitted = left_out(v);
+    if (v->tested_on)
+        return g_strdup_printf("tested on version %d: restored; every row as in the backup, in %s%s; "
+                               "it is no proof for version %d",
+                               v->tested_on, took, omitted, facts_major(v->reader->contents->facts));
+    return g_strdup_printf("restored; every row, every sequence%s and every object that the backup holds is as in the "
+                           "backup, in %s%s%s%s",
+                           tested->doubt ? "" : ", every statement", took, omitted, tested->doubt ? "; " : "",
+                           tested->doubt ? tested->doubt : "");
+}
+
 static gboolean check_full(struct verify *v, GError **error)
 {
     GError *problem = NULL;
@@ -274,17 +306,18 @@ static gboolean check_full(struct verify *v, GError **error)
         return TRUE;
     }
     gint64 start = g_get_monotonic_time();
-    g_autofree char *doubt = NULL;
-    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &doubt, &problem)
+    struct fulltest_result tested = {0};
+    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &tested, &problem)
                             : fulltest_plain(&v->request->test, v->file, v->kind, v->report, &problem);
-    if (!ok)
+    if (!ok) {
+        fulltest_result_clear(&tested);
         return fail(v, FULL_TEST, "test restore failed", problem, error);
+    }
+    v->tested_on = v->reader && !tested.same_major ? tested.major : 0;
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
-    const char *outcome = !v->reader ? "restored without an error; each table has the rows of its COPY data"
-                          : doubt    ? "restored; every row, sequence and object as in the backup"
-                                     : "restored; every row, sequence, object and statement as in the backup";
-    g_autofree char *detail = g_strdup_printf("%s, in %s%s%s", outcome, took, doubt ? "; " : "", doubt ? doubt : "");
-    note(v, FULL_TEST, CHECK_PASS, detail);
+    g_autofree char *detail = full_detail(v, &tested, took);
+    note(v, FULL_TEST, v->tested_on ? CHECK_WARN : CHECK_PASS, detail);
+    fulltest_result_clear(&tested);
     return TRUE;
 }
 
@@ -293,6 +326,7 @@ static gboolean check_full(struct verify *v, GError **error)
 /* What a verification found out, for the metadata. */
 struct outcome {
     gboolean ok, proven;
+    int tested_on; /* as in struct verify */
     char *now, *sha256;
     const char *key; /* in its place */
 };
@@ -307,7 +341,15 @@ static void set_state(struct meta *m, const struct outcome *o)
         g_free(m->proven_at);
         m->proven_at = g_strdup(o->now);
     }
-    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
+    if (o->ok && o->tested_on) {
+        g_free(m->tested_at);
+        m->tested_at = g_strdup(o->now);
+        m->tested_on = o->tested_on;
+    }
+    m->state = !o->ok           ? META_FAILED
+               : m->proven_at   ? META_PROVEN
+               : m->tested_on   ? META_TESTED
+                                : META_VERIFIED;
 }
 
 static void set_s3_state(struct meta *m, const struct outcome *o)
@@ -375,7 +417,14 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256, v->request->copy->key};
+    struct outcome o = {
+        .ok = ok,
+        .proven = v->request->full_test && !v->tested_on,
+        .tested_on = v->tested_on,
+        .now = now,
+        .sha256 = v->meta->sha256,
+        .key = v->request->copy->key,
+    };
     return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
@@ -428,6 +477,8 @@ static void note_facts(struct verify *v)
     report_fact_text(r, "place", q->copy->place->kind);
     report_fact(r, "checks_failed", failed_checks(v));
     report_fact(r, "full_test", json_boolean(q->full_test));
+    if (v->tested_on)
+        report_fact(r, "tested_on", json_integer(v->tested_on));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
     if (v->meta)

@@ -8,6 +8,8 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/said.h"
+#include "pg/skew.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -15,6 +17,29 @@
 static int server_major(struct session *s)
 {
     return session_version(s) / 10000;
+}
+
+static void take_warnings(struct subprocess *p, GPtrArray *warnings)
+{
+    g_autofree char *said = warnings ? subprocess_stderr(p) : NULL;
+    if (said)
+        said_add_warnings(said, warnings);
+}
+
+/* The pg_restore that reads this table of contents, and knows a server of that version. */
+static char *find_restore(const struct toc *t, const char *bindir, int major, GError **error)
+{
+    if (t->reader_major <= major)
+        return tools_find_for(bindir, "pg_restore", major, error);
+    g_autofree char *why = g_strdup_printf("the backup was taken with pg_dump %d or later, and an older pg_restore "
+                                           "cannot read it", t->reader_major);
+    return tools_find_at_least(bindir, "pg_restore", t->reader_major, why, error);
+}
+
+/* Ours, but what children say is English whatever the caller's locale. */
+static char **english_environment(void)
+{
+    return g_environ_setenv(g_get_environ(), "LC_ALL", "C", TRUE);
 }
 
 static gboolean dump_failed(GError **error)
@@ -72,7 +97,7 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
 }
 
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
-                       GError **error)
+                       GPtrArray *warnings, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
@@ -82,8 +107,11 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
         return NULL;
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
-    if (t)
+    if (t) {
+        subprocess_end(p);
+        take_warnings(p, warnings);
         return t;
+    }
     /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
     if (!at_end(p) || subprocess_wait(p, error))
         g_propagate_error(error, g_steal_pointer(&read_error));
@@ -114,32 +142,63 @@ static int toc_file(const struct toc *t, GError **error)
     return fd;
 }
 
-char *pgdump_restore_version(const char *bindir, int major, GError **error)
+char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
+    g_autofree char *program = find_restore(t, bindir, server_major, error);
     char *version = NULL;
     int unused;
     return program && tools_major(program, &unused, &version, error) ? version : NULL;
 }
 
-GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, const char *section, GError **error)
+/* What pg_restore prints with these arguments; NULL-terminated. */
+static GString *print_sql(const struct toc *t, const char *bindir, int server_major, const char *const *arguments,
+                          GPtrArray *warnings, GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
-    if (!program)
-        return NULL;
-    g_autofree char *which = g_strdup_printf("--section=%s", section);
-    const char *argv[] = {program, "-f", "-", which, NULL};
-    int fd = toc_file(t, error);
+    g_autofree char *program = find_restore(t, bindir, server_major, error);
+    int fd = program ? toc_file(t, error) : -1;
     if (fd < 0)
         return NULL;
-    struct subprocess_options options = {.stdin_fd = fd};
+    g_auto(GStrv) environment = english_environment();
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    const char *fixed[] = {program, "-f", "-"};
+    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
+        g_ptr_array_add(argv, (gpointer)fixed[i]);
+    for (; *arguments; arguments++)
+        g_ptr_array_add(argv, (gpointer)*arguments);
+    g_ptr_array_add(argv, NULL);
+    struct subprocess_options options = {.stdin_fd = fd, .environment = environment};
+    g_autofree char *said = NULL;
     GString *sql = NULL;
-    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    if (subprocess_run_said((const char *const *)argv->pdata, &options, MAX_SQL_BYTES, &sql, &said, error))
+        skew_strip_settings(sql, server_major);
+    else
         dump_failed(error);
-    else if (!ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
-        g_string_free(g_steal_pointer(&sql), TRUE);
+    if (sql && warnings)
+        said_add_warnings(said, warnings);
     close(fd);
     return sql;
+}
+
+static GString *section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
+                            const char *const *extra, GPtrArray *warnings, GError **error)
+{
+    g_autofree char *which = g_strdup_printf("--section=%s", section);
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
+    g_ptr_array_add(arguments, which);
+    for (; extra && *extra; extra++)
+        g_ptr_array_add(arguments, (gpointer)*extra);
+    g_ptr_array_add(arguments, NULL);
+    GString *sql =
+        print_sql(t, bindir, server_major, (const char *const *)arguments->pdata, warnings, error);
+    if (sql && !ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
+        g_string_free(g_steal_pointer(&sql), TRUE);
+    return sql;
+}
+
+GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
+                            GPtrArray *warnings, GError **error)
+{
+    return section_sql(t, bindir, server_major, section, NULL, warnings, error);
 }
 
 /* Without psql's own commands: the lines \restrict and \unrestrict, which pg_restore puts around the whole. */
@@ -155,27 +214,24 @@ static void strip_restrict(GString *sql)
 
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e, GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
-    int list = program ? memory_file("list", error) : -1;
-    int fd = list >= 0 ? toc_file(t, error) : -1;
-    GString *sql = NULL;
+    int list = memory_file("list", error);
+    if (list < 0)
+        return NULL;
     g_autofree char *line = g_strdup_printf("%d;\n", e->dump_id);
     g_autofree char *list_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), list);
-    const char *argv[] = {program, "-f", "-", "-L", list_path, NULL};
-    struct subprocess_options options = {.stdin_fd = fd};
-    if (fd >= 0 && files_write_all(list, line, strlen(line), "the list for pg_restore", error) &&
-        subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    const char *arguments[] = {"-L", list_path, NULL};
+    GString *sql = NULL;
+    if (files_write_all(list, line, strlen(line), "the list for pg_restore", error))
+        sql = print_sql(t, bindir, major, arguments, NULL, error);
+    if (sql)
         strip_restrict(sql);
-    if (fd >= 0)
-        close(fd);
-    if (list >= 0)
-        close(list);
+    close(list);
     return sql;
 }
 
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
-                              GError **error)
+                              GPtrArray *warnings, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", wait, NULL};
@@ -190,14 +246,18 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
             continue;
         if (n < 0)
             return ot_fail_errno(error, OT_DUMP, "cannot read from pg_dump");
-        if (n == 0)
-            return subprocess_wait(p, error) || locking_dump_failed(started_us, lock_timeout_ms, error);
+        if (n == 0 && !subprocess_wait(p, error))
+            return locking_dump_failed(started_us, lock_timeout_ms, error);
+        if (n == 0) {
+            take_warnings(p, warnings);
+            return TRUE;
+        }
         if (!take(buffer, (gsize)n, data, error))
             return FALSE;
     }
 }
 
-GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
+GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnings, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
     if (!program)
@@ -206,29 +266,28 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
     struct subprocess_options options = {.environment = environment};
+    g_autofree char *said = NULL;
     GString *sql = NULL;
-    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    if (!subprocess_run_said(argv, &options, MAX_SQL_BYTES, &sql, &said, error))
         dump_failed(error);
     else if (!ends_with(sql, "\n-- PostgreSQL database cluster dump complete\n", "pg_dumpall", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
+    if (sql && warnings)
+        said_add_warnings(said, warnings);
     return sql;
 }
 
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GError **error)
+/* ---- into a database ---- */
+
+static gboolean restore_by_itself(struct session *s, const char *program, int toc_fd, const char *section,
+                                  guint n_jobs, char **environment, const char *const *extra, GPtrArray *warnings,
+                                  GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", server_major(s), error);
-    if (!program)
-        return FALSE;
-    int fd = toc_file(t, error);
-    if (fd < 0)
-        return FALSE;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_autofree char *which = g_strdup_printf("--section=%s", section);
     g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
     /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
-    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
-    g_auto(GStrv) environment = session_child_environment(s, server_options);
+    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), toc_fd);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
@@ -238,10 +297,54 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
     g_ptr_array_add(argv, archive);
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {.environment = environment};
-    gboolean ok = FALSE;
     g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
-    if (p)
-        ok = subprocess_wait(p, error);
+    if (!p || !subprocess_wait(p, error))
+        return FALSE;
+    take_warnings(p, warnings);
+    return TRUE;
+}
+
+static gboolean restore_by_psql(struct session *s, const char *bindir, const GString *sql, char **environment,
+                                GError **error)
+{
+    g_autofree char *program = tools_find_for(bindir, "psql", server_major(s), error);
+    int fd = program ? memory_file("section", error) : -1;
+    if (fd < 0)
+        return FALSE;
+    g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    const char *argv[] = {program, "-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1", "-d", conninfo, NULL};
+    struct subprocess_options options = {.environment = environment, .stdin_fd = fd};
+    gboolean ok = files_write_all(fd, sql->str, sql->len, "a section's statements", error) &&
+                  (lseek(fd, 0, SEEK_SET) == 0 || ot_fail_errno(error, OT_IO, "cannot read a file in memory")) &&
+                  subprocess_run(argv, &options, 1 << 20, NULL, error);
     close(fd);
     return ok;
+}
+
+gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GPtrArray *warnings, GError **error)
+{
+    int major = 0;
+    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
+    if (!program || !tools_major(program, &major, NULL, error))
+        return FALSE;
+    g_auto(GStrv) environment = session_child_environment(s, server_options);
+    if (!skew_can_connect(major, server_major(s))) {
+        g_autoptr(GString) sql = section_sql(t, bindir, server_major(s), section, extra, warnings, error);
+        return sql && restore_by_psql(s, bindir, sql, environment, error);
+    }
+    int fd = toc_file(t, error);
+    if (fd < 0)
+        return FALSE;
+    gboolean ok = restore_by_itself(s, program, fd, section, n_jobs, environment, extra, warnings, error);
+    close(fd);
+    return ok;
+}
+
+gboolean pgdump_restores_serially(struct session *s, const struct toc *t, const char *bindir)
+{
+    int major = 0;
+    g_autofree char *program = find_restore(t, bindir, server_major(s), NULL);
+    return program && tools_major(program, &major, NULL, NULL) && !skew_can_connect(major, server_major(s));
 }

@@ -1,4 +1,8 @@
-/* What we leave to pg_dump, pg_restore and pg_dumpall: the plan, the schema's SQL, large objects, roles. */
+/*
+ * What we leave to pg_dump, pg_restore and pg_dumpall: the plan, the schema's SQL, large objects, roles.
+ * warnings: what they warn of although they succeed is added, see pg/said.h (char *); NULL: it is not wanted.
+ * SQL text is made for a server of the given major version: what that one would refuse is not in it, see pg/skew.h.
+ */
 #pragma once
 
 #include "pg/session.h"
@@ -7,14 +11,15 @@
 /* pg_dump's table of contents of the session's database, in the given snapshot (NULL: in its own). pg_dump is ended
  * once it has said it: the data is not read. lock_timeout_ms 0: wait for locks as long as it takes. */
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
-                       GError **error);
+                       GPtrArray *warnings, GError **error);
 
-/* The version of the pg_restore that serves a server of that major version ("15.13"); the caller frees it. */
-char *pgdump_restore_version(const char *bindir, int server_major, GError **error);
+/* The version of the pg_restore that reads the table of contents for a server of that major version ("15.13"); the
+ * caller frees it. */
+char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error);
 
 /* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. */
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
-                            GError **error);
+                            GPtrArray *warnings, GError **error);
 
 /* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
@@ -23,13 +28,18 @@ GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_ma
 /* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. lock_timeout_ms: as above. */
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
-                              GError **error);
+                              GPtrArray *warnings, GError **error);
 
 /* Roles, their memberships and settings, tablespaces; without passwords. */
-GString *pgdump_globals(struct session *s, const char *bindir, GError **error);
+GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnings, GError **error);
 
 /* Runs pg_restore on the table of contents into the session's database: only the given section, by n_jobs connections.
+ * A pg_restore that is too new to connect to the server prints the SQL instead, and psql runs it, by one connection.
  * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
  * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GError **error);
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GPtrArray *warnings, GError **error);
+
+/* Whether pgdump_restore_section has to do without parallel connections; FALSE also if there is no pg_restore. */
+gboolean pgdump_restores_serially(struct session *s, const struct toc *t, const char *bindir);

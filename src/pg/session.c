@@ -408,6 +408,7 @@ char **session_child_environment(struct session *s, const char *more_options)
     environment = g_environ_unsetenv(environment, "PGDATABASE");
     environment =
         g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */
+    environment = g_environ_unsetenv(environment, "LC_ALL"); /* it would win over the next */
     return g_environ_setenv(environment, "LC_MESSAGES", "C", TRUE);
 }
 

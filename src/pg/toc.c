@@ -127,6 +127,7 @@ static void read_head(struct reader *r, struct toc *t)
     else if (r->version < OLDEST || r->version > NEWEST)
         ot_fail(&r->error, OT_DUMP, "pg_dump writes archive version %d.%d; this program knows 1.14 to 1.16", major,
                 minor);
+    t->reader_major = r->version >= VERSION(1, 16) ? 17 : r->version >= VERSION(1, 15) ? 16 : 12;
     if (r->version >= VERSION(1, 15))
         read_byte(r); /* compression algorithm */
     else

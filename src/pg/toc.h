@@ -27,6 +27,7 @@ struct toc_entry {
 struct toc {
     GPtrArray *entries; /* struct toc_entry * */
     char *server_version;
+    int reader_major; /* the oldest pg_restore that reads it: 12, 16 or 17 */
     GBytes *bytes; /* header and table of contents as read: by itself an archive that pg_restore reads */
 };
 typedef struct toc toc;

@@ -1,0 +1,45 @@
+/* Parameters that pg_restore sets unasked. */
+#include "pg/skew.h"
+
+#include <string.h>
+
+/* Those that PostgreSQL 12, the oldest server there is support for, does not have. */
+static const struct parameter {
+    const char *name;
+    int since_major; /* of the server that knows it, and of the pg_restore that sets it */
+} parameters[] = {
+    {"transaction_timeout", 17},
+};
+
+static gboolean is_unknown(const char *line, int server_major)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
+        g_autofree char *set = g_strdup_printf("SET %s = ", parameters[i].name);
+        if (parameters[i].since_major > server_major && g_str_has_prefix(line, set))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+void skew_strip_settings(GString *sql, int server_major)
+{
+    const char *first = g_str_has_prefix(sql->str, "SET ") ? sql->str : strstr(sql->str, "\nSET ");
+    gsize at = !first ? sql->len : (gsize)(first - sql->str) + (*first == '\n');
+    while (at < sql->len && sql->str[at] != '\n') { /* the head ends with an empty line */
+        const char *line = sql->str + at;
+        gsize length = strcspn(line, "\n");
+        length += line[length] == '\n';
+        if (is_unknown(line, server_major))
+            g_string_erase(sql, (gssize)at, (gssize)length);
+        else
+            at += length;
+    }
+}
+
+gboolean skew_can_connect(int client_major, int server_major)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++)
+        if (client_major >= parameters[i].since_major && server_major < parameters[i].since_major)
+            return FALSE;
+    return TRUE;
+}
