@@ -101,7 +101,8 @@ static gboolean make_plan(struct dump *d, GError **error)
     g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, error);
     if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
         return FALSE;
-    if (!take_facts(d, s, error) || !omitted_read(s, d->toc, facts_text(d->contents->facts, "encoding"), d->omitted, error))
+    if (!take_facts(d, s, error) ||
+        !omitted_read(s, d->toc, facts_text(d->contents->facts, "encoding"), d->omitted, error))
         return FALSE;
     d->contents->toc = g_bytes_ref(d->toc->bytes);
     d->pieces_left = g_new0(gint, tables->len + 1);

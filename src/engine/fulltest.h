@@ -12,8 +12,8 @@ struct fulltest_request {
 
 /* What a test that was passed says. */
 struct fulltest_result {
-    char *doubt; /* as for statements_check; NULL: none */
-    int major;   /* of the server that it ran on */
+    char *doubt;         /* as for statements_check; NULL: none */
+    int major;           /* of the server that it ran on */
     gboolean same_major; /* as the backup's: only then everything is compared, and a pass is proof */
 };
 void fulltest_result_clear(struct fulltest_result *r);

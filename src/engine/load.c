@@ -11,8 +11,7 @@
 #include "pg/snapshot.h"
 
 /* Settings that help a load and that any role may choose. */
-#define LOAD_OPTIONS                                                                                                   \
-    "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"
+#define LOAD_OPTIONS "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"
 
 #define SERIAL                                                                                                         \
     "The pg_restore here is too new to connect to a server of version %d: psql builds the indexes, one after the "     \
@@ -254,7 +253,8 @@ static gboolean run_phases(struct load *l, struct session *s, const struct toc *
         return FALSE;
     gint64 rows = now_ms();
     report_progress_start(l->report, "building indexes and constraints", 0, 0);
-    gboolean ok = pgdump_restore_section(s, t, l->request->bindir, "post-data", l->jobs, LOAD_OPTIONS, extra, warnings, error);
+    gboolean ok =
+        pgdump_restore_section(s, t, l->request->bindir, "post-data", l->jobs, LOAD_OPTIONS, extra, warnings, error);
     report_progress_end(l->report);
     for (guint i = 0; i < warnings->len; i++)
         report_warn(l->report, "pg_restore: %s", (char *)warnings->pdata[i]);

@@ -267,11 +267,11 @@ static gboolean check_s3(struct verify *v, GError **error)
 
 #define FULL_TEST "Full restoration test"
 
-/* "; left out: ..."; "" if nothing was; NULL if the backup does not say. */
+/* "; left out: ..."; "" if the backup does not say. */
 static char *left_out(const struct verify *v)
 {
     const json_t *omitted = json_object_get(v->reader->contents->facts, "omitted");
-    GString *text = g_string_new(NULL);
+    GString *text = g_string_new(json_is_array(omitted) && json_array_size(omitted) == 0 ? "; left out: nothing" : NULL);
     size_t i;
     json_t *what;
     json_array_foreach(omitted, i, what)
@@ -289,12 +289,12 @@ static char *full_detail(const struct verify *v, const struct fulltest_result *t
         return g_strdup_printf("restored without an error; each table has the rows of its COPY data, in %s", took);
     g_autofree char *omitted = left_out(v);
     if (v->tested_on)
-        return g_strdup_printf("tested on version %d: restored; every row as in the backup, in %s%s; "
-                               "it is no proof for version %d",
-                               v->tested_on, took, omitted, facts_major(v->reader->contents->facts));
-    return g_strdup_printf("restored; every row, every sequence%s and every object that the backup holds is as in the "
-                           "backup, in %s%s%s%s",
-                           tested->doubt ? "" : ", every statement", took, omitted, tested->doubt ? "; " : "",
+        return g_strdup_printf("tested on version %d, which proves nothing for version %d: restored in %s; as in the "
+                               "backup: every row%s",
+                               v->tested_on, facts_major(v->reader->contents->facts), took, omitted);
+    return g_strdup_printf("restored in %s; as in the backup: every row, every sequence%s, every object that the "
+                           "backup holds%s%s%s",
+                           took, tested->doubt ? "" : ", every statement", omitted, tested->doubt ? "; " : "",
                            tested->doubt ? tested->doubt : "");
 }
 
@@ -346,10 +346,7 @@ static void set_state(struct meta *m, const struct outcome *o)
         m->tested_at = g_strdup(o->now);
         m->tested_on = o->tested_on;
     }
-    m->state = !o->ok           ? META_FAILED
-               : m->proven_at   ? META_PROVEN
-               : m->tested_on   ? META_TESTED
-                                : META_VERIFIED;
+    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : m->tested_on ? META_TESTED : META_VERIFIED;
 }
 
 static void set_s3_state(struct meta *m, const struct outcome *o)

@@ -17,18 +17,17 @@
     " OR pg_catalog.has_server_privilege(s.oid, 'USAGE'))) OR (m.umuser = 0 AND pg_catalog.pg_has_role(s.srvowner,"    \
     " 'USAGE')) OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))"
 
-#define MAPPING_NAMES                                                                                                  \
-    "CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(m.usename) END, m.srvname"
+#define MAPPING_NAMES "CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(m.usename) END, m.srvname"
 
 /* pg_read_all_data may read the options themselves, so that a mapping without any is none. */
 #define MAPPINGS_READABLE                                                                                              \
     "SELECT pg_catalog.format('options of the user mapping of %s for server %I (the role does not see them)',"         \
-    " " MAPPING_NAMES ") FROM pg_catalog.pg_user_mappings m JOIN pg_catalog.pg_foreign_server s"               \
+    " " MAPPING_NAMES ") FROM pg_catalog.pg_user_mappings m JOIN pg_catalog.pg_foreign_server s"                       \
     " ON s.oid = m.srvid JOIN pg_catalog.pg_user_mapping u ON u.oid = m.umid"                                          \
     " WHERE u.umoptions IS NOT NULL AND " MAPPING_IS_HIDDEN " ORDER BY 1"
 
 #define MAPPINGS                                                                                                       \
-    "SELECT pg_catalog.format('options, if there are any, of the user mapping of %s for server %I (the role does not"   \
+    "SELECT pg_catalog.format('options, if there are any, of the user mapping of %s for server %I (the role does not"  \
     " see them)', " MAPPING_NAMES ") FROM pg_catalog.pg_user_mappings m JOIN pg_catalog.pg_foreign_server s"           \
     " ON s.oid = m.srvid WHERE " MAPPING_IS_HIDDEN " ORDER BY 1"
 

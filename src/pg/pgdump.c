@@ -32,7 +32,8 @@ static char *find_restore(const struct toc *t, const char *bindir, int major, GE
     if (t->reader_major <= major)
         return tools_find_for(bindir, "pg_restore", major, error);
     g_autofree char *why = g_strdup_printf("the backup was taken with pg_dump %d or later, and an older pg_restore "
-                                           "cannot read it", t->reader_major);
+                                           "cannot read it",
+                                           t->reader_major);
     return tools_find_at_least(bindir, "pg_restore", t->reader_major, why, error);
 }
 
@@ -188,8 +189,7 @@ static GString *section_sql(const struct toc *t, const char *bindir, int server_
     for (; extra && *extra; extra++)
         g_ptr_array_add(arguments, (gpointer)*extra);
     g_ptr_array_add(arguments, NULL);
-    GString *sql =
-        print_sql(t, bindir, server_major, (const char *const *)arguments->pdata, warnings, error);
+    GString *sql = print_sql(t, bindir, server_major, (const char *const *)arguments->pdata, warnings, error);
     if (sql && !ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
     return sql;
@@ -279,9 +279,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
 
 /* ---- into a database ---- */
 
-static gboolean restore_by_itself(struct session *s, const char *program, int toc_fd, const char *section,
-                                  guint n_jobs, char **environment, const char *const *extra, GPtrArray *warnings,
-                                  GError **error)
+static gboolean restore_by_itself(struct session *s, const char *program, int toc_fd, const char *section, guint n_jobs,
+                                  char **environment, const char *const *extra, GPtrArray *warnings, GError **error)
 {
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_autofree char *which = g_strdup_printf("--section=%s", section);
@@ -322,8 +321,8 @@ static gboolean restore_by_psql(struct session *s, const char *bindir, const GSt
 }
 
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GPtrArray *warnings, GError **error)
+                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
+                                GError **error)
 {
     int major = 0;
     g_autofree char *program = find_restore(t, bindir, server_major(s), error);

@@ -38,8 +38,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
  * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
  * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GPtrArray *warnings, GError **error);
+                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
+                                GError **error);
 
 /* Whether pgdump_restore_section has to do without parallel connections; FALSE also if there is no pg_restore. */
 gboolean pgdump_restores_serially(struct session *s, const struct toc *t, const char *bindir);

@@ -79,7 +79,7 @@ def test_json_has_every_field(opstower, database):
     assert 0 <= entry.pop("age_seconds") < 60
     assert entry == {"id": backup.id, "file": str(backup.path), "timestamp": backup.timestamp, "size": backup.path.stat().st_size,
                      "state": "verified", "database": database.name, "type": "monthly", "tag": 'a "tag"', "tables": 1, "rows": 50,
-                     "snapshot_time": meta["snapshot_time"], "verified_at": meta["verified_at"]}
+                     "snapshot_time": meta["snapshot_time"], "verified_at": meta["verified_at"], "omitted": []}
 
 
 STATES = {
