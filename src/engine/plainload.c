@@ -45,7 +45,7 @@ gboolean plainload_run(const struct pg_target *target, const char *dbname, struc
 {
     static const struct plain_taker taker = {take_statement, take_rows, end_rows};
     g_autoptr(session) s = session_open(target, dbname, error);
-    if (!s || !session_exec(s, "SET default_transaction_read_only = off; SET standard_conforming_strings = on", error))
+    if (!s)
         return FALSE;
     struct feed f = {.session = s, .report = report};
     report_progress_start(report, "loading", 0, 0);
