@@ -286,7 +286,7 @@ static gboolean make_tail(struct dump *d, guint worker, GError **error)
     (void)worker;
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    d->tail = pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", warnings, error);
+    d->tail = pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", NULL, warnings, error);
     keep_warnings(d, warnings);
     return d->tail != NULL;
 }
@@ -324,7 +324,7 @@ static gboolean put_sequences(struct dump *d, GError **error)
 static gboolean write_all(struct dump *d, GError **error)
 {
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
-    g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", d->warnings, error);
+    g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", NULL, d->warnings, error);
     if (!pre)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/serialload.h"
 #include "pg/copy.h"
 #include "pg/facts.h"
 #include "pg/pgdump.h"
@@ -14,8 +15,8 @@
 #define LOAD_OPTIONS "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"
 
 #define SERIAL                                                                                                         \
-    "The pg_restore here is too new to connect to a server of version %d: psql builds the indexes, one after the "     \
-    "other. With postgresql-client-%d installed, or a newer server, it is faster"
+    "The pg_restore here is too new to connect to a server of version %d: indexes are built one after the other. "     \
+    "With postgresql-client-%d installed it goes faster"
 
 #define SHARED_TASK_BYTES (64ull << 20)
 
@@ -237,6 +238,16 @@ static gboolean set_sequences(struct session *s, const struct toc *t, GError **e
 
 /* ---- the whole ---- */
 
+/* jobs 0: pg_restore cannot do it here. */
+static gboolean run_section(struct load *l, struct session *s, const struct toc *t, const char *section, guint jobs,
+                            const char *const *extra, GPtrArray *warnings, GError **error)
+{
+    const struct load_request *q = l->request;
+    if (jobs == 0)
+        return serialload_section(q->target, q->dbname, q->bindir, t, section, extra, error);
+    return pgdump_restore_section(s, t, q->bindir, section, jobs, LOAD_OPTIONS, extra, warnings, error);
+}
+
 static gboolean run_phases(struct load *l, struct session *s, const struct toc *t, struct load_times *times,
                            GError **error)
 {
@@ -244,17 +255,19 @@ static gboolean run_phases(struct load *l, struct session *s, const struct toc *
     const char *const *extra = l->request->tablespaces ? NULL : no_tablespaces;
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     gint64 start = now_ms();
-    if (pgdump_restores_serially(s, t, l->request->bindir))
+    gboolean parallel = TRUE;
+    if (!pgdump_can_restore(s, t, l->request->bindir, &parallel, error))
+        return FALSE;
+    if (!parallel)
         report_warn(l->report, SERIAL, session_version(s) / 10000, session_version(s) / 10000);
-    if (!pgdump_restore_section(s, t, l->request->bindir, "pre-data", 1, LOAD_OPTIONS, extra, warnings, error))
+    if (!run_section(l, s, t, "pre-data", parallel ? 1 : 0, extra, warnings, error))
         return FALSE;
     gint64 schema = now_ms();
     if (!load_data(l, error) || !set_sequences(s, t, error))
         return FALSE;
     gint64 rows = now_ms();
     report_progress_start(l->report, "building indexes and constraints", 0, 0);
-    gboolean ok =
-        pgdump_restore_section(s, t, l->request->bindir, "post-data", l->jobs, LOAD_OPTIONS, extra, warnings, error);
+    gboolean ok = run_section(l, s, t, "post-data", parallel ? l->jobs : 0, extra, warnings, error);
     report_progress_end(l->report);
     for (guint i = 0; i < warnings->len; i++)
         report_warn(l->report, "pg_restore: %s", (char *)warnings->pdata[i]);

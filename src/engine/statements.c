@@ -116,8 +116,8 @@ static gboolean compare_text(struct statements *s, char **ret_differs, GError **
 {
     g_autoptr(GString) head = text_of(s, MEMBER_HEAD, error);
     g_autoptr(GString) tail = head ? text_of(s, MEMBER_TAIL, error) : NULL;
-    g_autoptr(GString) pre = tail ? pgdump_section_sql(s->toc, s->bindir, s->major, "pre-data", NULL, error) : NULL;
-    g_autoptr(GString) post = pre ? pgdump_section_sql(s->toc, s->bindir, s->major, "post-data", NULL, error) : NULL;
+    g_autoptr(GString) pre = tail ? pgdump_section_sql(s->toc, s->bindir, s->major, "pre-data", NULL, NULL, error) : NULL;
+    g_autoptr(GString) post = pre ? pgdump_section_sql(s->toc, s->bindir, s->major, "post-data", NULL, NULL, error) : NULL;
     if (!post)
         return FALSE;
     sections_use_key(pre, head->str);

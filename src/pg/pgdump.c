@@ -180,7 +180,7 @@ static GString *print_sql(const struct toc *t, const char *bindir, int server_ma
     return sql;
 }
 
-static GString *section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
+GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             const char *const *extra, GPtrArray *warnings, GError **error)
 {
     g_autofree char *which = g_strdup_printf("--section=%s", section);
@@ -195,14 +195,7 @@ static GString *section_sql(const struct toc *t, const char *bindir, int server_
     return sql;
 }
 
-GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
-                            GPtrArray *warnings, GError **error)
-{
-    return section_sql(t, bindir, server_major, section, NULL, warnings, error);
-}
-
-/* Without psql's own commands: the lines \restrict and \unrestrict, which pg_restore puts around the whole. */
-static void strip_restrict(GString *sql)
+void pgdump_strip_restrict(GString *sql)
 {
     char *begin = strstr(sql->str, "\n\\restrict ");
     if (begin)
@@ -224,7 +217,7 @@ GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, co
     if (files_write_all(list, line, strlen(line), "the list for pg_restore", error))
         sql = print_sql(t, bindir, major, arguments, NULL, error);
     if (sql)
-        strip_restrict(sql);
+        pgdump_strip_restrict(sql);
     close(list);
     return sql;
 }
@@ -279,14 +272,31 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
 
 /* ---- into a database ---- */
 
-static gboolean restore_by_itself(struct session *s, const char *program, int toc_fd, const char *section, guint n_jobs,
-                                  char **environment, const char *const *extra, GPtrArray *warnings, GError **error)
+gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *bindir, gboolean *ret_can,
+                            GError **error)
 {
+    int major = 0;
+    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
+    if (!program || !tools_major(program, &major, NULL, error))
+        return FALSE;
+    *ret_can = skew_can_connect(major, server_major(s));
+    return TRUE;
+}
+
+gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GPtrArray *warnings, GError **error)
+{
+    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
+    int fd = program ? toc_file(t, error) : -1;
+    if (fd < 0)
+        return FALSE;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_autofree char *which = g_strdup_printf("--section=%s", section);
     g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
     /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
-    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), toc_fd);
+    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
+    g_auto(GStrv) environment = session_child_environment(s, server_options);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
@@ -297,53 +307,9 @@ static gboolean restore_by_itself(struct session *s, const char *program, int to
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {.environment = environment};
     g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
-    if (!p || !subprocess_wait(p, error))
-        return FALSE;
-    take_warnings(p, warnings);
-    return TRUE;
-}
-
-static gboolean restore_by_psql(struct session *s, const char *bindir, const GString *sql, char **environment,
-                                GError **error)
-{
-    g_autofree char *program = tools_find_for(bindir, "psql", server_major(s), error);
-    int fd = program ? memory_file("section", error) : -1;
-    if (fd < 0)
-        return FALSE;
-    g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    const char *argv[] = {program, "-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1", "-d", conninfo, NULL};
-    struct subprocess_options options = {.environment = environment, .stdin_fd = fd};
-    gboolean ok = files_write_all(fd, sql->str, sql->len, "a section's statements", error) &&
-                  (lseek(fd, 0, SEEK_SET) == 0 || ot_fail_errno(error, OT_IO, "cannot read a file in memory")) &&
-                  subprocess_run(argv, &options, 1 << 20, NULL, error);
+    gboolean ok = p && subprocess_wait(p, error);
+    if (ok)
+        take_warnings(p, warnings);
     close(fd);
     return ok;
-}
-
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
-                                GError **error)
-{
-    int major = 0;
-    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
-    if (!program || !tools_major(program, &major, NULL, error))
-        return FALSE;
-    g_auto(GStrv) environment = session_child_environment(s, server_options);
-    if (!skew_can_connect(major, server_major(s))) {
-        g_autoptr(GString) sql = section_sql(t, bindir, server_major(s), section, extra, warnings, error);
-        return sql && restore_by_psql(s, bindir, sql, environment, error);
-    }
-    int fd = toc_file(t, error);
-    if (fd < 0)
-        return FALSE;
-    gboolean ok = restore_by_itself(s, program, fd, section, n_jobs, environment, extra, warnings, error);
-    close(fd);
-    return ok;
-}
-
-gboolean pgdump_restores_serially(struct session *s, const struct toc *t, const char *bindir)
-{
-    int major = 0;
-    g_autofree char *program = find_restore(t, bindir, server_major(s), NULL);
-    return program && tools_major(program, &major, NULL, NULL) && !skew_can_connect(major, server_major(s));
 }

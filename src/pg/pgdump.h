@@ -17,9 +17,12 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
  * caller frees it. */
 char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error);
 
-/* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. */
+/* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. extra: as below. */
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
-                            GPtrArray *warnings, GError **error);
+                            const char *const *extra, GPtrArray *warnings, GError **error);
+
+/* Removes psql's own commands, the lines \restrict and \unrestrict, which pg_restore puts around its text. */
+void pgdump_strip_restrict(GString *sql);
 
 /* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
@@ -33,13 +36,14 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
 /* Roles, their memberships and settings, tablespaces; without passwords. */
 GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnings, GError **error);
 
+/* Whether the pg_restore that would be used can connect to the session's server: one of a newer major version sends it
+ * what it does not know. Then the text of the sections is to be run instead. */
+gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *bindir, gboolean *ret_can,
+                            GError **error);
+
 /* Runs pg_restore on the table of contents into the session's database: only the given section, by n_jobs connections.
- * A pg_restore that is too new to connect to the server prints the SQL instead, and psql runs it, by one connection.
  * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
  * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
-                                GError **error);
-
-/* Whether pgdump_restore_section has to do without parallel connections; FALSE also if there is no pg_restore. */
-gboolean pgdump_restores_serially(struct session *s, const struct toc *t, const char *bindir);
+                                guint n_jobs, const char *server_options, const char *const *extra,
+                                GPtrArray *warnings, GError **error);
