@@ -151,9 +151,94 @@ char *pgdump_restore_version(const struct toc *t, const char *bindir, int server
     return program && tools_major(program, &unused, &version, error) ? version : NULL;
 }
 
-/* What pg_restore prints with these arguments; NULL-terminated. */
-static GString *print_sql(const struct toc *t, const char *bindir, int server_major, const char *const *arguments,
-                          GPtrArray *warnings, GError **error)
+/* ---- which entries ---- */
+
+/* pg_dump 17 and later has large objects' creation, owners and comments in the data section. */
+static gboolean has_late_large_objects(const struct toc *t)
+{
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (e->section == TOC_DATA && g_str_equal(e->desc, "BLOB METADATA"))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The entries before the data, and those of large objects: a comment's or a privilege's section is that of the entry
+ * before it, as pg_restore has it. */
+static char *list_before_data(const struct toc *t)
+{
+    GString *list = g_string_new(NULL);
+    enum toc_section current = TOC_PRE_DATA;
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (e->section != TOC_NONE)
+            current = e->section;
+        gboolean late = current == TOC_DATA && (e->section == TOC_NONE || g_str_equal(e->desc, "BLOB METADATA")) &&
+                        !g_str_equal(e->desc, "STATISTICS DATA");
+        if (current == TOC_PRE_DATA || late)
+            g_string_append_printf(list, "%d;\n", e->dump_id);
+    }
+    return g_string_free(list, FALSE);
+}
+
+/* A file with that list for pg_restore's -L, of which *ret_path is the name; -1 on failure. */
+static int list_file(const char *list, char **ret_path, GError **error)
+{
+    int fd = memory_file("list", error);
+    if (fd >= 0 && !files_write_all(fd, list, strlen(list), "the list for pg_restore", error)) {
+        close(fd);
+        return -1;
+    }
+    *ret_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
+    return fd;
+}
+
+/* How pg_restore is told which entries are meant. */
+struct choice {
+    char *option, *value; /* value: NULL if the option has none */
+    int list_fd;          /* 0: none */
+};
+
+static void choice_clear(struct choice *c)
+{
+    g_free(c->option);
+    g_free(c->value);
+    if (c->list_fd > 0)
+        close(c->list_fd);
+}
+typedef struct choice choice;
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(choice, choice_clear)
+
+static gboolean choose_list(struct choice *c, const char *list, GError **error)
+{
+    c->option = g_strdup("-L");
+    c->list_fd = list_file(list, &c->value, error);
+    return c->list_fd > 0;
+}
+
+static gboolean choose_section(struct choice *c, const struct toc *t, const char *section, GError **error)
+{
+    if (g_str_equal(section, "pre-data") && has_late_large_objects(t)) {
+        g_autofree char *list = list_before_data(t);
+        return choose_list(c, list, error);
+    }
+    c->option = g_strdup_printf("--section=%s", section);
+    return TRUE;
+}
+
+static void add_choice(GPtrArray *argv, const struct choice *c)
+{
+    g_ptr_array_add(argv, c->option);
+    if (c->value)
+        g_ptr_array_add(argv, c->value);
+}
+
+/* ---- SQL text ---- */
+
+/* What pg_restore prints of those entries. */
+static GString *print_sql(const struct toc *t, const char *bindir, int server_major, const struct choice *c,
+                          const char *const *extra, GPtrArray *warnings, GError **error)
 {
     g_autofree char *program = find_restore(t, bindir, server_major, error);
     int fd = program ? toc_file(t, error) : -1;
@@ -161,11 +246,11 @@ static GString *print_sql(const struct toc *t, const char *bindir, int server_ma
         return NULL;
     g_auto(GStrv) environment = english_environment();
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *fixed[] = {program, "-f", "-"};
-    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
-        g_ptr_array_add(argv, (gpointer)fixed[i]);
-    for (; *arguments; arguments++)
-        g_ptr_array_add(argv, (gpointer)*arguments);
+    g_ptr_array_add(argv, program);
+    g_ptr_array_add(argv, (gpointer) "--file=-");
+    add_choice(argv, c);
+    for (; extra && *extra; extra++)
+        g_ptr_array_add(argv, (gpointer)*extra);
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {.stdin_fd = fd, .environment = environment};
     g_autofree char *said = NULL;
@@ -183,13 +268,10 @@ static GString *print_sql(const struct toc *t, const char *bindir, int server_ma
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             const char *const *extra, GPtrArray *warnings, GError **error)
 {
-    g_autofree char *which = g_strdup_printf("--section=%s", section);
-    g_autoptr(GPtrArray) arguments = g_ptr_array_new();
-    g_ptr_array_add(arguments, which);
-    for (; extra && *extra; extra++)
-        g_ptr_array_add(arguments, (gpointer)*extra);
-    g_ptr_array_add(arguments, NULL);
-    GString *sql = print_sql(t, bindir, server_major, (const char *const *)arguments->pdata, warnings, error);
+    g_auto(choice) c = {0};
+    GString *sql = choose_section(&c, t, section, error)
+                       ? print_sql(t, bindir, server_major, &c, extra, warnings, error)
+                       : NULL;
     if (sql && !ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
     return sql;
@@ -207,27 +289,24 @@ void pgdump_strip_restrict(GString *sql)
 
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e, GError **error)
 {
-    int list = memory_file("list", error);
-    if (list < 0)
-        return NULL;
-    g_autofree char *line = g_strdup_printf("%d;\n", e->dump_id);
-    g_autofree char *list_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), list);
-    const char *arguments[] = {"-L", list_path, NULL};
-    GString *sql = NULL;
-    if (files_write_all(list, line, strlen(line), "the list for pg_restore", error))
-        sql = print_sql(t, bindir, major, arguments, NULL, error);
+    g_auto(choice) c = {0};
+    g_autofree char *list = g_strdup_printf("%d;\n", e->dump_id);
+    GString *sql = choose_list(&c, list, error) ? print_sql(t, bindir, major, &c, NULL, NULL, error) : NULL;
     if (sql)
         pgdump_strip_restrict(sql);
-    close(list);
     return sql;
 }
+
+/* ---- large objects ---- */
 
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
                               GPtrArray *warnings, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
-    const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", wait, NULL};
+    /* What is said about them is in the pre-data section here, or is put into it (choose_section). */
+    const char *more[] = {"-Fp",           "--section=data",       "--exclude-table-data=*.*", wait, "--no-owner",
+                          "--no-comments", "--no-security-labels", "--no-privileges",          NULL};
     g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
     if (!p)
         return FALSE;
@@ -292,22 +371,24 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
     if (fd < 0)
         return FALSE;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_autofree char *which = g_strdup_printf("--section=%s", section);
+    g_auto(choice) c = {0};
     g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
     /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
     g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
     g_auto(GStrv) environment = session_child_environment(s, server_options);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
+    const char *fixed[] = {program, "--no-password", "--exit-on-error", jobs, "-d", conninfo};
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
         g_ptr_array_add(argv, (gpointer)fixed[i]);
+    gboolean ok = choose_section(&c, t, section, error);
+    add_choice(argv, &c);
     for (; extra && *extra; extra++)
         g_ptr_array_add(argv, (gpointer)*extra);
     g_ptr_array_add(argv, archive);
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {.environment = environment};
-    g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
-    gboolean ok = p && subprocess_wait(p, error);
+    g_autoptr(subprocess) p = ok ? subprocess_start((const char *const *)argv->pdata, &options, error) : NULL;
+    ok = p && subprocess_wait(p, error);
     if (ok)
         take_warnings(p, warnings);
     close(fd);

@@ -36,6 +36,22 @@ void skew_strip_settings(GString *sql, int server_major)
     }
 }
 
+/* Sequences can be unlogged since 15. Of older servers, the identity sequence of an unlogged table is not, and pg_dump
+ * says so in words that they do not know. */
+#define UNLOGGED_SEQUENCES_SINCE 15
+#define LOGGED_LINE "\n    LOGGED"
+#define LINE_AFTER "\n    START WITH "
+
+gboolean skew_mend_definition(char *sql, const char *desc, int server_major)
+{
+    char *at = strstr(sql, LOGGED_LINE LINE_AFTER);
+    if (server_major < 1 || server_major >= UNLOGGED_SEQUENCES_SINCE || !g_str_equal(desc, "SEQUENCE") || !at ||
+        !g_str_has_prefix(sql, "ALTER TABLE "))
+        return FALSE;
+    memmove(at, at + strlen(LOGGED_LINE), strlen(at + strlen(LOGGED_LINE)) + 1);
+    return TRUE;
+}
+
 gboolean skew_can_connect(int client_major, int server_major)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++)

@@ -44,6 +44,34 @@ static void test_text(gconstpointer data)
     g_assert_cmpuint(sql->len, ==, strlen(sql->str));
 }
 
+#define IDENTITY(line)                                                                                                 \
+    "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    SEQUENCE NAME public.s\n" line        \
+    "    START WITH 1\n    CACHE 1\n);\n"
+
+static const struct {
+    const char *desc;
+    int major;
+    const char *from, *to;
+} definitions[] = {
+    {"SEQUENCE", 14, IDENTITY("    LOGGED\n"), IDENTITY("")},
+    {"SEQUENCE", 12, IDENTITY("    LOGGED\n"), IDENTITY("")},
+    {"SEQUENCE", 15, IDENTITY("    LOGGED\n"), NULL},
+    {"SEQUENCE", 14, IDENTITY(""), NULL},
+    {"SEQUENCE", 0, IDENTITY("    LOGGED\n"), NULL},
+    {"COMMENT", 14, IDENTITY("    LOGGED\n"), NULL},
+    {"SEQUENCE", 14, "CREATE SEQUENCE s\n    LOGGED\n    START WITH 1;\n", NULL},
+};
+
+static void test_definitions(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(definitions); i++) {
+        g_autofree char *sql = g_strdup(definitions[i].from);
+        gboolean mended = skew_mend_definition(sql, definitions[i].desc, definitions[i].major);
+        g_assert_cmpint(mended, ==, definitions[i].to != NULL);
+        g_assert_cmpstr(sql, ==, mended ? definitions[i].to : definitions[i].from);
+    }
+}
+
 static void test_connections(void)
 {
     for (int client = 12; client <= 18; client++)
@@ -95,6 +123,7 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strconcat("/skew/text/", texts[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_text);
     }
+    g_test_add_func("/skew/definitions", test_definitions);
     g_test_add_func("/skew/connections", test_connections);
     g_test_add_func("/said/warnings", test_warnings);
     g_test_add_func("/said/meanings", test_meanings);
