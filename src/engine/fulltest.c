@@ -19,6 +19,7 @@ struct place {
     struct pg_target target; /* of the maintenance database */
     struct session *admin;
     char *dbname;
+    char *second;     /* another database, made if the comparison asks for it; else NULL */
     GPtrArray *roles; /* created by us on a server that is not ours */
 };
 
@@ -80,7 +81,10 @@ static gboolean mark_roles(struct place *p, GError **error)
 static void place_clear(struct place *p)
 {
     if (p->admin && p->dbname && !p->scratch) {
-        swap_discard(&p->target, p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
+        /* What stays is dropped by the next test. */
+        swap_discard(&p->target, p->admin, p->dbname, NULL);
+        if (p->second)
+            swap_discard(&p->target, p->admin, p->second, NULL);
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
@@ -91,6 +95,7 @@ static void place_clear(struct place *p)
     pg_target_clear(&p->target);
     g_ptr_array_unref(p->roles);
     g_free(p->dbname);
+    g_free(p->second);
 }
 
 static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const char *superuser,
@@ -117,12 +122,33 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
 
 /* ---- ours ---- */
 
+static gboolean create_database(struct place *p, const json_t *facts, const char *dbname, GError **error)
+{
+    g_autofree char *mark = g_strconcat(MARK, dbname, NULL);
+    return facts_create_database(p->admin, facts, dbname, mark, error);
+}
+
 static gboolean prepare(struct place *p, const json_t *facts, GError **error)
 {
-    g_autofree char *mark = g_strconcat(MARK, p->dbname, NULL);
     return session_exec(p->admin, "BEGIN", error) && facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
            mark_roles(p, error) && session_exec(p->admin, "COMMIT", error) &&
-           facts_create_database(p->admin, facts, p->dbname, mark, error);
+           create_database(p, facts, p->dbname, error);
+}
+
+struct second {
+    struct place *place;
+    const json_t *facts;
+};
+
+static struct session *open_second(void *data, GError **error)
+{
+    const struct second *second = data;
+    struct place *p = second->place;
+    gboolean held;
+    p->second = g_strconcat(p->dbname, "_2", NULL);
+    if (!hold_name(p->admin, p->second, &held, error) || !create_database(p, second->facts, p->second, error))
+        return NULL;
+    return session_open(&p->target, p->second, error);
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
@@ -140,8 +166,16 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
                     major, facts_major(reader->contents->facts));
-    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
-    return compare_with_proof(&compare, reader->contents, t, report, error);
+    struct second second = {p, reader->contents->facts};
+    struct compare_request compare = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .open_empty = same_major ? open_second : NULL,
+        .open_data = &second,
+    };
+    return compare_with_proof(&compare, reader, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
