@@ -24,6 +24,7 @@ struct compare {
     GArray *pieces;
     struct session **sessions;
     struct fingerprint *found; /* per table */
+    gboolean *absent;          /* per table: it, or a column of it, is not in the restored database */
     GMutex mutex;
     guint differences;
     char *first;
@@ -58,6 +59,21 @@ static gboolean take_row(const char *row, gsize length, void *data, GError **err
     return TRUE;
 }
 
+/* Whether the worker's last statement failed because there is no such table or column; that is a difference. */
+static gboolean note_absent(struct compare *c, guint worker, guint table)
+{
+    const char *state = session_sqlstate(c->sessions[worker]);
+    if (!g_str_equal(state, "42P01") && !g_str_equal(state, "42703") && !g_str_equal(state, "3F000"))
+        return FALSE;
+    const struct table_def *def = ((struct archive_table *)c->contents->tables->pdata[table])->def;
+    g_mutex_lock(&c->mutex);
+    if (!c->absent[table])
+        differ(c, "table %s.%s, or a column of it, is not in the restored database", def->schema, def->name);
+    c->absent[table] = TRUE;
+    g_mutex_unlock(&c->mutex);
+    return TRUE;
+}
+
 static gboolean run_piece(guint worker, guint task, void *data, GError **error)
 {
     struct compare *c = data;
@@ -65,8 +81,13 @@ static gboolean run_piece(guint worker, guint task, void *data, GError **error)
     const struct archive_table *t = c->contents->tables->pdata[piece->table];
     struct piece_run run = {0};
     g_autofree char *sql = plan_copy_out_sql(c->sessions[worker], t->def, piece);
-    if (!copy_out(c->sessions[worker], sql, take_row, &run, error)) {
-        g_prefix_error(error, "cannot read back %s.%s: ", t->def->schema, t->def->name);
+    GError *problem = NULL;
+    if (!copy_out(c->sessions[worker], sql, take_row, &run, &problem)) {
+        if (note_absent(c, worker, piece->table)) {
+            g_error_free(problem);
+            return TRUE;
+        }
+        g_propagate_prefixed_error(error, problem, "cannot read back %s.%s: ", t->def->schema, t->def->name);
         return FALSE;
     }
     report_progress_add(c->report, run.bytes);
@@ -129,6 +150,8 @@ static gboolean compare_group(struct compare *c, const GArray *group, GError **e
     struct fingerprint proof = {0}, found = {0};
     for (guint i = 0; i < group->len; i++) {
         guint table = g_array_index(group, guint, i);
+        if (c->absent[table])
+            return TRUE;
         fingerprint_merge(&proof, &((struct archive_table *)tables->pdata[table])->proof);
         fingerprint_merge(&found, &c->found[table]);
     }
@@ -252,6 +275,7 @@ gboolean compare_with_proof(const struct compare_request *request, struct archiv
     c.jobs = pool_default_jobs(request->jobs);
     c.sessions = g_new0(struct session *, c.jobs);
     c.found = g_new0(struct fingerprint, contents->tables->len + 1);
+    c.absent = g_new0(gboolean, contents->tables->len + 1);
     g_mutex_init(&c.mutex);
     gboolean ok = run(&c, t, error);
     for (guint i = 0; i < c.jobs; i++)
@@ -262,6 +286,7 @@ gboolean compare_with_proof(const struct compare_request *request, struct archiv
                     c.differences, c.first);
     g_free(c.sessions);
     g_free(c.found);
+    g_free(c.absent);
     g_free(c.first);
     if (c.pieces)
         g_array_unref(c.pieces);

@@ -6,6 +6,7 @@
 #include "engine/compare.h"
 #include "engine/plainload.h"
 #include "engine/statements.h"
+#include "engine/testhost.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -98,12 +99,19 @@ static void place_clear(struct place *p)
     g_free(p->second);
 }
 
-static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const char *superuser,
+static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const json_t *facts,
                            GError **error)
 {
     p->roles = g_ptr_array_new_with_free_func(g_free);
     if (!request->server) {
-        p->scratch = scratch_start(request->tmp_dir, request->bindir, major, superuser, error);
+        struct scratch_options options = {
+            .tmp_dir = request->tmp_dir,
+            .bindir = request->bindir,
+            .major = MAX(major, OLDEST_MAJOR),
+            .superuser = facts_text(facts, "bootstrap_superuser"),
+            .preload = facts_text(facts, "shared_preload_libraries"),
+        };
+        p->scratch = scratch_start(&options, error);
         if (!p->scratch) {
             g_prefix_error(error, "cannot make a scratch server for the test (--test-url names another): ");
             return FALSE;
@@ -184,12 +192,16 @@ gboolean fulltest_backup(const struct fulltest_request *request, struct archive_
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
     if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
         return FALSE;
+    const json_t *facts = reader->contents->facts;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
-                             facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
-                  prepare(&p, reader->contents->facts, error) &&
+    struct testhost host = {0};
+    gboolean ok = place_open(&p, request, facts_major(facts), facts, error) &&
+                  testhost_check(&host, p.admin, facts, report, error) && prepare(&p, facts, error) &&
                   load_and_compare(&p, request, reader, t, report, error);
+    if (!ok)
+        testhost_explain(&host, error);
     place_clear(&p);
+    testhost_clear(&host);
     return ok;
 }
 
@@ -279,7 +291,7 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
+    gboolean ok = place_open(&p, request, major, NULL, error) &&
                   load_plain(&p, request, file, kind, sum.roles, report, error);
     place_clear(&p);
     plain_summary_clear(&sum);
