@@ -41,7 +41,8 @@ static char *joined(GPtrArray *names, const char *separator)
 char *preload_installed(struct session *s, const char *setting, GError **error)
 {
     g_autofree char *folder = NULL;
-    if (!session_get_text(s, error, "SELECT setting FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR'", 0, NULL, &folder))
+    if (!session_get_text(s, error, "SELECT setting FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR'", 0, NULL,
+                          &folder))
         return NULL;
     g_autoptr(GPtrArray) names = names_of(setting);
     GPtrArray *here = g_ptr_array_new_with_free_func(g_free);
