@@ -99,7 +99,7 @@ static void differ(const struct compare_schema *c, const struct toc_entry *e, co
 static struct toc *load_again(const struct compare_schema *c, GError **error)
 {
     g_autoptr(session) s = c->open_empty(c->open_data, error);
-    if (!s || !schemacopy_load(s, c->bindir, c->reader, c->tablespaces, error))
+    if (!s || !schemacopy_load(s, c->reader, c->tablespaces, error))
         return NULL;
     return pgdump_toc(s, c->bindir, NULL, 0, error);
 }

@@ -2,7 +2,7 @@
  * The objects of a restored database against those of a backup: each entry of pg_dump's table of contents, with its
  * owner and its SQL. The server words some SQL otherwise once it was loaded from a dump (a CHECK with IN on a varchar
  * column, views, the columns of an inheriting table); such an entry must read as it does in a second database, into
- * which psql loaded the file's own statements.
+ * which the file's own statements were loaded.
  */
 #pragma once
 

@@ -4,47 +4,80 @@
 #include <string.h>
 
 #include "archive/sqllex.h"
-#include "base/files.h"
-#include "pg/psql.h"
+#include "base/interrupt.h"
+#include "pg/script.h"
+
+#define MAX_SHOWN_BYTES 100
 
 struct schemacopy {
-    struct sqllex lex;
+    struct session *session;
     gboolean tablespaces;
-    GString *sql; /* what psql is given */
+    struct sqllex lex;
+    GString *sql; /* the statement at hand; "" between two */
 };
 
-static gboolean begins(const char *line, gsize length, const char *text)
+/* A statement that needs rows, and where things lie. */
+static gboolean is_left_out(const struct schemacopy *c)
 {
-    return length >= strlen(text) && memcmp(line, text, strlen(text)) == 0;
+    return g_str_has_prefix(c->sql->str, "REFRESH MATERIALIZED VIEW ") ||
+           (!c->tablespaces && g_str_has_prefix(c->sql->str, "SET default_tablespace = "));
 }
 
-/* The lines that pg_restore puts between the statements, and a statement that needs rows. */
-static gboolean is_left_out(const struct schemacopy *c, const char *line, gsize length)
+static gboolean run_statement(struct schemacopy *c, GError **error)
 {
-    if (c->lex.state != SQLLEX_PLAIN)
+    if (!interrupt_check(error))
         return FALSE;
-    return begins(line, length, "\\restrict ") || begins(line, length, "\\unrestrict ") ||
-           begins(line, length, "REFRESH MATERIALIZED VIEW ") ||
-           (!c->tablespaces && begins(line, length, "SET default_tablespace = "));
+    if (is_left_out(c) || script_run(c->session, c->sql->str, FALSE, error)) {
+        if (g_str_has_prefix(c->sql->str, "SET standard_conforming_strings = "))
+            c->lex.strings_escape = strstr(c->sql->str, "off") != NULL;
+        g_string_truncate(c->sql, 0);
+        return TRUE;
+    }
+    g_autofree char *begin = g_strndup(c->sql->str, MIN(strcspn(c->sql->str, "\n"), MAX_SHOWN_BYTES));
+    g_autofree char *shown = g_utf8_make_valid(begin, -1);
+    g_prefix_error(error, "the file's own statement \"%s\" fails in an empty database: ", shown);
+    return FALSE;
 }
 
-static void take_line(struct schemacopy *c, const char *line, gsize length)
+/* Between two statements: blank lines, comments, and the commands that keep psql from running others. */
+static gboolean is_between(const struct schemacopy *c, const char *line, gsize length)
 {
-    if (is_left_out(c, line, length))
-        return;
-    sqllex_line(&c->lex, line, length);
-    g_string_append_len(c->sql, line, (gssize)length);
-    g_string_append_c(c->sql, '\n');
+    static const char *const begins[] = {"--", "\\restrict ", "\\unrestrict "};
+    if (c->sql->len > 0 || c->lex.state != SQLLEX_PLAIN)
+        return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(begins); i++)
+        if (length >= strlen(begins[i]) && memcmp(line, begins[i], strlen(begins[i])) == 0)
+            return TRUE;
+    return length == 0;
 }
 
-static void take_text(struct schemacopy *c, const char *text, gsize length)
+static gboolean take_line(struct schemacopy *c, const char *line, gsize length, GError **error)
+{
+    if (is_between(c, line, length))
+        return TRUE;
+    for (gsize at = 0; at < length;) {
+        gboolean end = FALSE;
+        gsize n = sqllex_take(&c->lex, line + at, length - at, &end);
+        g_string_append_len(c->sql, line + at, (gssize)n);
+        at += n;
+        if (end && !run_statement(c, error))
+            return FALSE;
+    }
+    if (c->sql->len > 0)
+        g_string_append_c(c->sql, '\n');
+    return TRUE;
+}
+
+static gboolean take_text(struct schemacopy *c, const char *text, gsize length, GError **error)
 {
     for (const char *end = text + length; text < end;) {
         const char *newline = memchr(text, '\n', (gsize)(end - text));
         const char *stop = newline ? newline : end;
-        take_line(c, text, (gsize)(stop - text));
+        if (!take_line(c, text, (gsize)(stop - text), error))
+            return FALSE;
         text = stop + 1;
     }
+    return TRUE;
 }
 
 static gboolean take_members(struct schemacopy *c, struct archive_reader *reader, enum member_kind kind, GError **error)
@@ -54,40 +87,17 @@ static gboolean take_members(struct schemacopy *c, struct archive_reader *reader
     for (guint i = 0; i < all->len; i++) {
         const char *text;
         gsize length;
-        if (g_array_index(all, struct archive_member, i).kind != kind)
-            continue;
-        if (!member_reader_get(members, i, &text, &length, error))
+        if (g_array_index(all, struct archive_member, i).kind == kind &&
+            (!member_reader_get(members, i, &text, &length, error) || !take_text(c, text, length, error)))
             return FALSE;
-        take_text(c, text, length);
     }
     return TRUE;
 }
 
-static gboolean feed(struct session *s, const char *bindir, const GString *sql, GError **error)
-{
-    g_autoptr(subprocess) psql = psql_start(s, bindir, error);
-    if (!psql)
-        return FALSE;
-    /* If psql has ended before, it says why when it is waited for. */
-    gboolean sent = files_write_all(subprocess_stdin(psql), sql->str, sql->len, "to psql", NULL);
-    gboolean closed = subprocess_close_stdin(psql, NULL);
-    gboolean ended = subprocess_wait(psql, error);
-    return ended && ((sent && closed) || ot_fail(error, OT_RESTORE, "psql did not read all of the statements"));
-}
-
-gboolean schemacopy_load(struct session *s, const char *bindir, struct archive_reader *reader, gboolean tablespaces,
-                         GError **error)
+gboolean schemacopy_load(struct session *s, struct archive_reader *reader, gboolean tablespaces, GError **error)
 {
     g_autoptr(GString) sql = g_string_new(NULL);
-    struct schemacopy c = {.tablespaces = tablespaces, .sql = sql};
-    if (!take_members(&c, reader, MEMBER_HEAD, error) || !take_members(&c, reader, MEMBER_TAIL, error))
-        return FALSE;
-    if (c.lex.backslash)
-        return ot_fail(error, OT_REFUSED, "the file holds a command for psql itself: its statements are not run");
-    if (feed(s, bindir, sql, error))
-        return TRUE;
-    g_prefix_error(error, "cannot load the file's own statements into an empty database: ");
-    if (error && *error && (*error)->code == OT_FAILED)
-        (*error)->code = OT_RESTORE;
-    return FALSE;
+    struct schemacopy c = {.session = s, .tablespaces = tablespaces, .sql = sql};
+    return take_members(&c, reader, MEMBER_HEAD, error) && take_members(&c, reader, MEMBER_TAIL, error) &&
+           (sql->len == 0 || ot_fail(error, OT_RESTORE, "the file's last statement has no end"));
 }

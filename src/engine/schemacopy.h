@@ -1,13 +1,12 @@
 /*
- * What psql makes of a backup file's own statements: its head and tail, without rows, in an empty database. The server
- * words some of them otherwise once they were loaded, and only a second load tells that from a real difference.
+ * What a backup file's own statements make, its head and tail without rows, in an empty database. The server words some
+ * of them otherwise once they were loaded, and only a second load tells that from a real difference.
  */
 #pragma once
 
 #include "archive/reader.h"
 #include "pg/session.h"
 
-/* Feeds head and tail to psql, on the session's database, which must be empty. Materialized views stay without rows.
- * tablespaces FALSE: everything goes to the database's own. OT_RESTORE if a statement fails. */
-gboolean schemacopy_load(struct session *s, const char *bindir, struct archive_reader *reader, gboolean tablespaces,
-                         GError **error);
+/* Runs head and tail in the session's database, which must be empty, one statement after the other. Materialized views
+ * stay without rows. tablespaces FALSE: everything goes to the database's own. OT_RESTORE if a statement fails. */
+gboolean schemacopy_load(struct session *s, struct archive_reader *reader, gboolean tablespaces, GError **error);
