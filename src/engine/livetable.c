@@ -6,14 +6,14 @@
 #define KEYS_SQL                                                                                                       \
     "SELECT i.indexrelid, a.attname, a.attnotnull, onsp.nspname, o.oprname, cnsp.nspname, c.collname"                  \
     " FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[])"           \
-    " WITH ORDINALITY AS k(attnum, opclass, collation, position)"                                                      \
+    " WITH ORDINALITY AS k(attnum, opclass, coll, position)"                                                           \
     " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"                                          \
     " LEFT JOIN pg_opclass oc ON oc.oid = k.opclass"                                                                   \
     " LEFT JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'"                                             \
     " LEFT JOIN pg_amop ao ON am.oid IS NOT NULL AND ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3"             \
     " AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype"                                          \
     " LEFT JOIN pg_operator o ON o.oid = ao.amopopr LEFT JOIN pg_namespace onsp ON onsp.oid = o.oprnamespace"          \
-    " LEFT JOIN pg_collation c ON c.oid = k.collation LEFT JOIN pg_namespace cnsp ON cnsp.oid = c.collnamespace"       \
+    " LEFT JOIN pg_collation c ON c.oid = k.coll LEFT JOIN pg_namespace cnsp ON cnsp.oid = c.collnamespace"            \
     " WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indislive AND i.indpred IS NULL"             \
     " AND i.indexprs IS NULL AND k.position <= i.indnkeyatts ORDER BY i.indisprimary DESC, i.indexrelid, k.position"
 
@@ -105,11 +105,11 @@ gboolean live_table_look(struct session *s, const char *schema, const char *name
 {
     g_autofree char *pair = session_quote_pair(s, schema, name);
     const char *params[] = {pair};
-    g_autoptr(PGresult) found = session_query(
-        s, error,
-        "SELECT oid, relkind, CASE WHEN relispartition THEN pg_catalog.pg_get_expr(relpartbound, oid) END"
-        " FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
-        1, params);
+    g_autoptr(PGresult) found =
+        session_query(s, error,
+                      "SELECT oid, relkind, CASE WHEN relispartition THEN pg_catalog.pg_get_expr(relpartbound, oid) END"
+                      " FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
+                      1, params);
     *ret = NULL;
     if (!found || PQntuples(found) == 0)
         return found != NULL;
@@ -203,11 +203,12 @@ static gboolean columns_fit(const struct live_table *t, const struct table_def *
         const struct table_column *wanted = def->columns->pdata[i];
         const struct live_column *c = live_table_column(t, wanted->name);
         if (!c)
-            return ot_fail(error, OT_REFUSED,
-                           "rows cannot be put back into %s: its column \"%s\" was dropped or renamed since the backup. "
-                           "Add it again (ALTER TABLE ... ADD COLUMN ... %s), or restore without --put-back and take "
-                           "the rows from the recovered table",
-                           t->name, wanted->name, wanted->type);
+            return ot_fail(
+                error, OT_REFUSED,
+                "rows cannot be put back into %s: its column \"%s\" was dropped or renamed since the backup. "
+                "Add it again (ALTER TABLE ... ADD COLUMN ... %s), or restore without --put-back and take "
+                "the rows from the recovered table",
+                t->name, wanted->name, wanted->type);
         if (c->generated)
             return ot_fail(error, OT_REFUSED,
                            "rows cannot be put back into %s: its column \"%s\" is a generated one now. Restore without "
@@ -229,10 +230,11 @@ static gboolean columns_fit(const struct live_table *t, const struct table_def *
 gboolean live_table_fits(const struct live_table *t, const struct table_def *def, GError **error)
 {
     if (t->kind != 'r' && t->kind != 'p')
-        return ot_fail(error, OT_REFUSED,
-                       "rows cannot be put back into %s: it was a table in the backup, and is something else now. Rename "
-                       "it, so that --put-back can make the table again, or restore without --put-back",
-                       t->name);
+        return ot_fail(
+            error, OT_REFUSED,
+            "rows cannot be put back into %s: it was a table in the backup, and is something else now. Rename "
+            "it, so that --put-back can make the table again, or restore without --put-back",
+            t->name);
     if (!columns_fit(t, def, error))
         return FALSE;
     if (def->key->len == 0 || live_table_key(t, def))

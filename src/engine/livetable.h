@@ -19,8 +19,8 @@ struct live_key_column {
 
 struct live_table {
     char *oid;
-    char *name; /* quoted and qualified */
-    char kind;  /* relkind */
+    char *name;         /* quoted and qualified */
+    char kind;          /* relkind */
     char *bound;        /* of a partition, as FOR VALUES ... or DEFAULT; NULL: not a partition */
     GPtrArray *columns; /* struct live_column * */
     GPtrArray *keys;    /* GPtrArray * of struct live_key_column *: each unique index, the primary key first */

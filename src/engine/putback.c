@@ -19,7 +19,6 @@ struct put {
     gboolean fresh;          /* made in this run */
     struct put_rows rows;
     guint64 missing, differ, total; /* before */
-    guint64 inserted;
 };
 
 struct putback {
@@ -228,12 +227,27 @@ static char *who_interferes(struct putback *p, const struct put *w)
 
 #define TURN_OFF "Turn it off for the time being (ALTER TABLE ... DISABLE TRIGGER or RULE ...) and try again"
 
+/* What the table must have in the end. Rows of several partitions may go through one table above them, or straight into
+ * partitions of it. */
+static gboolean expected_total(struct putback *p, const struct put *w, guint64 *ret_total, GError **error)
+{
+    *ret_total = w->total;
+    for (guint i = 0; i < p->puts->len; i++) {
+        const struct put *other = p->puts->pdata[i];
+        gboolean counts = g_str_equal(other->live->oid, w->live->oid);
+        if (!counts && w->live->kind == 'p' && !live_table_is_below(p->session, other->live, w->live, &counts, error))
+            return FALSE;
+        *ret_total += counts ? other->missing : 0;
+    }
+    return TRUE;
+}
+
 static gboolean check_counts(struct putback *p, struct put *w, GError **error)
 {
-    guint64 missing, differ, total;
-    if (!count(p, w, &missing, &differ, &total, error))
+    guint64 missing, differ, total, expected;
+    if (!expected_total(p, w, &expected, error) || !count(p, w, &missing, &differ, &total, error))
         return FALSE;
-    if (missing == 0 && differ <= w->differ && total == w->total + w->missing)
+    if (missing == 0 && differ <= w->differ && total == expected)
         return TRUE;
     g_autofree char *who = who_interferes(p, w);
     if (missing > 0)
@@ -243,13 +257,15 @@ static gboolean check_counts(struct putback *p, struct put *w, GError **error)
                        missing, w->live->name, who);
     if (differ > w->differ)
         return ot_fail(error, OT_RESTORE,
-                       "%" G_GUINT64_FORMAT " rows would not be in %s as they are in the backup: a trigger or rule%s, or "
+                       "%" G_GUINT64_FORMAT
+                       " rows would not be in %s as they are in the backup: a trigger or rule%s, or "
                        "a column whose type has changed, alters them. Nothing was changed. " TURN_OFF,
                        differ - w->differ, w->live->name, who);
     return ot_fail(error, OT_RESTORE,
-                   "%s would have %" G_GUINT64_FORMAT " rows and not %" G_GUINT64_FORMAT ": a trigger or rule%s adds or "
+                   "%s would have %" G_GUINT64_FORMAT " rows and not %" G_GUINT64_FORMAT
+                   ": a trigger or rule%s adds or "
                    "removes some. Nothing was changed. " TURN_OFF,
-                   w->live->name, total, w->total + w->missing, who);
+                   w->live->name, total, expected, who);
 }
 
 static gboolean count_after(struct putback *p, GError **error)
@@ -258,6 +274,15 @@ static gboolean count_after(struct putback *p, GError **error)
         struct put *w = p->puts->pdata[i];
         if (!(w->fresh && w->own ? is_as_proven(p, w, error) : check_counts(p, w, error)))
             return FALSE;
+    }
+    return TRUE;
+}
+
+static void tell_result(struct putback *p)
+{
+    recreate_tell(p->recreate);
+    for (guint i = 0; i < p->puts->len; i++) {
+        const struct put *w = p->puts->pdata[i];
         report_info(p->report, "Put back %" G_GUINT64_FORMAT " rows into %s; every row of the backup is there",
                     w->missing, w->live->name);
         if (w->differ > 0)
@@ -266,7 +291,6 @@ static gboolean count_after(struct putback *p, GError **error)
                         "they were in the backup they are in %s",
                         w->differ, w->live->name, w->t->recovered);
     }
-    return TRUE;
 }
 
 /* ---- inserting ---- */
@@ -448,12 +472,13 @@ static gboolean begin(struct putback *p, GError **error)
 gboolean putback_run(struct putback *p, GError **error)
 {
     guint left_out = 0;
-    if (!begin(p, error) || !recreate_before_rows(p->recreate, error) || !choose_all(p, error) ||
-        !lock_all(p, error) || !count_before(p, error) || !put_all(p, error) || !settle_constraints(p, error) ||
-        !count_after(p, error) || !move_sequences(p, error) || !recreate_after_rows(p->recreate, &left_out, error) ||
+    if (!begin(p, error) || !recreate_before_rows(p->recreate, error) || !choose_all(p, error) || !lock_all(p, error) ||
+        !count_before(p, error) || !put_all(p, error) || !settle_constraints(p, error) || !count_after(p, error) ||
+        !move_sequences(p, error) || !recreate_after_rows(p->recreate, &left_out, error) ||
         !name_all_followers(p, error) || !report_check_log(p->report, error) || !interrupt_check(error) ||
         !session_exec(p->session, "COMMIT", error))
         return FALSE;
+    tell_result(p);
     return left_out == 0 || ot_fail(error, OT_INCOMPLETE,
                                     "the rows are back, but %u objects that belong to the tables or depend on them are "
                                     "not as in the backup: see the warnings above",

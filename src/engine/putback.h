@@ -1,6 +1,6 @@
 /*
- * Puts recovered rows back into their live tables, all or nothing: dropped tables are made again, the rows that the live
- * table lacks are inserted, what the table has since is left as it is; then it is counted whether every row of the
+ * Puts recovered rows back into their live tables, all or nothing: dropped tables are made again, the rows that the
+ * live table lacks are inserted, what the table has since is left as it is; then it is counted whether every row of the
  * backup is there.
  */
 #pragma once

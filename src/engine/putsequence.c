@@ -82,7 +82,8 @@ gboolean putsequence_move_on(struct session *s, const struct toc *t, const struc
         gboolean number = PQgetvalue(found, i, 3)[0] == 't', up = PQgetvalue(found, i, 4)[0] == 't';
         gint64 value = 0;
         gboolean known = FALSE;
-        if (!value_in_backup(t, schema, name, &value, &known) && number && !value_in_rows(s, rows, PQgetvalue(found, i, 2), up, &value, &known, error))
+        if (!value_in_backup(t, schema, name, &value, &known) && number &&
+            !value_in_rows(s, rows, PQgetvalue(found, i, 2), up, &value, &known, error))
             return FALSE;
         g_autofree char *sequence = session_quote_pair(s, schema, name);
         if (known && !move_to(s, sequence, value, up, report, error))

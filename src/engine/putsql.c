@@ -113,8 +113,8 @@ char *put_sql_insert(struct session *s, const struct put_rows *p)
     if (!p->key)
         return insert_by_row(s, p, insert, live);
     g_autofree char *on = same_key(s, p);
-    return g_strdup_printf("%s FROM %s AS r WHERE NOT EXISTS (SELECT FROM %s AS l WHERE %s)", insert, p->recovered, live,
-                           on);
+    return g_strdup_printf("%s FROM %s AS r WHERE NOT EXISTS (SELECT FROM %s AS l WHERE %s)", insert, p->recovered,
+                           live, on);
 }
 
 /* ---- counting ---- */

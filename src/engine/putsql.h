@@ -1,5 +1,5 @@
-/* The statements that find and insert the rows of a recovered table that the live one lacks. All operators and functions
- * are qualified, so that they mean the same under any search_path. */
+/* The statements that find and insert the rows of a recovered table that the live one lacks. All operators and
+ * functions are qualified, so that they mean the same under any search_path. */
 #pragma once
 
 #include "engine/livetable.h"

@@ -17,20 +17,21 @@ struct recreate {
     GHashTable *needed; /* dump ids of what those need */
     GHashTable *routed; /* dump ids of tables whose rows are loaded through a partitioned table above them */
     GHashTable *made;   /* dump ids of what was made */
+    GPtrArray *lines;   /* char *: what to tell */
     guint left_out;
     char sqlstate[6]; /* of the last entry that failed; "": the server did not say */
 };
 
 /* What only says something of another object, and is due if that was made: never of one that was still there. */
-static const char *const attributes[] = {"DEFAULT",      "SEQUENCE OWNED BY",      "ACL",         "COMMENT",
-                                         "SEQUENCE SET", "MATERIALIZED VIEW DATA", "TABLE ATTACH", "SECURITY LABEL",
-                                         NULL};
+static const char *const attributes[] = {"DEFAULT",      "SEQUENCE OWNED BY", "ACL",
+                                         "COMMENT",      "SEQUENCE SET",      "MATERIALIZED VIEW DATA",
+                                         "TABLE ATTACH", "SECURITY LABEL",    NULL};
 static const char *const keys[] = {"CONSTRAINT", "INDEX", "CHECK CONSTRAINT", NULL};
 static const char *const places[] = {"TABLE ATTACH", "INDEX ATTACH", NULL};
 static const char *const rows[] = {"TABLE", "TABLE DATA", "BLOB", "BLOBS", "BLOB METADATA", "STATISTICS DATA", NULL};
 /* Without these rows are lost from sight, or shown to whom they should not be. */
-static const char *const vital[] = {"DEFAULT", "SEQUENCE OWNED BY", "SEQUENCE SET", "TABLE ATTACH",
-                                    "ACL",     "POLICY",            "ROW SECURITY", NULL};
+static const char *const vital[] = {
+    "DEFAULT", "SEQUENCE OWNED BY", "SEQUENCE SET", "TABLE ATTACH", "ACL", "POLICY", "ROW SECURITY", NULL};
 
 static gboolean is_one_of(const struct toc_entry *e, const char *const *kinds)
 {
@@ -136,6 +137,7 @@ struct recreate *recreate_plan(struct session *s, const struct toc *t, const cha
 {
     g_autoptr(recreate) r = g_new0(struct recreate, 1);
     *r = (struct recreate){.session = s, .toc = t, .bindir = bindir, .report = report};
+    r->lines = g_ptr_array_new_with_free_func(g_free);
     r->by_id = g_hash_table_new(NULL, NULL);
     r->gone = g_hash_table_new(NULL, NULL);
     r->needed = g_hash_table_new(NULL, NULL);
@@ -165,9 +167,16 @@ void recreate_free(struct recreate *r)
     if (!r)
         return;
     GHashTable *tables[] = {r->by_id, r->gone, r->needed, r->routed, r->made};
+    g_ptr_array_unref(r->lines);
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
         g_clear_pointer(&tables[i], g_hash_table_unref);
     g_free(r);
+}
+
+void recreate_tell(const struct recreate *r)
+{
+    for (guint i = 0; i < r->lines->len; i++)
+        report_info(r->report, "%s", (const char *)r->lines->pdata[i]);
 }
 
 /* ---- one entry ---- */
@@ -231,7 +240,8 @@ gboolean recreate_before_rows(struct recreate *r, GError **error)
             if (!run_entry(r, e, error))
                 return FALSE;
             if (has(r->gone, e->dump_id))
-                report_info(r->report, "Made %s.%s again as the backup defines it", e->schema, e->tag);
+                g_ptr_array_add(r->lines,
+                                g_strdup_printf("Made %s.%s again as the backup defines it", e->schema, e->tag));
         } else if (has(r->needed, e->dump_id) && !g_str_equal(e->desc, "TABLE")) {
             if (!run_entry(r, e, NULL) && !interrupt_check(error))
                 return FALSE;
@@ -242,7 +252,8 @@ gboolean recreate_before_rows(struct recreate *r, GError **error)
 
 /* ---- after the rows ---- */
 
-/* In pg_dump's order, but keys and indexes come first, then the place among partitions, which takes the indexes along. */
+/* In pg_dump's order, but keys and indexes come first, then the place among partitions, which takes the indexes along.
+ */
 static int rank_of(const struct toc_entry *e)
 {
     return is_one_of(e, rows) ? -1 : is_one_of(e, keys) ? 0 : is_one_of(e, places) ? 1 : 2;
@@ -300,7 +311,7 @@ static gboolean settle(struct recreate *r, const struct toc_entry *e, GError **l
         return TRUE; /* of something that is still there, or is not made */
     if (run_entry(r, e, last)) {
         g_autofree char *label = toc_entry_label(e);
-        report_info(r->report, "Made again: %s", label);
+        g_ptr_array_add(r->lines, g_strdup_printf("Made again: %s", label));
         return TRUE;
     }
     return is_taken(r, e) || try_not_valid(r, e);

@@ -30,5 +30,8 @@ gboolean recreate_before_rows(struct recreate *r, GError **error);
  * what keeps rows from eyes or gives them their place is an error instead. */
 gboolean recreate_after_rows(struct recreate *r, guint *ret_left_out, GError **error);
 
+/* What was made again, once that is sure: after the commit. */
+void recreate_tell(const struct recreate *r);
+
 /* The entry of a table, partitioned ones included; NULL if there is none. */
 const struct toc_entry *recreate_find(const struct toc *t, const char *schema, const char *name);

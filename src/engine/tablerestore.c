@@ -159,8 +159,10 @@ static void name_children(struct tablerestore *r)
         for (guint k = 0; k < r->asked->len; k++) {
             const struct toc_entry *parent = r->asked->pdata[k];
             if (toc_entry_depends_on(e, parent->dump_id))
-                report_warn(r->report, "%s.%s inherits from %s.%s, and its rows are not among those: they come with "
-                            "--table %s.%s", e->schema, e->tag, parent->schema, parent->tag, e->schema, e->tag);
+                report_warn(r->report,
+                            "%s.%s inherits from %s.%s, and its rows are not among those: they come with "
+                            "--table %s.%s",
+                            e->schema, e->tag, parent->schema, parent->tag, e->schema, e->tag);
         }
     }
 }
@@ -262,8 +264,8 @@ static gboolean recover_somehow(struct tablerestore *r, struct recovered *t, GEr
         return FALSE;
     if (recover_one(r, t, &first))
         return TRUE;
-    gboolean about_types = g_error_matches(first, OT_ERROR, OT_FAILED) || g_error_matches(first, OT_ERROR, OT_RESTORE);
-    if (!about_types || !is_about_types(r) || !session_exec(r->session, "ROLLBACK TO recover", NULL)) {
+    gboolean by_server = g_error_matches(first, OT_ERROR, OT_FAILED) || g_error_matches(first, OT_ERROR, OT_DUMP);
+    if (!by_server || !is_about_types(r) || !session_exec(r->session, "ROLLBACK TO recover", NULL)) {
         g_propagate_error(error, g_steal_pointer(&first));
         return FALSE;
     }
@@ -339,8 +341,8 @@ static gboolean run(struct tablerestore *r, GError **error)
     if (!connect(r, error))
         return FALSE;
     name_all(r);
-    if (r->request->put_back && !(back = putback_prepare(r->session, r->toc, r->request->bindir, r->tables, r->asked,
-                                                         r->report, error)))
+    if (r->request->put_back &&
+        !(back = putback_prepare(r->session, r->toc, r->request->bindir, r->tables, r->asked, r->report, error)))
         return FALSE;
     report_progress_start(r->report, "recovering", 0, 0);
     gboolean ok = recover_all(r, error);
