@@ -265,7 +265,7 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
     if (!r->request->in_place || !r->exists)
         return TRUE;
     report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!report_check_log(r->report, error) || !swap_drop(r->admin, r->live, error))
+    if (!report_check_log(r->report, error) || !swap_drop(r->request->target, r->admin, r->live, error))
         return FALSE;
     *ret_dropped = TRUE;
     r->exists = FALSE;
@@ -301,7 +301,7 @@ static gboolean deal_with_replaced(struct restore *r, GError **error)
         return TRUE;
     }
     report_info(r->report, "Dropping the old database (%s)...", r->replaced);
-    if (swap_drop(r->admin, r->replaced, error)) {
+    if (swap_drop(r->request->target, r->admin, r->replaced, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return TRUE;
     }
