@@ -25,8 +25,8 @@ char *gate_side_mark(const char *live, const char *side)
 /* Advisory locks belong to the database in which they are taken, and not every role is let into the same ones: who else
  * holds this one in any database is seen in pg_locks, which shows them all to everybody. */
 #define OTHER_HOLDER_SQL                                                                                               \
-    "SELECT pg_catalog.format('process %s of the server, user %s, since %s', l.pid, coalesce(a.usename, '?'),"         \
-    " coalesce(a.backend_start::text, '?')) FROM pg_catalog.pg_locks l"                                                \
+    "SELECT 'process ' || l.pid || ' of the server, user ' || coalesce(a.usename, 'unknown')"                          \
+    " || coalesce(', since ' || a.backend_start, '') FROM pg_catalog.pg_locks l"                                       \
     " LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"                                                             \
     " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_catalog.pg_backend_pid()"         \
     " AND l.classid::bigint = (pg_catalog.hashtext('opstower restore')::bigint & 4294967295)"                          \
