@@ -35,7 +35,7 @@ static gboolean read_stamp(struct session *admin, const char *name, char **ret_s
                             1, params, ret_stamp);
 }
 
-static gboolean take_stamp(struct door *d, struct session *admin, GError **error)
+gboolean door_stamp(struct door *d, struct session *admin, GError **error)
 {
     g_clear_pointer(&d->stamp, g_free);
     return read_stamp(admin, d->name, &d->stamp, error);
@@ -101,7 +101,7 @@ gboolean door_create(struct session *admin, const json_t *facts, const char *nam
              let_us_in(admin, facts, &d, error);
         ok = session_exec(admin, ok ? "COMMIT" : "ROLLBACK", ok ? error : NULL) && ok;
     }
-    if (ok && take_stamp(&d, admin, error)) {
+    if (ok && door_stamp(&d, admin, error)) {
         *ret_door = d;
         return TRUE;
     }
@@ -138,7 +138,7 @@ gboolean door_hand_over(struct door *d, struct session *admin, struct session *s
     g_autofree char *quoted = session_quote_name(admin, d->name);
     g_autofree char *to = session_quote_name(admin, owner);
     return door_check(d, admin, error) && session_execf(admin, error, "ALTER DATABASE %s OWNER TO %s", quoted, to) &&
-           take_stamp(d, admin, error);
+           door_stamp(d, admin, error);
 }
 
 /* ---- opening it ---- */

@@ -29,6 +29,9 @@ gboolean door_create(struct session *admin, const json_t *facts, const char *nam
  * session in it. */
 gboolean door_hand_over(struct door *d, struct session *admin, struct session *s, const json_t *facts, GError **error);
 
+/* Takes the present state of its rights and settings, which we made, for what door_check is to find. */
+gboolean door_stamp(struct door *d, struct session *admin, GError **error);
+
 /* FALSE with OT_RESTORE if somebody changed its rights or its settings since. */
 gboolean door_check(const struct door *d, struct session *admin, GError **error);
 
