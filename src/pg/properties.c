@@ -59,8 +59,10 @@ char *properties_create_sql(struct session *s, const json_t *facts, const char *
     append_name(sql, s, "OWNER", owner);
     append_option(sql, s, "ENCODING", facts_text(facts, "encoding"));
     append_locale(sql, s, facts);
-    if (tablespaces)
-        append_name(sql, s, "TABLESPACE", facts_text(facts, "tablespace"));
+    /* pg_default is where it comes from template0 anyway, and to name it takes a right of its own. */
+    const char *tablespace = facts_text(facts, "tablespace");
+    if (tablespaces && g_strcmp0(tablespace, "pg_default") != 0)
+        append_name(sql, s, "TABLESPACE", tablespace);
     return g_string_free(sql, FALSE);
 }
 
