@@ -7,6 +7,7 @@
 #include "engine/plainload.h"
 #include "engine/statements.h"
 #include "engine/testhost.h"
+#include "pg/door.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -20,7 +21,8 @@ struct place {
     struct pg_target target; /* of the maintenance database */
     struct session *admin;
     char *dbname;
-    char *second;     /* another database, made if the comparison asks for it; else NULL */
+    struct door door;   /* of that database */
+    struct door second; /* of another one, which is made if the comparison asks for it */
     GPtrArray *roles; /* created by us on a server that is not ours */
 };
 
@@ -84,19 +86,20 @@ static void place_clear(struct place *p)
     if (p->admin && p->dbname && !p->scratch) {
         /* What stays is dropped by the next test. */
         swap_discard(&p->target, p->admin, p->dbname, NULL);
-        if (p->second)
-            swap_discard(&p->target, p->admin, p->second, NULL);
+        if (p->second.name)
+            swap_discard(&p->target, p->admin, p->second.name, NULL);
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
         }
     }
     session_free(p->admin);
+    door_clear(&p->door);
+    door_clear(&p->second);
     scratch_free(p->scratch);
     pg_target_clear(&p->target);
     g_ptr_array_unref(p->roles);
     g_free(p->dbname);
-    g_free(p->second);
 }
 
 static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const json_t *facts,
@@ -130,39 +133,56 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
 
 /* ---- ours ---- */
 
-static gboolean create_database(struct place *p, const json_t *facts, const char *dbname, GError **error)
-{
-    g_autofree char *mark = g_strconcat(MARK, dbname, NULL);
-    return facts_create_database(p->admin, facts, dbname, mark, error);
-}
-
 static gboolean prepare(struct place *p, const json_t *facts, GError **error)
 {
+    g_autofree char *mark = g_strconcat(MARK, p->dbname, NULL);
     return session_exec(p->admin, "BEGIN", error) && facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
            mark_roles(p, error) && session_exec(p->admin, "COMMIT", error) &&
-           create_database(p, facts, p->dbname, error);
+           door_create(p->admin, facts, p->dbname, mark, FALSE, &p->door, error);
 }
 
-struct second {
+struct handing_over {
     struct place *place;
     const json_t *facts;
 };
 
+/* An empty database like the first one. It is its owner's from the beginning: no row and no trigger of his gets in, so
+ * nothing runs for him. */
 static struct session *open_second(void *data, GError **error)
 {
-    const struct second *second = data;
-    struct place *p = second->place;
+    const struct handing_over *h = data;
+    struct place *p = h->place;
+    g_autofree char *name = g_strconcat(p->dbname, "_2", NULL);
+    g_autofree char *mark = g_strconcat(MARK, name, NULL);
+    const char *owner = facts_text(h->facts, "owner");
+    g_autofree char *quoted = session_quote_name(p->admin, name);
+    g_autofree char *quoted_owner = session_quote_name(p->admin, owner ? owner : "");
     gboolean held;
-    p->second = g_strconcat(p->dbname, "_2", NULL);
-    if (!hold_name(p->admin, p->second, &held, error) || !create_database(p, second->facts, p->second, error))
+    if (!hold_name(p->admin, name, &held, error) ||
+        !door_create(p->admin, h->facts, name, mark, FALSE, &p->second, error) ||
+        (owner && !session_execf(p->admin, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner)))
         return NULL;
-    return session_open(&p->target, p->second, error);
+    return session_open(&p->target, name, error);
+}
+
+static gboolean hand_over(struct session *s, void *data, GError **error)
+{
+    struct handing_over *h = data;
+    return door_hand_over(&h->place->door, h->place->admin, s, h->facts, error);
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
                                  const struct toc *t, struct report *report, GError **error)
 {
-    struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
+    struct handing_over handing_over = {p, reader->contents->facts};
+    struct load_request load = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .before_indexes = hand_over,
+        .data = &handing_over,
+    };
     struct load_times times;
     if (!load_backup(&load, reader, t, report, &times, error))
         return FALSE;
@@ -174,14 +194,13 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
                     major, facts_major(reader->contents->facts));
-    struct second second = {p, reader->contents->facts};
     struct compare_request compare = {
         .target = &p->target,
         .dbname = p->dbname,
         .bindir = request->bindir,
         .jobs = request->jobs,
         .open_empty = same_major ? open_second : NULL,
-        .open_data = &second,
+        .open_data = &handing_over,
     };
     return compare_with_proof(&compare, reader, t, report, error);
 }
