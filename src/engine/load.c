@@ -263,7 +263,8 @@ static gboolean run_phases(struct load *l, struct session *s, const struct toc *
     if (!run_section(l, s, t, "pre-data", parallel ? 1 : 0, extra, warnings, error))
         return FALSE;
     gint64 schema = now_ms();
-    if (!load_data(l, error) || !set_sequences(s, t, error))
+    if (!load_data(l, error) || !set_sequences(s, t, error) ||
+        (l->request->before_indexes && !l->request->before_indexes(s, l->request->data, error)))
         return FALSE;
     gint64 rows = now_ms();
     report_progress_start(l->report, "building indexes and constraints", 0, 0);
