@@ -30,11 +30,11 @@ struct meta {
     int tested_on;                             /* the major version, with META_TESTED */
     char *verified_at, *tested_at, *proven_at; /* ISO 8601 or NULL; tested_at: on another major version */
     json_t *omitted;                           /* array of texts: what it lacks of its database; NULL: not known */
-    json_t *tables;                /* array of {schema, name, rows, fingerprint} */
-    json_t *facts;                 /* see docs/FORMAT.md */
-    json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
-    json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
-    json_t *hold;                  /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
+    json_t *tables;                            /* array of {schema, name, rows, fingerprint} */
+    json_t *facts;                             /* see docs/FORMAT.md */
+    json_t *journal; /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
+    json_t *s3;      /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
+    json_t *hold;    /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
 };
 typedef struct meta meta;
 

@@ -324,7 +324,8 @@ static gboolean put_sequences(struct dump *d, GError **error)
 static gboolean write_all(struct dump *d, GError **error)
 {
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
-    g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", NULL, d->warnings, error);
+    g_autoptr(GString) pre =
+        pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", NULL, d->warnings, error);
     if (!pre)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);

@@ -4,8 +4,8 @@
 #include "engine/schemacopy.h"
 #include "pg/pgdump.h"
 
-gboolean serialload_section(const struct pg_target *target, const char *dbname, const char *bindir,
-                            const struct toc *t, const char *section, const char *const *extra, GError **error)
+gboolean serialload_section(const struct pg_target *target, const char *dbname, const char *bindir, const struct toc *t,
+                            const char *section, const char *const *extra, GError **error)
 {
     g_autoptr(session) s = session_open(target, dbname, error);
     g_autoptr(GString) sql =

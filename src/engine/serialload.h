@@ -8,5 +8,5 @@
 #include "pg/toc.h"
 
 /* section and extra: as for pgdump_section_sql. OT_RESTORE if a statement fails. */
-gboolean serialload_section(const struct pg_target *target, const char *dbname, const char *bindir,
-                            const struct toc *t, const char *section, const char *const *extra, GError **error);
+gboolean serialload_section(const struct pg_target *target, const char *dbname, const char *bindir, const struct toc *t,
+                            const char *section, const char *const *extra, GError **error);

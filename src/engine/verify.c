@@ -271,7 +271,8 @@ static gboolean check_s3(struct verify *v, GError **error)
 static char *left_out(const struct verify *v)
 {
     const json_t *omitted = json_object_get(v->reader->contents->facts, "omitted");
-    GString *text = g_string_new(json_is_array(omitted) && json_array_size(omitted) == 0 ? "; left out: nothing" : NULL);
+    GString *text =
+        g_string_new(json_is_array(omitted) && json_array_size(omitted) == 0 ? "; left out: nothing" : NULL);
     size_t i;
     json_t *what;
     json_array_foreach(omitted, i, what)

@@ -270,15 +270,15 @@ GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_
                             const char *const *extra, GPtrArray *warnings, GError **error)
 {
     g_auto(choice) c = {0};
-    GString *sql = choose_section(&c, t, section, error)
-                       ? print_sql(t, bindir, server_major, &c, extra, warnings, error)
-                       : NULL;
+    GString *sql =
+        choose_section(&c, t, section, error) ? print_sql(t, bindir, server_major, &c, extra, warnings, error) : NULL;
     if (sql && !ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
     return sql;
 }
 
-void pgdump_strip_restrict(GString *sql)
+/* Without psql's own commands: the lines \\restrict and \\unrestrict, which pg_restore puts around the whole. */
+static void strip_restrict(GString *sql)
 {
     char *begin = strstr(sql->str, "\n\\restrict ");
     if (begin)
@@ -294,7 +294,7 @@ GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, co
     g_autofree char *list = g_strdup_printf("%d;\n", e->dump_id);
     GString *sql = choose_list(&c, list, error) ? print_sql(t, bindir, major, &c, NULL, NULL, error) : NULL;
     if (sql)
-        pgdump_strip_restrict(sql);
+        strip_restrict(sql);
     return sql;
 }
 
@@ -364,8 +364,8 @@ gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *
 }
 
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GPtrArray *warnings, GError **error)
+                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
+                                GError **error)
 {
     g_autofree char *program = find_restore(t, bindir, server_major(s), error);
     int fd = program ? toc_file(t, error) : -1;

@@ -21,9 +21,6 @@ char *pgdump_restore_version(const struct toc *t, const char *bindir, int server
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             const char *const *extra, GPtrArray *warnings, GError **error);
 
-/* Removes psql's own commands, the lines \restrict and \unrestrict, which pg_restore puts around its text. */
-void pgdump_strip_restrict(GString *sql);
-
 /* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
                           GError **error);
@@ -45,5 +42,5 @@ gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *
  * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
  * NULL. */
 gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra,
-                                GPtrArray *warnings, GError **error);
+                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
+                                GError **error);

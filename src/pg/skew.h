@@ -10,8 +10,8 @@
  * does not know. Nothing behind the head is touched: it may be a function's body. */
 void skew_strip_settings(GString *sql, int server_major);
 
-/* Removes from an entry's SQL (desc: its kind in the table of contents) what a newer pg_dump writes although a server of
- * that major version, where it comes from, refuses it. In place; TRUE if there was something. */
+/* Removes from an entry's SQL (desc: its kind in the table of contents) what a newer pg_dump writes although a server
+ * of that major version, where it comes from, refuses it. In place; TRUE if there was something. */
 gboolean skew_mend_definition(char *sql, const char *desc, int server_major);
 
 /* Whether a pg_restore of that major version can connect to such a server: it sends the same lines. */

@@ -28,8 +28,8 @@ struct toc {
     GPtrArray *entries; /* struct toc_entry * */
     char *server_version;
     int reader_major; /* the oldest pg_restore that reads it: 12, 16 or 17 */
-    GBytes *bytes; /* header and table of contents: by itself an archive that pg_restore reads. As read, but for what the
-                      server itself would refuse, see pg/skew.h */
+    GBytes *bytes;    /* header and table of contents: by itself an archive that pg_restore reads. As read, but for what
+                         the    server itself would refuse, see pg/skew.h */
 };
 typedef struct toc toc;
 

@@ -15,8 +15,8 @@
     "SET client_encoding = 'UTF8';\nSELECT pg_catalog.set_config('search_path', '', false);\n"                         \
     "SET row_security = off;\n\n"
 #define BODY                                                                                                           \
-    "CREATE FUNCTION public.f() RETURNS void LANGUAGE sql AS $$\n" TIMEOUT                                             \
-    "$$;\n\n" TIMEOUT "SET default_table_access_method = heap;\n"
+    "CREATE FUNCTION public.f() RETURNS void LANGUAGE sql AS $$\n" TIMEOUT "$$;\n\n" TIMEOUT                           \
+    "SET default_table_access_method = heap;\n"
 
 static const struct {
     const char *name;
@@ -45,7 +45,7 @@ static void test_text(gconstpointer data)
 }
 
 #define IDENTITY(line)                                                                                                 \
-    "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    SEQUENCE NAME public.s\n" line        \
+    "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    SEQUENCE NAME public.s\n" line       \
     "    START WITH 1\n    CACHE 1\n);\n"
 
 static const struct {
@@ -82,10 +82,11 @@ static void test_connections(void)
 static void test_warnings(void)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-    said_add_warnings("pg_dump: warning: one\npg_dump: detail: more of it\npg_dump: hint: do that\n"
-                      "pg_restore: warning: two\npg_dump: WARNING:  database \"app\" has a collation version mismatch\n"
-                      "DETAIL:  words\npg_dumpall: warning: three\nopstower: warning: none of theirs\nwarning: nor this",
-                      found);
+    said_add_warnings(
+        "pg_dump: warning: one\npg_dump: detail: more of it\npg_dump: hint: do that\n"
+        "pg_restore: warning: two\npg_dump: WARNING:  database \"app\" has a collation version mismatch\n"
+        "DETAIL:  words\npg_dumpall: warning: three\nopstower: warning: none of theirs\nwarning: nor this",
+        found);
     g_assert_cmpuint(found->len, ==, 3);
     g_assert_cmpstr(found->pdata[0], ==, "one");
     g_assert_cmpstr(found->pdata[1], ==, "two");
