@@ -36,7 +36,7 @@ static gboolean run_entry(struct session *s, const struct toc *t, const char *bi
     g_autoptr(GString) sql = pgdump_entry_sql(t, bindir, session_version(s) / 10000, e, error);
     if (!sql || !session_exec(s, "SAVEPOINT recreate", error))
         return FALSE;
-    g_autoptr(PGresult) result = PQexec(session_pg(s), sql->str);
+    g_autoptr(PGresult) result = session_run(s, sql->str);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY)
         return session_exec(s, "RELEASE recreate", error);

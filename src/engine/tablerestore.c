@@ -269,7 +269,7 @@ static gboolean put_back_one(struct tablerestore *r, const struct recovered *t, 
     *ret_later = FALSE;
     if (!session_exec(r->session, "SAVEPOINT put_back", error))
         return FALSE;
-    g_autoptr(PGresult) result = PQexec(session_pg(r->session), sql);
+    g_autoptr(PGresult) result = session_run(r->session, sql);
     if (PQresultStatus(result) == PGRES_COMMAND_OK) {
         report_info(r->report, "Put back %s rows into %s", PQcmdTuples(result), t->live);
         return TRUE;

@@ -1,6 +1,7 @@
 /* Starting psql. */
 #include "pg/psql.h"
 
+#include "pg/child.h"
 #include "pg/tools.h"
 
 struct subprocess *psql_start(struct session *s, const char *bindir, GError **error)
@@ -11,6 +12,7 @@ struct subprocess *psql_start(struct session *s, const char *bindir, GError **er
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1", "-d", conninfo, NULL};
-    struct subprocess_options options = {.environment = environment, .pipe_stdin = TRUE};
+    struct subprocess_options options = {
+        .environment = environment, .pipe_stdin = TRUE, .started = session_watch_child, .started_data = s};
     return subprocess_start(argv, &options, error);
 }
