@@ -16,7 +16,7 @@ struct callback {
 
 enum stage { NOT_YET, AT_ONCE, AFTER_GRACE, AT_LAST };
 
-static gint arrived, count;
+static gint arrived;
 static gint64 arrived_us; /* monotonic; set before arrived is */
 static GMutex mutex;      /* of the rest */
 static GArray *callbacks;
@@ -72,7 +72,6 @@ static void *wait_for_signals(void *unused)
             if (!g_atomic_int_get(&arrived))
                 arrived_us = g_get_monotonic_time();
             g_atomic_int_compare_and_exchange(&arrived, 0, number);
-            g_atomic_int_inc(&count);
         }
         if (reached == NOT_YET && number)
             enter(reached = AT_ONCE);
@@ -101,11 +100,6 @@ int interrupt_signal(void)
     return g_atomic_int_get(&arrived);
 }
 
-gboolean interrupt_repeated(void)
-{
-    return g_atomic_int_get(&count) > 1;
-}
-
 gint64 interrupt_age_ms(void)
 {
     return interrupt_signal() ? (g_get_monotonic_time() - arrived_us) / 1000 : 0;
@@ -114,6 +108,11 @@ gint64 interrupt_age_ms(void)
 gboolean interrupt_time_is_over(void)
 {
     return interrupt_age_ms() >= INTERRUPT_LAST_MS;
+}
+
+gboolean interrupt_ends(gboolean despite_interrupt)
+{
+    return despite_interrupt ? interrupt_time_is_over() : interrupt_signal() != 0;
 }
 
 gboolean interrupt_check(GError **error)

@@ -19,14 +19,14 @@ void interrupt_init(void);
 /* The signal that arrived first, 0 if none. */
 int interrupt_signal(void);
 
-/* Whether there was more than one. */
-gboolean interrupt_repeated(void);
-
 /* Milliseconds since the first; 0 if there was none. */
 gint64 interrupt_age_ms(void);
 
 /* Whether the time for cleaning up is over: nothing is begun or waited for any more. */
 gboolean interrupt_time_is_over(void);
+
+/* Whether what is being done ends now: a signal arrived; or, where it is done despite one, the time is over. */
+gboolean interrupt_ends(gboolean despite_interrupt);
 
 /* FALSE with OT_INTERRUPTED if a signal arrived. */
 gboolean interrupt_check(GError **error);

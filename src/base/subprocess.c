@@ -22,7 +22,7 @@ struct subprocess {
     GPid pid;
     int stdin_fd, stdout_fd, stderr_fd;
     int stop_signal;
-    gboolean own_group, despite_interrupt;
+    gboolean own_group, despite_interrupt, ends_itself;
     gboolean pass_stderr;
     gboolean reaped;
     int status;
@@ -56,7 +56,8 @@ static void prepare_child(gpointer data)
         (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 || setuid(plan->uid) != 0))
         _exit(126);
     /* After setuid: a change of user clears it. */
-    prctl(PR_SET_PDEATHSIG, plan->death_signal);
+    if (plan->death_signal)
+        prctl(PR_SET_PDEATHSIG, plan->death_signal);
     if (getppid() != plan->parent)
         _exit(126);
 }
@@ -115,8 +116,10 @@ static void kill_on_interrupt(void *data)
 
 static guint listen_to_interrupts(struct subprocess *p)
 {
-    static const struct interrupt_calls ordinary = {.at_once = stop_on_interrupt, .after_grace = kill_on_interrupt};
-    return p->despite_interrupt ? 0 : interrupt_add_calls(&ordinary, p);
+    struct interrupt_calls calls = {.at_once = stop_on_interrupt};
+    if (!p->ends_itself)
+        calls.after_grace = kill_on_interrupt;
+    return p->despite_interrupt ? 0 : interrupt_add_calls(&calls, p);
 }
 
 void subprocess_give_up(struct subprocess *p, const char *why)
@@ -149,8 +152,9 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
 {
     static const struct subprocess_options none;
     const struct subprocess_options *o = options ? options : &none;
-    struct child_plan plan = {
-        .death_signal = o->death_signal ? o->death_signal : SIGTERM, .own_group = o->own_group, .parent = getpid()};
+    struct child_plan plan = {.own_group = o->own_group, .parent = getpid()};
+    if (!o->outlives)
+        plan.death_signal = o->death_signal ? o->death_signal : SIGTERM;
     if (!plan_user(&plan, o->user, error))
         return NULL;
     GPid pid = 0;
@@ -177,6 +181,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
     p->own_group = o->own_group;
     p->despite_interrupt = o->despite_interrupt;
+    p->ends_itself = o->ends_itself;
     p->pass_stderr = o->pass_stderr;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
@@ -277,7 +282,7 @@ static void stop(struct subprocess *p)
 {
     send_signal(p, p->stop_signal);
     for (int waited = 0; waited < STOP_WAIT_MS && !has_exited(p, WNOHANG); waited += 20) {
-        if (interrupt_age_ms() >= INTERRUPT_GRACE_MS)
+        if (!p->ends_itself && interrupt_age_ms() >= INTERRUPT_GRACE_MS)
             break;
         g_usleep(20000);
     }
@@ -292,16 +297,9 @@ int subprocess_exit_code(const struct subprocess *p)
     return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }
 
-void subprocess_free(struct subprocess *p)
+/* Of a child that has ended, or is left to itself. */
+static void release(struct subprocess *p)
 {
-    if (!p)
-        return;
-    if (p->stdin_fd >= 0)
-        close(p->stdin_fd);
-    if (p->stdout_fd >= 0)
-        close(p->stdout_fd);
-    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
-        stop(p);
     detach(p);
     join_reader(p);
     if (p->stderr_fd >= 0)
@@ -311,6 +309,30 @@ void subprocess_free(struct subprocess *p)
     g_string_free(p->said, TRUE);
     g_free(p->name);
     g_free(p);
+}
+
+static void close_pipes(struct subprocess *p)
+{
+    if (p->stdin_fd >= 0)
+        close(p->stdin_fd);
+    if (p->stdout_fd >= 0)
+        close(p->stdout_fd);
+}
+
+void subprocess_free(struct subprocess *p)
+{
+    if (!p)
+        return;
+    close_pipes(p);
+    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
+        stop(p);
+    release(p);
+}
+
+void subprocess_leave(struct subprocess *p)
+{
+    close_pipes(p);
+    release(p);
 }
 
 static gboolean collect(int fd, GString *into, gsize max_bytes, GError **error)

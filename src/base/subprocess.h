@@ -23,6 +23,8 @@ struct subprocess_options {
     gboolean despite_interrupt; /* it is not told to end when we are interrupted */
     int third_fd;               /* > 0: becomes the child's file descriptor 3 */
     gboolean pass_stderr;       /* what it says on stderr also goes to ours, as it comes */
+    gboolean ends_itself;       /* a run of this program: told to end, it does so in time, and is not killed */
+    gboolean outlives;          /* it is not told to end when this program ends; see subprocess_leave */
     int death_signal;           /* sent to the child if this program dies; 0: SIGTERM */
     void (*started)(struct subprocess *p, void *data); /* called at once, for subprocess_attach; may be NULL */
     void *started_data;
@@ -61,6 +63,9 @@ char *subprocess_stderr(struct subprocess *p);
 /* Stops the child if it still runs (stop_signal; SIGKILL after 10 s, or sooner after an interrupt), waits for it, frees.
  * NULL is fine. */
 void subprocess_free(struct subprocess *p);
+
+/* Frees without stopping the child: it goes on when this program has ended. For one that collects no stderr. */
+void subprocess_leave(struct subprocess *p);
 typedef struct subprocess subprocess;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(subprocess, subprocess_free)
 

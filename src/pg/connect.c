@@ -38,7 +38,7 @@ static gint64 connect_timeout_us(PGconn *pg)
 
 static gboolean may_go_on(const struct connect_limit *limit, GError **error)
 {
-    return (limit->despite_interrupt && !interrupt_time_is_over()) || interrupt_check(error);
+    return !interrupt_ends(limit->despite_interrupt) || interrupt_check(error);
 }
 
 static gboolean connect_in_steps(PGconn *pg, const struct connect_limit *limit, gboolean *ret_silent, GError **error)
@@ -78,11 +78,11 @@ PGconn *connect_open(const struct conninfo *c, const struct connect_limit *limit
         ot_fail(error, OT_CONNECT, "cannot connect to the database server: out of memory");
         return NULL;
     }
+    PQsetNoticeReceiver(pg, drop_notice, NULL);
     if (!connect_in_steps(pg, limit, silent, error)) {
         PQfinish(pg);
         return NULL;
     }
-    PQsetNoticeReceiver(pg, drop_notice, NULL);
     return pg;
 }
 

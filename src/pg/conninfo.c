@@ -116,7 +116,7 @@ const char *conninfo_get(const struct conninfo *c, const char *keyword)
     return NULL;
 }
 
-void conninfo_replace(struct conninfo *c, const char *keyword, const char *value)
+static void replace(struct conninfo *c, const char *keyword, const char *value)
 {
     guint i = 0;
     while (i + 1 < c->keywords->len && !g_str_equal(c->keywords->pdata[i], keyword))
@@ -128,6 +128,15 @@ void conninfo_replace(struct conninfo *c, const char *keyword, const char *value
     }
     g_ptr_array_insert(c->keywords, (int)i, g_strdup(keyword));
     g_ptr_array_insert(c->values, (int)i, g_strdup(value));
+}
+
+void conninfo_add_options(struct conninfo *c, const char *more)
+{
+    const char *given = conninfo_get(c, "options");
+    if (!given)
+        given = g_getenv("PGOPTIONS");
+    g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more);
+    replace(c, "options", g_strstrip(all));
 }
 
 struct conninfo conninfo_copy(const struct conninfo *from)

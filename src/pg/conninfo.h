@@ -16,7 +16,7 @@ void conninfo_clear(struct conninfo *c);
 /* NULL if it is not given. */
 const char *conninfo_get(const struct conninfo *c, const char *keyword);
 
-/* Puts a value in the place of what is there. */
-void conninfo_replace(struct conninfo *c, const char *keyword, const char *value);
+/* After the options that it has: "-c name=value ...". */
+void conninfo_add_options(struct conninfo *c, const char *more);
 
 struct conninfo conninfo_copy(const struct conninfo *c);

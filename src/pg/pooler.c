@@ -130,3 +130,16 @@ gboolean pooler_check(PGconn *pg, const struct conninfo *c, int backend_pid, con
                    " connect to the server itself, or to a pool with pool_mode session",
                    PQhost(pg), PQport(pg));
 }
+
+gboolean pooler_takes_options(const struct conninfo *c, const char *options, const struct connect_limit *limit)
+{
+    struct connect_limit bounded = *limit;
+    bounded.until_us = g_get_monotonic_time() + ASK_US;
+    struct conninfo with = conninfo_copy(c);
+    conninfo_add_options(&with, options);
+    PGconn *pg = connect_open(&with, &bounded, NULL, NULL);
+    gboolean taken = pg != NULL;
+    PQfinish(pg);
+    conninfo_clear(&with);
+    return taken;
+}

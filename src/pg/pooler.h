@@ -10,3 +10,6 @@
  * alone; else OT_PREREQUISITE. c must be where pg leads; what was found of it is remembered. */
 gboolean pooler_check(PGconn *pg, const struct conninfo *c, int backend_pid, const struct connect_limit *limit,
                       GError **error);
+
+/* Whether a session with these options ("-c name=value ...") can be opened there; poolers know few or none. */
+gboolean pooler_takes_options(const struct conninfo *c, const char *options, const struct connect_limit *limit);

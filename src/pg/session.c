@@ -73,7 +73,11 @@ static PGresult *ask_who(struct session *s, const struct connect_limit *limit)
     struct connect_limit bounded = *limit;
     if (!bounded.until_us)
         bounded.until_us = g_get_monotonic_time() + FIRST_ANSWER_S * (gint64)G_USEC_PER_SEC;
-    return connect_ask(s->pg, "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_postmaster_start_time()", &bounded);
+    static const char *const first[] = {PREPARE_FIRST};
+    g_autofree char *sql = g_strdup_printf("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_postmaster_start_time(),"
+                                           " pg_catalog.current_setting('%s'), pg_catalog.current_setting('%s')",
+                                           first[0], first[1]);
+    return connect_ask(s->pg, sql, &bounded);
 }
 
 /* The first words with the server: who it is, and whether it will stay the same one. */
@@ -95,7 +99,12 @@ static gboolean meet_server(struct session *s, const struct connect_limit *limit
     };
     silence_free(s->silence);
     s->silence = silence_new(&subject);
-    return prepare_session(s, &s->child_options, error);
+    const char *const first[] = {PQgetvalue(who, 0, 2), PQgetvalue(who, 0, 3)};
+    if (!prepare_session(s, first, &s->child_options, error))
+        return FALSE;
+    if (s->pooled && s->child_options && !pooler_takes_options(&s->conninfo, s->child_options, limit))
+        g_clear_pointer(&s->child_options, g_free);
+    return TRUE;
 }
 
 static struct session *connect_session(const struct conninfo *c, const struct connect_limit *limit,
@@ -124,13 +133,6 @@ static gboolean may_help(const struct session *s, const GError *problem)
            (PQstatus(s->pg) != CONNECTION_OK && g_error_matches(problem, OT_ERROR, OT_CONNECT));
 }
 
-static void add_options(struct conninfo *c, const char *more)
-{
-    const char *given = conninfo_get(c, "options");
-    g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more);
-    conninfo_replace(c, "options", g_strstrip(all));
-}
-
 static struct session *open_session(const struct pg_target *t, const char *dbname, gboolean despite_interrupt,
                                     GError **error)
 {
@@ -145,7 +147,7 @@ static struct session *open_session(const struct pg_target *t, const char *dbnam
     GError *problem = NULL;
     gboolean ok = s && meet_server(s, &limit, &problem);
     if (s && !ok && !interrupt_signal() && may_help(s, problem)) {
-        add_options(&c, session_version(s) >= 140000 ? LIVE_OPTIONS_14 : LIVE_OPTIONS);
+        conninfo_add_options(&c, session_version(s) >= 140000 ? LIVE_OPTIONS_14 : LIVE_OPTIONS);
         session_free(s);
         g_clear_error(&problem);
         s = connect_session(&c, &limit, despite_interrupt, &problem);
