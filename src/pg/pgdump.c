@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/child.h"
 #include "pg/said.h"
 #include "pg/skew.h"
 #include "pg/tools.h"
@@ -94,7 +95,13 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     g_ptr_array_add(argv, g_strdup("-d"));
     g_ptr_array_add(argv, g_strdup(conninfo));
     g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {.environment = environment, .pipe_stdout = TRUE};
+    struct subprocess_options options = {
+        .environment = environment,
+        .pipe_stdout = TRUE,
+        .own_group = TRUE,
+        .started = session_watch_child,
+        .started_data = s,
+    };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
 }
 
@@ -338,7 +345,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
-    struct subprocess_options options = {.environment = environment};
+    struct subprocess_options options = {
+        .environment = environment, .started = session_watch_child, .started_data = s};
     g_autofree char *said = NULL;
     GString *sql = NULL;
     if (!subprocess_run_said(argv, &options, MAX_SQL_BYTES, &sql, &said, error))
@@ -378,16 +386,23 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
     g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
     g_auto(GStrv) environment = session_child_environment(s, server_options);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *fixed[] = {program, "--no-password", "--exit-on-error", jobs, "-d", conninfo};
-    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
-        g_ptr_array_add(argv, (gpointer)fixed[i]);
+    const char *before[] = {program, "--no-password", "--exit-on-error"}, *after[] = {jobs, "-d", conninfo};
+    for (gsize i = 0; i < G_N_ELEMENTS(before); i++)
+        g_ptr_array_add(argv, (gpointer)before[i]);
     gboolean ok = choose_section(&c, t, section, error);
     add_choice(argv, &c);
+    for (gsize i = 0; i < G_N_ELEMENTS(after); i++)
+        g_ptr_array_add(argv, (gpointer)after[i]);
     for (; extra && *extra; extra++)
         g_ptr_array_add(argv, (gpointer)*extra);
     g_ptr_array_add(argv, archive);
     g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {.environment = environment};
+    struct subprocess_options options = {
+        .environment = environment,
+        .own_group = TRUE, /* its workers too */
+        .started = session_watch_child,
+        .started_data = s,
+    };
     g_autoptr(subprocess) p = ok ? subprocess_start((const char *const *)argv->pdata, &options, error) : NULL;
     ok = p && subprocess_wait(p, error);
     if (ok)
