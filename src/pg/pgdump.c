@@ -74,6 +74,12 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GError **error)
 {
+    return pgdump_toc_kept(s, bindir, snapshot, lock_timeout_ms, NULL, error);
+}
+
+struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                            struct subprocess **ret_running, GError **error)
+{
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
     gint64 started_us = g_get_monotonic_time();
@@ -82,6 +88,8 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
         return NULL;
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
+    if (t && ret_running)
+        *ret_running = g_steal_pointer(&p);
     if (t)
         return t;
     /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
