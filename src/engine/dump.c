@@ -388,13 +388,29 @@ static gboolean read_politely(struct dump *d, struct sink *sink, GError **error)
     return FALSE;
 }
 
-static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+static GString *read_globals(struct dump *d, GError **error)
 {
     g_autoptr(session) s = session_open(d->request->target, NULL, error);
-    GString *globals = s ? pgdump_globals(s, d->request->bindir, error) : NULL;
-    if (globals)
+    return s ? pgdump_globals(s, d->request->bindir, error) : NULL;
+}
+
+/* Roles and tablespaces are a file of their own: what keeps us from them is told, and takes nothing from the rows. */
+static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+{
+    GError *problem = NULL;
+    GString *globals = read_globals(d, &problem);
+    if (globals) {
         result->globals_sql = g_string_free(globals, FALSE);
-    return result->globals_sql != NULL;
+        return TRUE;
+    }
+    if (!interrupt_check(error)) {
+        g_error_free(problem);
+        return FALSE;
+    }
+    report_warn(d->report, "The backup is without roles and tablespaces, which a new server would need: %s",
+                problem->message);
+    g_error_free(problem);
+    return TRUE;
 }
 
 static gboolean take(struct dump *d, struct sink *sink, struct dump_result *result, GError **error)

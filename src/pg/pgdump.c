@@ -205,14 +205,32 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
     }
 }
 
+/* A database's name where libpq would take one with = or :// in it for a connection string. */
+static char *as_database(struct session *s)
+{
+    g_auto(GStrv) parts = g_strsplit_set(session_database(s), "\\'", -1);
+    GString *out = g_string_new("dbname='");
+    const char *name = session_database(s);
+    for (char **part = parts; *part; part++) {
+        g_string_append(out, *part);
+        name += strlen(*part);
+        if (*name)
+            g_string_append_printf(out, "\\%c", *name++);
+    }
+    return g_string_free(g_string_append_c(out, '\''), FALSE);
+}
+
 GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_autofree char *database = as_database(s);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
-    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
+    /* Connected to the database that is backed up: postgres and template1 may be closed to the role. */
+    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
+                          database, NULL};
     struct subprocess_options options = {.environment = environment};
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
