@@ -47,7 +47,7 @@ static gboolean name_session(struct session *s, GError **error)
 
 static char *own_pid(const struct snapshot *s)
 {
-    return g_strdup_printf("%d", PQbackendPID(session_pg(s->session)));
+    return g_strdup_printf("%d", session_backend_pid(s->session));
 }
 
 /* ---- whether the locks hold ---- */
@@ -72,7 +72,9 @@ static PGresult *first_answer(PGconn *pg, const char *sql)
 static gboolean session_lives(struct snapshot *s, GError **error)
 {
     PGconn *pg = session_pg(s->session);
+    session_wait_begins(s->session);
     g_autoptr(PGresult) answer = first_answer(pg, "SELECT 1");
+    session_wait_ends(s->session);
     return (PQresultStatus(answer) == PGRES_TUPLES_OK && PQtransactionStatus(pg) == PQTRANS_INTRANS) ||
            session_fail(s->session, answer, OT_DUMP, "the session that holds the table locks is lost", error);
 }

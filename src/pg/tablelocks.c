@@ -63,7 +63,7 @@ static gboolean lock_some(struct session *s, const GString *names, gboolean *ret
 {
     static const char *const gone[] = {"42P01", "3F000", "42809", NULL};
     g_autofree char *sql = g_strdup_printf("LOCK TABLE %s IN ACCESS SHARE MODE", names->str);
-    g_autoptr(PGresult) result = PQexec(session_pg(s), sql);
+    g_autoptr(PGresult) result = session_run(s, sql);
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
         return TRUE;
     session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
