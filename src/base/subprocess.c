@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "base/interrupt.h"
 
 #define STDERR_KEEP 16384
+#define STDERR_WAIT_MS 1000
 #define STOP_WAIT_MS 10000
 
 struct subprocess {
@@ -82,19 +85,26 @@ static void *read_stderr(void *data)
 {
     struct subprocess *p = data;
     char buffer[4096];
+    struct pollfd waiting = {.fd = p->stderr_fd, .events = POLLIN};
     for (;;) {
+        if (poll(&waiting, 1, -1) < 0 && errno != EINTR)
+            return NULL;
+        if (!waiting.revents)
+            continue;
+        /* What is no longer in the pipe is in said, as long as nobody holds the mutex. */
+        g_mutex_lock(&p->mutex);
         ssize_t n = read(p->stderr_fd, buffer, sizeof buffer);
+        if (n > 0)
+            g_string_append_len(p->said, buffer, n);
+        if (p->said->len > STDERR_KEEP)
+            g_string_erase(p->said, 0, (gssize)(p->said->len - STDERR_KEEP));
+        g_mutex_unlock(&p->mutex);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return NULL;
         if (p->pass_stderr)
             files_write_all(STDERR_FILENO, buffer, (gsize)n, "to stderr", NULL); /* nowhere to say that it failed */
-        g_mutex_lock(&p->mutex);
-        g_string_append_len(p->said, buffer, n);
-        if (p->said->len > STDERR_KEEP)
-            g_string_erase(p->said, 0, (gssize)(p->said->len - STDERR_KEEP));
-        g_mutex_unlock(&p->mutex);
     }
 }
 
@@ -254,9 +264,21 @@ static void join_reader(struct subprocess *p)
     p->reader = NULL;
 }
 
+/* Whether something it said has not been read yet. Caller holds the mutex. */
+static gboolean is_behind(const struct subprocess *p)
+{
+    int bytes = 0;
+    return p->reader && p->stderr_fd >= 0 && ioctl(p->stderr_fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 char *subprocess_stderr(struct subprocess *p)
 {
     g_mutex_lock(&p->mutex);
+    for (int waited = 0; waited < STDERR_WAIT_MS && is_behind(p); waited++) {
+        g_mutex_unlock(&p->mutex);
+        g_usleep(1000);
+        g_mutex_lock(&p->mutex);
+    }
     char *text = g_utf8_make_valid(p->said->str, (gssize)p->said->len);
     g_mutex_unlock(&p->mutex);
     return g_strstrip(text);
@@ -320,19 +342,13 @@ static void close_pipes(struct subprocess *p)
     p->stdin_fd = p->stdout_fd = -1;
 }
 
-void subprocess_end(struct subprocess *p)
-{
-    close_pipes(p);
-    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
-        stop(p);
-    join_reader(p);
-}
-
 void subprocess_free(struct subprocess *p)
 {
     if (!p)
         return;
-    subprocess_end(p);
+    close_pipes(p);
+    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
+        stop(p);
     release(p);
 }
 

@@ -60,9 +60,6 @@ gboolean subprocess_has_ended(struct subprocess *p);
 /* All that the child has said on stderr so far (at most its last 16 KiB); valid UTF-8; the caller frees it. */
 char *subprocess_stderr(struct subprocess *p);
 
-/* Stops the child if it still runs, as subprocess_free does; then subprocess_stderr has all that it said. */
-void subprocess_end(struct subprocess *p);
-
 /* Stops the child if it still runs (stop_signal; SIGKILL after 10 s, or sooner after an interrupt), waits for it, frees.
  * NULL is fine. */
 void subprocess_free(struct subprocess *p);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/subprocess.h"
 #include "pg/session.h"
 #include "pg/toc.h"
 
@@ -12,6 +13,11 @@
  * once it has said it: the data is not read. lock_timeout_ms 0: wait for locks as long as it takes. */
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GPtrArray *warnings, GError **error);
+
+/* The same. ret_running, if not NULL, becomes pg_dump itself: it has locked every table, and wants to write their data
+ * to its pipe, which nobody reads. The caller ends it with subprocess_free. */
+struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                            GPtrArray *warnings, struct subprocess **ret_running, GError **error);
 
 /* The version of the pg_restore that reads the table of contents for a server of that major version ("15.13"); the
  * caller frees it. */
