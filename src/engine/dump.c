@@ -36,9 +36,9 @@ struct dump {
     struct archive_writer *writer;
     side_task sides[2]; /* what is done beside the pieces, before them */
     guint n_sides;
-    GString *tail;             /* the post-data section, made meanwhile */
-    GPtrArray *omitted;        /* the result's */
-    GPtrArray *warnings;       /* of pg_dump and pg_restore; under the mutex while workers run */
+    GString *tail;           /* the post-data section, made meanwhile */
+    GPtrArray *omitted;      /* the result's */
+    GPtrArray *warnings;     /* of pg_dump and pg_restore; under the mutex while workers run */
     struct reader **readers; /* one per worker */
     struct member_builder **builders;
     gboolean short_of_connections, large_objects_first;
@@ -285,8 +285,9 @@ static gboolean open_readers(struct dump *d, GError **error)
             g_propagate_error(error, problem);
             return FALSE;
         }
-        report_warn(d->report, "%u of %u workers: the server allows no more connections (%s); --jobs %u asks for no more",
-                    i, d->jobs, problem->message, i);
+        report_warn(d->report,
+                    "%u of %u workers: the server allows no more connections (%s); --jobs %u asks for no more", i,
+                    d->jobs, problem->message, i);
         g_error_free(problem);
         d->jobs = i;
         d->short_of_connections = TRUE;

@@ -23,7 +23,7 @@ struct snapshot {
     /* where pg_dump holds the locks */
     gboolean dump_holds;
     struct dumpholder holder;
-    GMutex mutex; /* of the session while it is idle, and of the rest */
+    GMutex mutex;  /* of the session while it is idle, and of the rest */
     gboolean idle; /* nobody plans: the session may be asked whether it lives */
     GError *lost;
 };
@@ -337,8 +337,8 @@ struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms
     s->lock_timeout_ms = lock_timeout_ms;
     s->session = session_open(t, NULL, error);
     if (!s->session || !name_session(s->session, error) ||
-        !session_set_lock_timeout(s->session, lock_timeout_ms, error) ||
-        !set_guard(s, s->session, error) || !check_readable(s->session, error))
+        !session_set_lock_timeout(s->session, lock_timeout_ms, error) || !set_guard(s, s->session, error) ||
+        !check_readable(s->session, error))
         return NULL;
     s->watch = watch_start(t, lock_timeout_ms, beat, s, error);
     return s->watch && begin(s, error) ? g_steal_pointer(&s) : NULL;
@@ -403,7 +403,8 @@ static gboolean schemas_now(struct snapshot *s, char **ret_text, GError **error)
 }
 
 /* *ret_again: something was done to a schema meanwhile. It may have been renamed, and back. */
-static struct toc *toc_once(struct snapshot *s, const char *bindir, GPtrArray *warnings, gboolean *ret_again, GError **error)
+static struct toc *toc_once(struct snapshot *s, const char *bindir, GPtrArray *warnings, gboolean *ret_again,
+                            GError **error)
 {
     g_autofree char *before = NULL, *after = NULL;
     dumpholder_clear(&s->holder);
