@@ -13,7 +13,7 @@
 #include "engine/compare.h"
 #include "engine/gate.h"
 #include "engine/plainload.h"
-#include "engine/prebackup.h"
+#include "engine/outcome.h"
 #include "engine/preview.h"
 #include "engine/side.h"
 #include "engine/slot.h"
@@ -37,7 +37,8 @@ struct restore {
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     struct side made;
-    char *replaced; /* what the old database is called afterwards; NULL: there is none */
+    struct replaced old;
+    struct prebackup pre;
     gboolean exists;
     struct inuse *reading; /* keeps retention off */
 };
@@ -62,7 +63,8 @@ static void restore_clear(struct restore *r)
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
-    g_free(r->replaced);
+    replaced_clear(&r->old);
+    prebackup_clear(&r->pre);
 }
 
 /* ---- the backup ---- */
@@ -273,67 +275,37 @@ static void drop_side(struct restore *r)
 
 /* ---- the swap ---- */
 
-static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GError **error)
-{
-    if (!r->request->in_place || !r->exists)
-        return TRUE;
-    report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!report_check_log(r->report, error) || !swap_drop(r->request->target, r->admin, r->live, error))
-        return FALSE;
-    *ret_dropped = TRUE;
-    r->exists = FALSE;
-    return TRUE;
-}
-
 static gboolean swap(struct restore *r, GError **error)
 {
     g_autofree char *open = side_open_sql(&r->made, error);
     if (!open)
         return FALSE;
-    if (r->exists) {
-        g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
-        r->replaced = swap_name(r->live, suffix);
+    g_autofree char *replaced = r->old.dropped || !r->exists ? NULL : replaced_name(r->live, r->timestamp);
+    if (replaced)
         report_info(r->report, "Terminating connections and swapping names...");
-    }
     gint64 start = g_get_monotonic_time();
-    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, open, error)) {
-        g_clear_pointer(&r->replaced, g_free);
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, replaced, open, error))
         return FALSE;
-    }
+    r->old.name = g_steal_pointer(&replaced);
     g_clear_pointer(&r->side, g_free);
     report_phase(r->report, "swap", start);
     report_info(r->report, "Database %s is in place", r->live);
     return TRUE;
 }
 
-static gboolean deal_with_replaced(struct restore *r, GError **error)
-{
-    if (!r->replaced)
-        return TRUE;
-    if (!r->request->drop_replaced) {
-        report_info(r->report, "The old database stays as %s; when you no longer need it: DROP DATABASE \"%s\"",
-                    r->replaced, r->replaced);
-        return TRUE;
-    }
-    report_info(r->report, "Dropping the old database (%s)...", r->replaced);
-    if (swap_drop(r->request->target, r->admin, r->replaced, error)) {
-        g_clear_pointer(&r->replaced, g_free);
-        return TRUE;
-    }
-    g_prefix_error(error, "the restore is done, but the old database is still there: ");
-    return FALSE;
-}
-
 /* ---- the whole ---- */
 
 /* Before the swap whatever failed left the live database as it was, and OT_RESTORE says so; unless it was dropped. */
-static void judge_failure(struct restore *r, gboolean dropped, GError **error)
+static void judge_failure(struct restore *r, GError **error)
 {
     if (!error || !*error || (*error)->domain != OT_ERROR)
         return;
-    if (dropped) {
-        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
+    if (r->old.dropped) {
+        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): opstower restore %s brings it back. ", r->live,
+                       r->pre.id);
         (*error)->code = OT_FAILED;
+    } else if (r->old.name) {
+        (*error)->code = OT_FAILED; /* out of use: the message says so */
     } else if ((*error)->code == OT_SPACE) {
         g_prefix_error(error, "the live database was not changed: ");
     } else if ((*error)->code == OT_FAILED || (*error)->code == OT_DUMP) {
@@ -341,16 +313,26 @@ static void judge_failure(struct restore *r, gboolean dropped, GError **error)
     }
 }
 
+/* The side database comes first: what this server refuses it is known before the old one is touched. */
+static gboolean take_away_old(struct restore *r, GError **error)
+{
+    if (!r->exists)
+        return TRUE;
+    if (!replaced_note(&r->old, error) || !prebackup_take(r->request, r->report, &r->pre, error) ||
+        !interrupt_check(error))
+        return FALSE;
+    return !r->request->in_place || replaced_drop_in_place(&r->old, error);
+}
+
 static gboolean replace_database(struct restore *r, GError **error)
 {
-    if ((r->exists && !prebackup_take(r->request, r->report, error)) || !interrupt_check(error))
-        return FALSE;
-    gboolean dropped = FALSE;
-    if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
-        fill_side(r, error) && report_check_log(r->report, error) && swap(r, error))
+    if (learn_from_live(r, error) && make_side(r, error) && take_away_old(r, error) && fill_side(r, error) &&
+        report_check_log(r->report, error) && swap(r, error))
         return TRUE;
+    g_autofree char *side = g_strdup(r->side);
     drop_side(r);
-    judge_failure(r, dropped, error);
+    judge_failure(r, error);
+    outcome_tell_state(&r->old, side);
     return FALSE;
 }
 
@@ -362,7 +344,23 @@ static gboolean restore_database(struct restore *r, GError **error)
     r->admin = gate_open(r->request->target, r->live, r->report, error);
     if (!r->admin || !preview_and_confirm(r, error))
         return FALSE;
-    return replace_database(r, error) && deal_with_replaced(r, error);
+    r->old = (struct replaced){
+        .request = r->request,
+        .admin = r->admin,
+        .report = r->report,
+        .live = r->live,
+        .timestamp = r->timestamp,
+        .pre = &r->pre,
+    };
+    if (!replace_database(r, error))
+        return FALSE;
+    gboolean ok = !r->exists || replaced_settle(&r->old, error);
+    outcome_tell_subscriptions(&r->old, r->facts, r->toc);
+    for (guint i = 0; i < r->made.refused->len; i++)
+        report_warn(r->report, "This setting of %s is not restored; a superuser may: %s", r->live,
+                    (char *)r->made.refused->pdata[i]);
+    outcome_tell_undo(&r->old, r->exists);
+    return ok;
 }
 
 /* What the journal is to say of it, whatever becomes of it. */
@@ -417,13 +415,13 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
-        report_fact_text(report, "replaced", r.replaced);
+        report_fact_text(report, "replaced", r.old.name);
         note_result(&r);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){
             .database = g_strdup(r.live),
-            .replaced = g_strdup(r.replaced),
+            .replaced = g_strdup(r.old.name),
             .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
