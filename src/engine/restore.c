@@ -14,6 +14,7 @@
 #include "engine/gate.h"
 #include "engine/plainload.h"
 #include "engine/outcome.h"
+#include "engine/preflight.h"
 #include "engine/preview.h"
 #include "engine/side.h"
 #include "engine/slot.h"
@@ -37,6 +38,7 @@ struct restore {
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     struct side made;
+    struct restore_preview preview;
     struct replaced old;
     struct prebackup pre;
     gboolean exists;
@@ -63,6 +65,7 @@ static void restore_clear(struct restore *r)
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
+    preview_clear(&r->preview);
     replaced_clear(&r->old);
     prebackup_clear(&r->pre);
 }
@@ -87,6 +90,7 @@ static gboolean verify_first(struct restore *r, GError **error)
     return ok;
 }
 
+/* What is known of it without reading all of it. */
 static gboolean open_backup(struct restore *r, GError **error)
 {
     g_autoptr(source) file = copy_open(r->request->copy, error);
@@ -94,8 +98,7 @@ static gboolean open_backup(struct restore *r, GError **error)
         return FALSE;
     if (r->kind != ARCHIVE_OURS) {
         r->plain = g_steal_pointer(&file);
-        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
-               plain_check_refusal(&r->plain_sum, error);
+        return TRUE;
     }
     r->reader = archive_reader_open(file, error);
     if (!r->reader)
@@ -104,6 +107,26 @@ static gboolean open_backup(struct restore *r, GError **error)
     r->facts = json_incref(r->reader->contents->facts);
     r->toc = toc_parse(r->reader->contents->toc, error);
     return r->toc != NULL;
+}
+
+static gboolean read_plain(struct restore *r, GError **error)
+{
+    return !r->plain || (plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
+                         plain_check_refusal(&r->plain_sum, error));
+}
+
+/* A damaged backup is told of as `verify` does. */
+static gboolean open_or_explain(struct restore *r, GError **error)
+{
+    GError *problem = NULL;
+    if (open_backup(r, &problem))
+        return TRUE;
+    if (!g_error_matches(problem, OT_ERROR, OT_CORRUPT) || verify_first(r, error)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_error_free(problem);
+    return FALSE;
 }
 
 static guint64 plain_bytes(const struct restore *r)
@@ -116,56 +139,33 @@ static guint64 plain_bytes(const struct restore *r)
 
 /* ---- before anything is changed ---- */
 
-static gboolean is_blocking(const struct restore_request *q, const char *missing)
+/* Before the backup is read: what stands in the way is told in seconds, with the preview. */
+static gboolean look_ahead(struct restore *r, GError **error)
 {
-    if (g_str_has_prefix(missing, "role "))
-        return !q->create_roles;
-    return !g_str_has_prefix(missing, "tablespace ") || q->tablespaces;
-}
-
-static gboolean check_missing(struct restore *r, const struct restore_preview *p, GError **error)
-{
-    g_autoptr(GString) list = g_string_new(NULL);
-    for (guint i = 0; p->missing && i < p->missing->len; i++)
-        if (is_blocking(r->request, p->missing->pdata[i]))
-            g_string_append_printf(list, "%s%s", list->len ? ", " : "", (char *)p->missing->pdata[i]);
-    if (list->len == 0)
-        return TRUE;
-    return ot_fail(error, OT_PREREQUISITE,
-                   "the server lacks %s. Roles: run the backup's .globals.sql or give --create-roles; tablespaces: "
-                   "create them or give --no-tablespaces; extensions: install them on the server",
-                   list->str);
-}
-
-static gboolean check_space(const struct restore_preview *p, GError **error)
-{
-    guint64 needed = p->backup_bytes;
-    if (p->in_place && p->live_bytes >= needed)
-        return TRUE;
-    if (p->free_bytes == G_MAXUINT64 || p->free_bytes >= needed)
-        return TRUE;
-    g_autofree char *need = text_size(needed, "B");
-    g_autofree char *have = text_size(p->free_bytes, "B");
-    return ot_fail(error, OT_SPACE,
-                   "Insufficient disk space. Required: %s, Available: %s (on the server; --in-place needs "
-                   "less, and says what it risks)",
-                   need, have);
+    if (!preview_gather(r->request, r->admin, r->live, r->facts, &r->preview, error))
+        return FALSE;
+    r->exists = r->preview.exists;
+    struct preflight_request preflight = {
+        .restore = r->request,
+        .admin = r->admin,
+        .preview = &r->preview,
+        .facts = r->facts,
+        .toc = r->toc,
+    };
+    GError *problem = NULL;
+    if (preflight_run(&preflight, r->preview.notes, &problem))
+        return interrupt_check(error);
+    preview_add_backup(&r->preview, r->request, plain_bytes(r), r->reader ? r->reader->contents : NULL);
+    preview_report(&r->preview, r->report);
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 static gboolean preview_and_confirm(struct restore *r, GError **error)
 {
-    struct restore_preview p = {0};
-    if (!preview_gather(r->request, r->admin, r->live, r->facts, plain_bytes(r), &p, error))
-        return FALSE;
-    preview_report(&p, r->report);
-    r->exists = p.exists;
-    gboolean ok = TRUE;
-    if (r->request->target_db && p.exists)
-        ok = ot_fail(error, OT_REFUSED, "database %s exists already: --target-db takes the name of a new one", r->live);
-    ok = ok && check_missing(r, &p, error) && check_space(&p, error) &&
-         r->request->confirm(&p, r->request->confirm_data, error) && interrupt_check(error);
-    preview_clear(&p);
-    return ok;
+    preview_add_backup(&r->preview, r->request, plain_bytes(r), r->reader ? r->reader->contents : NULL);
+    preview_report(&r->preview, r->report);
+    return r->request->confirm(&r->preview, r->request->confirm_data, error) && interrupt_check(error);
 }
 
 /* ---- the side database ---- */
@@ -339,10 +339,11 @@ static gboolean replace_database(struct restore *r, GError **error)
 static gboolean restore_database(struct restore *r, GError **error)
 {
     report_info(r->report, "Checking prerequisites...");
-    if (!verify_first(r, error) || !open_backup(r, error))
+    if (!open_or_explain(r, error))
         return FALSE;
     r->admin = gate_open(r->request->target, r->live, r->report, error);
-    if (!r->admin || !preview_and_confirm(r, error))
+    if (!r->admin || !look_ahead(r, error) || !verify_first(r, error) || !read_plain(r, error) ||
+        !preview_and_confirm(r, error))
         return FALSE;
     r->old = (struct replaced){
         .request = r->request,
