@@ -223,8 +223,14 @@ static gboolean load_ours(struct restore *r, GError **error)
                 seconds(t.schema_ms + t.rows_ms + t.indexes_ms), seconds(t.schema_ms), seconds(t.rows_ms),
                 seconds(t.indexes_ms));
     gint64 start = g_get_monotonic_time();
-    struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
-    if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
+    struct compare_request compare = {
+        .target = q->target,
+        .dbname = r->side,
+        .bindir = q->bindir,
+        .jobs = q->jobs,
+        .tablespaces = q->tablespaces,
+    };
+    if (!compare_with_proof(&compare, r->reader, r->toc, r->report, error))
         return FALSE;
     report_phase(r->report, "compare", start);
     report_info(r->report,
