@@ -42,6 +42,7 @@ struct restore {
     struct replaced old;
     struct prebackup pre;
     gboolean exists;
+    gboolean no_prebackup; /* it was wanted, and failed: the code says how */
     struct inuse *reading; /* keeps retention off */
 };
 
@@ -304,7 +305,7 @@ static gboolean swap(struct restore *r, GError **error)
 /* Before the swap whatever failed left the live database as it was, and OT_RESTORE says so; unless it was dropped. */
 static void judge_failure(struct restore *r, GError **error)
 {
-    if (!error || !*error || (*error)->domain != OT_ERROR)
+    if (!error || !*error || (*error)->domain != OT_ERROR || r->no_prebackup)
         return;
     if (r->old.dropped) {
         g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): opstower restore %s brings it back. ", r->live,
@@ -324,8 +325,10 @@ static gboolean take_away_old(struct restore *r, GError **error)
 {
     if (!r->exists)
         return TRUE;
-    if (!replaced_note(&r->old, error) || !prebackup_take(r->request, r->report, &r->pre, error) ||
-        !interrupt_check(error))
+    if (!replaced_note(&r->old, error))
+        return FALSE;
+    r->no_prebackup = !prebackup_take(r->request, r->report, &r->pre, error);
+    if (r->no_prebackup || !interrupt_check(error))
         return FALSE;
     return !r->request->in_place || replaced_drop_in_place(&r->old, error);
 }

@@ -61,7 +61,7 @@ static gboolean compare_objects(const struct since_request *q, const struct toc 
     return TRUE;
 }
 
-static gboolean compare_rows(const struct since_request *q, const struct archive_reader *reader, const struct toc *t,
+static gboolean compare_rows(const struct since_request *q, struct archive_reader *reader, const struct toc *t,
                              struct report *report, char **ret_change, GError **error)
 {
     struct compare_request compare = {
@@ -72,7 +72,7 @@ static gboolean compare_rows(const struct since_request *q, const struct archive
         .tablespaces = TRUE,
     };
     GError *problem = NULL;
-    if (compare_with_proof(&compare, reader->contents, t, report, &problem))
+    if (compare_with_proof(&compare, reader, t, report, &problem))
         return TRUE;
     if (!g_error_matches(problem, OT_ERROR, OT_MISMATCH)) {
         g_propagate_error(error, problem);
