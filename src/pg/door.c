@@ -32,7 +32,8 @@ static gboolean read_stamp(const struct door *d, struct session *admin, char **r
     const char *params[] = {d->name, d->superuser && !d->handed_over ? NULL : "yes"};
     return session_get_text(admin, error,
                             "SELECT pg_catalog.format('%s %s %s %s %s %s %s', d.oid, d.datdba, d.datconnlimit,"
-                            " d.datallowconn, d.datacl, CASE WHEN $2::text IS NOT NULL THEN d.xmin END,"
+                            " d.datallowconn, coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba)),"
+                            " CASE WHEN $2::text IS NOT NULL THEN d.xmin END,"
                             " (SELECT count(*) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid))"
                             " FROM pg_catalog.pg_database d WHERE d.datname = $1",
                             2, params, ret_stamp);
