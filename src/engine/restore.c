@@ -189,7 +189,13 @@ static gboolean make_side(struct restore *r, GError **error)
     r->side = swap_name(r->live, suffix);
     g_autofree char *mark = gate_side_mark(r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
-    r->made = (struct side){.admin = r->admin, .facts = r->facts, .live = r->live, .tablespaces = q->tablespaces};
+    r->made = (struct side){
+        .target = q->target,
+        .admin = r->admin,
+        .facts = r->facts,
+        .live = r->live,
+        .tablespaces = q->tablespaces,
+    };
     return side_make(&r->made, r->side, mark, r->report, error);
 }
 
