@@ -1,5 +1,6 @@
 """The database that a restore replaces, and the one that takes its place: who gets in meanwhile, what is lost, what comes back."""
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import Database
 from lib import backups, oracle, pgserver
+from lib.archive import Archive
 from lib.backups import error_lines, programs_with, take
 
 SMALL = """
@@ -320,6 +322,59 @@ def test_what_would_make_it_fail_late_is_told_before_the_backup_is_read(opstower
             as_super(owned).query("ROLLBACK PREPARED 'it''s open'")
     if kind == "a session of a superuser":      # who goes away is no obstacle
         restore(opstower, owned, "latest", "--force", "--no-pre-backup", "--drop-replaced")
+
+
+def without(key):
+    return lambda facts: facts.pop(key)
+
+
+LACKS = {   # what the backup says of its database; exit code; what is said
+    "a locale": (lambda facts: facts["properties"].update(datcollate="xx_XX.UTF-8", datctype="xx_XX.UTF-8"), 3, "no locale xx_XX.UTF-8"),
+    "a ctype": (lambda facts: facts["properties"].update(datctype="yy_YY"), 3, "no locale yy_YY"),
+    "a locale provider": (lambda facts: facts["properties"].update(datlocprovider="b"), 3, "builtin, which servers have since version 17"),
+    "an encoding": (lambda facts: facts.update(encoding="NOSUCH"), 3, "does not know the database's encoding NOSUCH"),
+    "an extension": (lambda facts: facts.update(extensions=[{"name": "nosuch", "version": "1"}]), 3, "lacks extension nosuch"),
+    "a tablespace": (lambda facts: facts.update(tablespace="nosuch"), 3, "lacks tablespace nosuch"),
+    "a role that has a setting": (lambda facts: facts.update(settings=[{"role": "nosuch", "config": ["work_mem=1MB"]}]), 3, "lacks role nosuch"),
+    "a role that is granted something": (
+        lambda facts: facts.update(acl=[{"grantee": "nosuch", "privilege": "CONNECT", "grantable": False}]), 3, "lacks role nosuch"),
+    "space": (lambda facts: facts.update(size=10 ** 18), 4, "Insufficient disk space. Required: "),
+    "two things": (lambda facts: facts.update(tablespace="nosuch", encoding="NOSUCH"), 3, "2 things stand in the way: (1) the server lacks"),
+}
+OLDER = {   # what older programs did not know
+    "no tablespace": without("tablespace"), "no subscriptions": without("subscriptions"), "no labels": without("labels"),
+    "another version of an extension": lambda facts: facts.update(extensions=[{"name": "plpgsql", "version": "0.9"}]),
+    "no acl's grantors": lambda facts: facts.update(acl=[{"grantee": None, "privilege": "CONNECT", "grantable": False}]),
+}
+
+
+def with_facts(backup, original, change):
+    """The backup as if its database had been another one."""
+    backup.path.write_bytes(original)
+    archive = Archive(backup.path)
+    at = next(i for i, line in enumerate(archive.lines) if line.startswith("-- facts "))
+    facts = json.loads(archive.lines[at][len("-- facts "):])
+    change(facts)
+    archive.lines[at] = "-- facts " + json.dumps(facts)
+    archive.save(backup.path, meta_from=backup)
+
+
+def test_what_the_server_cannot_make_is_told_before_the_backup_is_read(opstower, server, changing):
+    database = changing()
+    original, names = database.backup.path.read_bytes(), server.databases()
+    for kind, (change, code, said) in LACKS.items():
+        with_facts(database.backup, original, change)
+        result = restore(opstower, database, database.backup.path, "--force", check=False)
+        assert result.returncode == code and said in error_lines(result)[0], (kind, result)
+        assert "Verifying" not in result.stdout and server.databases() == names, kind
+
+
+def test_backups_of_older_programs_know_less_and_are_restored(opstower, changing):
+    database = changing()
+    original = database.backup.path.read_bytes()
+    with_facts(database.backup, original, lambda facts: [change(facts) for change in OLDER.values()])
+    restore(opstower, database, database.backup.path, "--force", "--no-pre-backup", "--drop-replaced")
+    assert database.value("SELECT count(*) FROM bookings") == 200
 
 
 MADE_BY_SUPERUSERS = {
