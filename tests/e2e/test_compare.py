@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from conftest import create_database, drop_databases
-from lib import backups, pgserver, runner
+from lib import backups, ordinary, pgserver, runner
 
 # One change of a restored database each, of an object of its own in kinds.sql.
 MUTATIONS = {
@@ -240,3 +240,25 @@ def test_all_changes_at_once_are_counted(restored):
     assert code == 9, output
     found = int(re.search(r"differs from the backup's proof in (\d+) points", output)[1])
     assert found >= len(MUTATIONS), output
+
+
+# ---- what is no difference -------------------------------------------------------------------------------------------
+
+def assert_proven(opstower, database, scratch, *arguments):
+    """A backup of the database passes the full test, and stock tools restore it too."""
+    backup = backups.take(opstower, database)
+    result = opstower("verify", backup.path, "--full-test", "--tmp-dir", scratch, *arguments)
+    assert "Differs from the proof" not in result.output and backup.meta["state"] == "proven", result
+    return backup, result
+
+
+def test_ordinary_schemas_are_equal(opstower, db, folder):
+    """Forty of them in one database; at least as many objects as frameworks make of their models."""
+    database = db()
+    for _, sql in ordinary.schemas():
+        database.psql(input=sql)
+    objects = database.value("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                             " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'")
+    _, result = assert_proven(opstower, database, folder)
+    reworded = int(re.search(r"(\d+) objects are worded otherwise", result.output)[1])
+    assert objects > 300 and reworded > 100
