@@ -135,9 +135,7 @@ static gboolean compare_round(struct compare *c, const GArray *group, const stru
         return FALSE;
     }
     if (equal)
-        report_warn(c->report,
-                    "%s.%s: values do not read as before (%s): any dump and restore changes the text of such a type so",
-                    def->schema, def->name, columns);
+        report_warn(c->report, "%s.%s: " ROWROUND_WARNING, def->schema, def->name, columns);
     else
         differ(c, "the rows of %s.%s are not those of the backup", def->schema, def->name);
     return TRUE;
