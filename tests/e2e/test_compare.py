@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
-from conftest import create_database, drop_databases
-from lib import backups, ordinary, pgserver, runner
+from conftest import Database, create_database, drop_databases
+from lib import backups, ordinary, pgserver, regression, runner
+from lib.archive import Archive
 
 # One change of a restored database each, of an object of its own in kinds.sql.
 MUTATIONS = {
@@ -340,3 +341,103 @@ def test_values_that_a_restore_writes_otherwise_are_restored_and_told(values):
 def test_a_change_of_such_values_is_found(values, kind):
     code, output = values.compare(VALUE_MUTATIONS[kind])
     assert code == 9 and "are not those of the backup" in output, output
+
+
+# ---- what the test server lacks --------------------------------------------------------------------------------------
+
+def test_the_scratch_server_preloads_what_the_source_does(make_server, opstower, folder):
+    """A materialized view of pg_stat_statements is not to be had without."""
+    source = make_server({"shared_preload_libraries": "pg_stat_statements"})
+    database = create_database(source, "preloading")
+    database.psql(input="CREATE EXTENSION pg_stat_statements;"
+                        "CREATE MATERIALIZED VIEW seen AS SELECT count(*) >= 0 AS some FROM pg_stat_statements")
+    backup, _ = assert_proven(opstower, database, folder)
+    assert backup.meta["facts"]["shared_preload_libraries"] == "pg_stat_statements"
+
+
+LACKING = {
+    "a library": ({"shared_preload_libraries": "pg_stat_statements,/tmp/evil,no_such"}, 0, "preloads: no_such"),
+    "an older version": ({"extensions": [{"name": "hstore", "version": "1.0"}]}, 0, "hstore (version 1.0 in the backup, 1."),
+    "an extension": ({"extensions": [{"name": "gone_one", "version": "2.1"}]}, 3, "lacks extension gone_one (version 2.1)"),
+}
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_what_the_test_server_lacks_is_named_and_no_damage(opstower, db, folder, kind):
+    facts, code, words = LACKING[kind]
+    database = db()
+    database.query("CREATE EXTENSION hstore; CREATE TABLE t AS SELECT 'a=>1'::hstore AS h")
+    backup = backups.take(opstower, database)
+    archive = Archive(backup.path)
+    for name, value in facts.items():
+        archive.set_fact(name, value)
+    archive.save(backup.path, meta_from=backup)
+    result = opstower("verify", backup.path, "--full-test", "--tmp-dir", folder, check=code)
+    assert words in result.output, result
+    assert backup.meta["state"] == ("proven" if code == 0 else "verified")
+
+
+def test_a_difference_under_another_version_of_an_extension_is_no_verdict(opstower, db, folder):
+    """It may be the version's; without that it is one."""
+    database = db()
+    database.query("CREATE EXTENSION hstore; CREATE TABLE t AS SELECT 1 AS a; CREATE INDEX t_a ON t (a)")
+    backup = backups.take(opstower, database)
+    archive = Archive(backup.path)
+    index = b"CREATE INDEX t_a ON public.t USING btree (a);"
+    eater = b"DELETE FROM public.t;".ljust(len(index))
+    archive.edit_toc(index, eater)
+    archive.edit("tail", index, eater)
+    for version, code, state in (("1.0", 3, "verified"), (None, 9, "failed")):
+        archive.set_fact("extensions", version and [{"name": "hstore", "version": version}])
+        archive.save(backup.path, meta_from=backup)
+        opstower("verify", backup.path)
+        result = opstower("verify", backup.path, "--full-test", "--tmp-dir", folder, check=code)
+        assert ("cannot be judged on this test server" in result.stderr) == (code == 3), result
+        assert backup.meta["state"] == state
+
+
+# ---- settings that change how the server words things ----------------------------------------------------------------
+
+SETTINGS = {"bytea_output": "escape", "quote_all_identifiers": "on", "standard_conforming_strings": "off",
+            "timezone": "'Asia/Kathmandu'", "datestyle": "'SQL, DMY'", "intervalstyle": "sql_standard", "xmlbinary": "hex",
+            "extra_float_digits": "-10", "search_path": "other, public", "lc_monetary": "'C.UTF-8'", "array_nulls": "off",
+            "default_text_search_config": "'danish'", "escape_string_warning": "off", "client_encoding": "LATIN1"}
+WORDED = r"""
+CREATE SCHEMA other;
+CREATE TABLE other.t (id int PRIMARY KEY, raw bytea DEFAULT '\x00ff5c', at timestamptz DEFAULT '2026-01-01 12:00+00',
+    gap interval DEFAULT '1 mon 2 days', f float8 DEFAULT 0.1234567890123456, status varchar(9) CHECK (status IN ('a\b', 'c')),
+    cash money DEFAULT '1.5', list int[] DEFAULT '{1,2}');
+CREATE TABLE hours (at timestamptz) PARTITION BY RANGE (at);
+CREATE TABLE hour_1 PARTITION OF hours FOR VALUES FROM ('2026-01-01 00:00+00') TO ('2026-01-01 01:00+00');
+CREATE VIEW v AS SELECT id, 'it''s \x'::text AS word, '\x01'::bytea AS raw FROM other.t WHERE status IN ('a\b', 'd');
+CREATE FUNCTION f(a text DEFAULT 'b\c') RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT 'x\y' || a; END;
+INSERT INTO other.t (id, status) VALUES (1, 'c');
+INSERT INTO hours VALUES ('2026-01-01 00:30+00');
+"""
+
+
+def test_settings_of_database_and_role_change_no_word(opstower, db, folder):
+    database = db()
+    database.psql(input=WORDED)
+    for name, value in SETTINGS.items():
+        database.query(f'ALTER DATABASE "{database.name}" SET {name} = {value}')
+    assert_proven(opstower, database, folder)
+    database.psql(input="SELECT * FROM v")
+
+
+# ---- PostgreSQL's own regression database ----------------------------------------------------------------------------
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_the_regression_database_is_equal(make_server, opstower, folder):
+    """All that PostgreSQL's own tests leave: proven, restored by us and by stock tools, and each like the other."""
+    server = make_server({"max_locks_per_transaction": "256"})
+    with regression.made(server):
+        source = Restored(server, opstower, Database(server, "regression"))
+        assert source.compare()[0] == 0
+        result = opstower("verify", source.backup.path, "--full-test", "--tmp-dir", folder)
+        assert source.backup.meta["state"] == "proven", result
+        stock = create_database(server, "stock")
+        stock.psql(input=source.backup.text())
+        source.name = "stock"
+        assert source.compare()[0] == 0

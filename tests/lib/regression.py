@@ -2,6 +2,7 @@
 
 What is downloaded and built is kept in build/regression, so that it is fetched once.
 """
+import contextlib
 import glob
 import os
 import pathlib
@@ -98,23 +99,22 @@ def prepared():
     return CACHE
 
 
-def run(server, dbname="regression"):
-    """Runs the tests in a database of that server; what they leave in it is the point, not whether they pass."""
+@contextlib.contextmanager
+def made(server, dbname="regression"):
+    """Runs the tests in a database of that server. What they leave in it is the point, not whether they pass; it refers
+    to libraries that stay until the end."""
     cache = prepared()
     place = pgserver.temporary_folder("opstower-regress-", pgserver.fast_place())
     try:
-        shutil.copytree(cache / "tests", f"{place}/tests")
-        shutil.copytree(cache / "lib", f"{place}/lib")
+        for name in ("tests", "lib"):
+            shutil.copytree(cache / name, f"{place}/{name}")
         subprocess.run(["chmod", "-R", "a+rwX", place], check=True)
         program = os.path.join(pgserver.pg_config("pkglibdir"), "pgxs/src/test/regress/pg_regress")
-        environment = {**oracle.clean_environment(), "PGHOST": server.socket, "PGUSER": "postgres"}
         subprocess.run([program, f"--dbname={dbname}", f"--inputdir={place}/tests", f"--outputdir={place}/tests",
                         f"--dlpath={place}/lib", f"--bindir={server.bindir}", f"--host={server.socket}", "--user=postgres",
                         "--max-connections=10", f"--schedule={place}/tests/parallel_schedule"],
-                       cwd=f"{place}/tests", env=environment, check=False, stdin=subprocess.DEVNULL,
+                       cwd=f"{place}/tests", env=oracle.clean_environment(), check=False, stdin=subprocess.DEVNULL,
                        capture_output=True, timeout=1200)
-        libraries = f"{place}/lib"
-        return libraries, place
-    except BaseException:
+        yield
+    finally:
         shutil.rmtree(place, ignore_errors=True)
-        raise
