@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "pg/child.h"
+#include "pg/message.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -74,6 +75,7 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
         .pipe_stdout = TRUE,
         .own_group = TRUE,
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
@@ -214,7 +216,7 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
     struct subprocess_options options = {
-        .environment = environment, .started = session_watch_child, .started_data = s};
+        .environment = environment, .started = session_watch_child, .clean = message_without_rows, .started_data = s};
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
@@ -250,6 +252,7 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
         .environment = environment,
         .own_group = TRUE, /* its workers too */
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     gboolean ok = FALSE;

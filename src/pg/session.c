@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "pg/cancel.h"
 #include "pg/connect.h"
+#include "pg/message.h"
 #include "pg/pooler.h"
 #include "pg/prepare.h"
 #include "pg/session_parts.h"
@@ -282,8 +283,11 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
     for (gsize i = 0; state && i < G_N_ELEMENTS(sqlstates); i++)
         if (g_str_has_prefix(state, sqlstates[i].sqlstate))
             code = sqlstates[i].code;
-    const char *text = result ? PQresultErrorMessage(result) : "";
-    g_autofree char *message = g_utf8_make_valid(*text ? text : PQerrorMessage(s->pg), -1);
+    g_autofree char *message = result ? message_of(result) : NULL;
+    if (!message || !*message) {
+        g_free(message);
+        message = message_without_rows(PQerrorMessage(s->pg));
+    }
     /* An error without a SQLSTATE is libpq's own: the connection is lost, whether its status says so yet or not. */
     if (PQstatus(s->pg) != CONNECTION_OK || (!state && PQresultStatus(result) == PGRES_FATAL_ERROR && result))
         code = OT_CONNECT;
