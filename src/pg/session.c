@@ -73,7 +73,7 @@ static PGresult *ask_who(struct session *s, const struct connect_limit *limit)
 {
     struct connect_limit bounded = *limit;
     if (!bounded.until_us)
-        bounded.until_us = g_get_monotonic_time() + FIRST_ANSWER_S * (gint64)G_USEC_PER_SEC;
+        bounded.until_us = g_get_monotonic_time() + MIN(FIRST_ANSWER_S, silence_limit()) * (gint64)G_USEC_PER_SEC;
     static const char *const first[] = {PREPARE_FIRST};
     g_autofree char *sql = g_strdup_printf("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_postmaster_start_time(),"
                                            " pg_catalog.current_setting('%s'), pg_catalog.current_setting('%s')",
