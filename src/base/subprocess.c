@@ -34,6 +34,7 @@ struct subprocess {
     GMutex mutex; /* of the rest */
     GString *said;
     char *given_up; /* why it was killed */
+    char *(*clean)(const char *text);
     GDestroyNotify detach;
     void *attached;
 };
@@ -193,6 +194,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->despite_interrupt = o->despite_interrupt;
     p->ends_itself = o->ends_itself;
     p->pass_stderr = o->pass_stderr;
+    p->clean = o->clean;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
     if (err >= 0)
@@ -281,6 +283,10 @@ char *subprocess_stderr(struct subprocess *p)
     }
     char *text = g_utf8_make_valid(p->said->str, (gssize)p->said->len);
     g_mutex_unlock(&p->mutex);
+    if (p->clean) {
+        g_autofree char *all = text;
+        text = p->clean(all);
+    }
     return g_strstrip(text);
 }
 

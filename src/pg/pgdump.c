@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "pg/child.h"
+#include "pg/message.h"
 #include "pg/said.h"
 #include "pg/skew.h"
 #include "pg/tools.h"
@@ -101,6 +102,7 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
         .pipe_stdout = TRUE,
         .own_group = TRUE,
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
@@ -374,7 +376,7 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
                           database, NULL};
     struct subprocess_options options = {
-        .environment = environment, .started = session_watch_child, .started_data = s};
+        .environment = environment, .started = session_watch_child, .clean = message_without_rows, .started_data = s};
     g_autofree char *said = NULL;
     GString *sql = NULL;
     if (!subprocess_run_said(argv, &options, MAX_SQL_BYTES, &sql, &said, error))
@@ -429,6 +431,7 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
         .environment = environment,
         .own_group = TRUE, /* its workers too */
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     g_autoptr(subprocess) p = ok ? subprocess_start((const char *const *)argv->pdata, &options, error) : NULL;
