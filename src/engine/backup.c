@@ -282,7 +282,7 @@ static void say_proof(struct backup *b)
     report_info(r, "Verifying backup integrity...");
     report_info(r, "Backup file integrity verified (gzip test passed)");
     report_info(r, "Read back: %u tables, %" G_GUINT64_FORMAT " rows, every member and count as in the proof",
-                b->dump.contents->tables->len, archive_contents_rows(b->dump.contents));
+                b->dump.table_count, archive_contents_rows(b->dump.contents));
 }
 
 static gboolean upload_rest(struct backup *b, struct meta *m, GError **error)

@@ -37,6 +37,7 @@ struct restore {
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
+    guint64 rows, tables;  /* restored */
     struct inuse *reading; /* keeps retention off */
 };
 
@@ -209,7 +210,7 @@ static gboolean load_ours(struct restore *r, GError **error)
     report_phase(r->report, "compare", start);
     report_info(r->report,
                 "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
-                seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
+                seconds((g_get_monotonic_time() - start) / 1000), toc_count(r->toc, "TABLE"),
                 archive_contents_rows(r->reader->contents));
     return TRUE;
 }
@@ -360,15 +361,23 @@ static void note_facts(struct restore *r)
     report_fact(r->report, "put_back", json_boolean(q->put_back));
 }
 
+/* What was restored: of single tables (tablerestore_run counts them), or of the whole. */
+static void count_result(struct restore *r)
+{
+    if (r->request->tables)
+        return;
+    r->rows = r->reader ? archive_contents_rows(r->reader->contents) : r->plain_sum.rows;
+    r->tables = r->reader ? toc_count(r->toc, "TABLE") : r->plain_sum.tables;
+}
+
 static void note_result(struct restore *r)
 {
-    guint64 rows = r->reader ? archive_contents_rows(r->reader->contents) : r->plain_sum.rows;
     guint64 bytes = r->reader ? r->reader->source->size_bytes : r->plain ? r->plain->size_bytes : 0;
     if (r->request->tables)
         return;
     report_fact(r->report, "size", json_integer((json_int_t)bytes));
     report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
-    report_fact(r->report, "rows", json_integer((json_int_t)rows));
+    report_fact(r->report, "rows", json_integer((json_int_t)r->rows));
 }
 
 static gboolean run(struct restore *r, GError **error)
@@ -387,7 +396,7 @@ static gboolean run(struct restore *r, GError **error)
     if (q->tables)
         return open_backup(r, error) &&
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
-               tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, error);
+               tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, &r->tables, &r->rows, error);
     return restore_database(r, error);
 }
 
@@ -399,14 +408,15 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
         report_fact_text(report, "replaced", r.replaced);
+        count_result(&r);
         note_result(&r);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){
             .database = g_strdup(r.live),
             .replaced = g_strdup(r.replaced),
-            .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
-            .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
+            .rows = r.rows,
+            .tables = r.tables,
             .duration_s = took,
             .proven = r.reader != NULL,
         };
