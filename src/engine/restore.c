@@ -37,6 +37,7 @@ struct restore {
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
+    gboolean no_folder;    /* BACKUP_DIR cannot be written */
     guint64 rows, tables;  /* restored */
     struct inuse *reading; /* keeps retention off */
 };
@@ -158,6 +159,11 @@ static gboolean preview_and_confirm(struct restore *r, GError **error)
     gboolean ok = TRUE;
     if (r->request->target_db && p.exists)
         ok = ot_fail(error, OT_REFUSED, "database %s exists already: --target-db takes the name of a new one", r->live);
+    if (ok && r->no_folder && r->request->pre_backup && p.exists)
+        ok = ot_fail(error, OT_PREREQUISITE,
+                     "there is no place for the backup before the restore: %s cannot be written. Set BACKUP_DIR to a "
+                     "folder that can and name the backup by its path, or give --no-pre-backup",
+                     r->request->dir);
     ok = ok && check_missing(r, &p, error) && check_space(&p, error) &&
          r->request->confirm(&p, r->request->confirm_data, error) && interrupt_check(error);
     preview_clear(&p);
@@ -380,11 +386,33 @@ static void note_result(struct restore *r)
     report_fact(r->report, "rows", json_integer((json_int_t)r->rows));
 }
 
+/* From a folder that cannot be written (its disk failed and was mounted read-only, say) everything can be restored all
+ * the same: only the log is missing, and retention, which cannot delete there either, is not kept off. */
+static gboolean do_without_folder(struct restore *r, const GError *problem, GError **error)
+{
+    r->timestamp = text_timestamp(g_get_real_time() / G_USEC_PER_SEC);
+    r->no_folder = TRUE;
+    report_warn(r->report, "There will be no log: %s", problem->message);
+    return interrupt_check(error);
+}
+
+static gboolean open_folder(struct restore *r, GError **error)
+{
+    const struct restore_request *q = r->request;
+    GError *problem = NULL;
+    if (!files_need_folder(q->dir, &problem)) {
+        gboolean ok = do_without_folder(r, problem, error);
+        g_error_free(problem);
+        return ok;
+    }
+    r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error);
+    return r->timestamp && inuse_share_copy(q->copy, q->dir, &r->reading, error);
+}
+
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)) ||
-        !inuse_share_copy(q->copy, q->dir, &r->reading, error))
+    if (!open_folder(r, error))
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
