@@ -89,8 +89,11 @@ gboolean foreign_check(const char *name, const guint8 *head, gsize length, gbool
 
 gboolean foreign_is_text(const guint8 *head, gsize length)
 {
-    for (gsize i = 0; i < length; i++)
+    gboolean some = FALSE;
+    for (gsize i = 0; i < length; i++) {
         if (head[i] < ' ' && !memchr("\t\r\n\f\v\b\x1b", head[i], 7))
             return FALSE;
-    return TRUE;
+        some = some || head[i] > ' ';
+    }
+    return some;
 }

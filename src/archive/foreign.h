@@ -11,5 +11,5 @@ const char *foreign_name(const guint8 *head, gsize length);
 /* OT_REFUSED if the file's beginning is of another kind; is_gzip: also looks at what is packed in it. */
 gboolean foreign_check(const char *name, const guint8 *head, gsize length, gboolean is_gzip, GError **error);
 
-/* Whether these bytes could be text in UTF-8 or a single-byte encoding. */
+/* Whether these bytes could be text in UTF-8 or a single-byte encoding; blanks alone are none. */
 gboolean foreign_is_text(const guint8 *head, gsize length);

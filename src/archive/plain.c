@@ -26,7 +26,8 @@ struct scan {
     guint64 rows_here;  /* of the COPY statement at hand */
     guint64 ended_line; /* of the line that says that the dump is complete; 0: none */
     gboolean in_copy, has_header, complete;
-    gboolean is_text; /* by its beginning */
+    gboolean is_cluster;    /* it ends as pg_dumpall's does */
+    gboolean is_other_text; /* by its beginning */
 };
 
 static gboolean begins(const struct scan *s, const char *prefix)
@@ -94,6 +95,8 @@ static void scan_first_line(struct scan *s)
         s->complete = TRUE;
         s->ended_line = s->line_number;
         return;
+    } else if (begins(s, "-- PostgreSQL database cluster dump complete")) {
+        s->is_cluster = TRUE;
     } else if (begins(s, "-- PostgreSQL database dump")) {
         s->has_header = TRUE;
         s->ended_line = 0;
@@ -268,10 +271,21 @@ static gboolean end_line(struct scan *s, GError **error)
     return ok;
 }
 
+/* Even if it was cut in its first lines. */
+static gboolean may_begin_dump(const char *text, gsize length)
+{
+    static const char *const begins[] = {"--\n-- PostgreSQL database ", "--\r\n-- PostgreSQL database "};
+    gsize mark = length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(begins); i++)
+        if (memcmp(text + mark, begins[i], MIN(strlen(begins[i]), length - mark)) == 0)
+            return TRUE;
+    return FALSE;
+}
+
 static gboolean scan_text(struct scan *s, const char *text, gsize length, GError **error)
 {
     if (s->sum.plain_bytes == 0)
-        s->is_text = foreign_is_text((const guint8 *)text, MIN(length, 4096));
+        s->is_other_text = !may_begin_dump(text, length) && foreign_is_text((const guint8 *)text, MIN(length, 4096));
     s->sum.plain_bytes += length;
     const char *end = text + length;
     while (text && text < end) {
@@ -297,7 +311,12 @@ static gboolean judge(struct scan *s, GError **error)
         return FALSE;
     if (!s->in_copy && s->line->len > 0 && !end_line(s, error))
         return FALSE;
-    if (!s->has_header && s->is_text)
+    if (!s->has_header && s->is_cluster)
+        return ot_fail(
+            error, OT_REFUSED,
+            "these are a server's roles and tablespaces as pg_dumpall writes them, not a database: load them "
+            "yourself with psql");
+    if (!s->has_header && s->is_other_text)
         return ot_fail(error, OT_REFUSED,
                        "this is text, but not a plain dump as pg_dump writes it (its header is missing), so nothing "
                        "shows whether it is whole: if it is SQL, load it yourself with psql");

@@ -6,7 +6,7 @@
 #include "pg/snapshot.h"
 
 /* As every count of tables: those that a dump makes, so none of an extension's. */
-#define TABLES_SQL                                                                                                     \
+#define COUNT_SQL                                                                                                      \
     "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"              \
     " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS"      \
     " (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid"       \
@@ -158,7 +158,7 @@ gboolean aftercare_report(const struct pg_target *t, const char *dbname, char **
     g_autofree char *size = NULL;
     gint64 tables = 0;
     if (!s || (session_can_utf8(s) && !session_exec(s, "SET client_encoding = 'UTF8'", error)) ||
-        !session_get_number(s, error, TABLES_SQL, 0, NULL, &tables) ||
+        !session_get_number(s, error, COUNT_SQL, 0, NULL, &tables) ||
         !session_get_text(
             s, error, "SELECT pg_catalog.pg_size_pretty(pg_catalog.pg_database_size(pg_catalog.current_database()))", 0,
             NULL, &size))

@@ -65,6 +65,8 @@ KINDS = {
     "Git LFS": (lambda plain, custom, tar: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
     "text": (lambda plain, custom, tar: b"Dear all,\nthe backup is on its way.\n", "its header is missing"),
     "SQL by hand": (lambda plain, custom, tar: b"CREATE TABLE x (a int);\n", "load it yourself with psql"),
+    "roles and tablespaces": (lambda plain, custom, tar: b"--\n-- PostgreSQL database cluster dump\n--\n\n--\n-- PostgreSQL database cluster dump complete\n--\n\n",
+                              "as pg_dumpall writes them"),
     "statements at the end": (lambda plain, custom, tar: plain + b"VACUUM;\n", "statements follow line"),
 }
 # Damage stays damage.

@@ -103,10 +103,10 @@ if disks.CAN_MOUNT:
 
     def test_a_database_that_became_small_needs_little_space(opstower, small, disk):
         """The last backup was large: what is needed is judged by what the database has by now, too."""
-        small.query("CREATE TABLE big AS SELECT g, (SELECT string_agg(md5((g + i)::text || random()), '') FROM generate_series(1, 100) i) AS b FROM generate_series(1, 8000) g")
+        small.query("CREATE TABLE big AS SELECT g, (SELECT string_agg(md5((g + i)::text || random()), '') FROM generate_series(1, 100) i) AS b FROM generate_series(1, 10000) g")
         size = take(opstower, small).path.stat().st_size
-        disk.fill(left_kb=13000)
-        assert 10 << 20 < 13000 << 10 < size * 5 / 4
+        disk.fill(left_kb=18000)
+        assert 18000 << 10 < size * 5 / 4
         assert "Insufficient disk space" in opstower("backup", "--local-only", check=4).stderr
         small.query("TRUNCATE big")
         take(opstower, small)
