@@ -177,7 +177,7 @@ static guint level_behind(struct order *o, const struct toc_entry *e)
         return 0;
     g_hash_table_insert(o->levels, (gpointer)e, GUINT_TO_POINTER(0));
     o->depth++;
-    guint level = level_behind_words(o, e->definition ? e->definition : "") + is_table(e);
+    guint level = level_behind_words(o, e->definition ? e->definition : "") + (is_table(e) ? 1u : 0u);
     o->depth--;
     g_hash_table_insert(o->levels, (gpointer)e, GUINT_TO_POINTER(level));
     return level;
