@@ -35,7 +35,7 @@ gboolean aftercare_analyze(const struct pg_target *t, const char *dbname, guint 
     gboolean ok = TRUE;
     for (guint i = 0; i < n && ok; i++) {
         a.sessions[i] = session_open(t, dbname, error);
-        ok = a.sessions[i] && snapshot_setup_session(a.sessions[i], 0, error);
+        ok = a.sessions[i] != NULL;
     }
     if (ok) {
         a.tables = session_query(a.sessions[0], error,
@@ -116,7 +116,7 @@ gboolean aftercare_report(const struct pg_target *t, const char *dbname, char **
     g_autoptr(session) s = session_open(t, dbname, error);
     g_autofree char *size = NULL;
     gint64 tables = 0;
-    if (!s || !snapshot_setup_session(s, 0, error) ||
+    if (!s ||
         (session_can_utf8(s) && !session_exec(s, "SET client_encoding = 'UTF8'", error)) ||
         !session_get_number(s, error, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'", 0,
                             NULL, &tables) ||

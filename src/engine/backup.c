@@ -95,7 +95,7 @@ static gboolean check_server(struct backup *b, GError **error)
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
     gint64 bytes = 0;
     /* A database of many files takes its time to say its size: limits of its own are not for us. */
-    if (!s || !snapshot_setup_session(s, 0, error) ||
+    if (!s ||
         !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0, NULL,
                             &bytes))
         return FALSE;

@@ -108,7 +108,7 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
     p->admin = session_open(&p->target, NULL, error);
     p->dbname = g_strdup_printf("opstower_test_%d_%" G_GINT64_FORMAT, (int)getpid(), g_get_real_time());
     gboolean held = FALSE;
-    if (!p->admin || !snapshot_setup_session(p->admin, 0, error))
+    if (!p->admin)
         return FALSE;
     if (p->scratch)
         return TRUE;

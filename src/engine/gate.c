@@ -101,7 +101,7 @@ struct session *gate_open(const struct pg_target *target, const char *live, stru
 {
     g_autoptr(session) admin = interrupt_check(error) ? swap_admin(target, live, error) : NULL;
     struct gate g = {target, admin, live, report};
-    if (!admin || !snapshot_setup_session(admin, 0, error) || !check_rights(&g, error) || !take_lock(&g, error) ||
+    if (!admin || !check_rights(&g, error) || !take_lock(&g, error) ||
         !drop_left_behind(&g, error))
         return NULL;
     return g_steal_pointer(&admin);

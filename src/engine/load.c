@@ -12,8 +12,7 @@
 
 /* Settings that help a load and that any role may choose. */
 #define LOAD_OPTIONS                                                                                                   \
-    "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"                    \
-    " -c default_transaction_read_only=off"
+    "-c synchronous_commit=off -c maintenance_work_mem=256MB -c max_parallel_maintenance_workers=0"
 
 #define SHARED_TASK_BYTES (64ull << 20)
 
@@ -225,8 +224,6 @@ static gboolean load_data(struct load *l, GError **error)
 
 static gboolean set_sequences(struct session *s, const struct toc *t, GError **error)
 {
-    if (!snapshot_setup_session(s, 0, error))
-        return FALSE;
     for (guint i = 0; i < t->entries->len; i++) {
         const struct toc_entry *e = t->entries->pdata[i];
         if (g_str_equal(e->desc, "SEQUENCE SET") && e->definition && !session_exec(s, e->definition, error))

@@ -175,7 +175,7 @@ static gboolean learn_from_live(struct restore *r, GError **error)
     if (r->facts || !r->exists)
         return TRUE;
     g_autoptr(session) s = session_open(r->request->target, r->live, error);
-    return s && snapshot_setup_session(s, 0, error) && (r->facts = facts_read(s, NULL, error)) != NULL;
+    return s && (r->facts = facts_read(s, NULL, error)) != NULL;
 }
 
 static gboolean make_side(struct restore *r, GError **error)

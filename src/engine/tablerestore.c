@@ -350,7 +350,7 @@ static gboolean run(struct tablerestore *r, GError **error)
 {
     const char *encoding = facts_text(r->reader->contents->facts, "encoding");
     r->session = session_open(r->request->target, r->request->target_db, error);
-    if (!r->session || !snapshot_setup_session(r->session, 0, error))
+    if (!r->session)
         return FALSE;
     g_autofree char *literal = session_quote_literal(r->session, encoding ? encoding : "UTF8");
     if (session_can_utf8(r->session) && !session_exec(r->session, "SET client_encoding = 'UTF8'", error))

@@ -9,7 +9,7 @@ struct subprocess *psql_start(struct session *s, const char *bindir, GError **er
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(GStrv) environment = session_child_environment(s, "-c default_transaction_read_only=off");
+    g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "-X", "-q", "--no-password", "-v", "ON_ERROR_STOP=1", "-d", conninfo, NULL};
     struct subprocess_options options = {.environment = environment, .pipe_stdin = TRUE};
     return subprocess_start(argv, &options, error);

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "pg/prepare.h"
 
 struct session {
     PGconn *pg;
     PGcancel *cancel;
+    char *child_options; /* what prepare_session says children need; NULL: nothing */
     guint interrupt_id;
     char sqlstate[6];
 };
@@ -205,6 +207,10 @@ static struct session *open_session(const struct pg_target *t, const char *dbnam
     s->cancel = PQgetCancel(pg);
     if (!despite_interrupt)
         s->interrupt_id = interrupt_add(on_interrupt, s);
+    if (!prepare_session(s, &s->child_options, error)) {
+        session_free(s);
+        return NULL;
+    }
     return s;
 }
 
@@ -226,6 +232,7 @@ void session_free(struct session *s)
         interrupt_remove(s->interrupt_id);
     PQfreeCancel(s->cancel);
     PQfinish(s->pg);
+    g_free(s->child_options);
     g_free(s);
 }
 
@@ -311,6 +318,11 @@ gboolean session_exec(struct session *s, const char *sql, GError **error)
     return session_fail(s, result, OT_FAILED, what, error);
 }
 
+gboolean session_set_lock_timeout(struct session *s, guint milliseconds, GError **error)
+{
+    return session_execf(s, error, "SET lock_timeout = %u", milliseconds);
+}
+
 gboolean session_execf(struct session *s, GError **error, const char *format, ...)
 {
     va_list args;
@@ -391,6 +403,13 @@ const char *session_run_name(void)
     return name;
 }
 
+/* The server lets the last one win. */
+static char *join_options(const char *given, const char *needed, const char *more)
+{
+    g_autofree char *all = g_strdup_printf("%s %s %s", given ? given : "", needed ? needed : "", more ? more : "");
+    return g_strdup(g_strstrip(all));
+}
+
 char **session_child_environment(struct session *s, const char *more_options)
 {
     char **environment = g_get_environ();
@@ -399,11 +418,10 @@ char **session_child_environment(struct session *s, const char *more_options)
         if (o->envvar && o->val && *o->val)
             environment = g_environ_setenv(environment, o->envvar, o->val, TRUE);
     PQconninfoFree(options);
-    if (more_options) {
-        const char *given = g_environ_getenv(environment, "PGOPTIONS");
-        g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more_options);
+    const char *given = g_environ_getenv(environment, "PGOPTIONS");
+    g_autofree char *all = join_options(given, s->child_options, more_options);
+    if (*all)
         environment = g_environ_setenv(environment, "PGOPTIONS", all, TRUE);
-    }
     environment = g_environ_setenv(environment, "PGAPPNAME", session_run_name(), TRUE);
     environment = g_environ_unsetenv(environment, "PGDATABASE");
     environment =

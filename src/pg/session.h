@@ -28,7 +28,8 @@ char *pg_target_database(const struct pg_target *t, GError **error);
 struct session;
 typedef struct session session;
 
-/* Connects; dbname replaces the target's database if not NULL. OT_CONNECT if that fails, or takes longer than
+/* Connects, and prepares the session as all of ours are (pg/prepare.h): no time limits, no search path, the client
+ * encoding is the database's, times in UTC, floats in full. dbname replaces the target's database if not NULL. OT_CONNECT if that fails, or takes longer than
  * connect_timeout (as libpq's parameter of that name; 60 s if it is not given). OT_INTERRUPTED at an interrupt, even
  * one that came before. */
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error);
@@ -48,6 +49,9 @@ gint64 session_certificate_until(struct session *s);
 /* Runs SQL (several statements are fine) and checks each result. */
 gboolean session_exec(struct session *s, const char *sql, GError **error);
 gboolean session_execf(struct session *s, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* Locks that cannot be had in so many milliseconds are OT_LOCK_TIMEOUT; 0: they are waited for. */
+gboolean session_set_lock_timeout(struct session *s, guint milliseconds, GError **error);
 
 /* One statement with text parameters ($1...), which must return rows. NULL on failure. */
 PGresult *session_query(struct session *s, GError **error, const char *sql, int n_params, const char *const *params);
@@ -81,7 +85,8 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
  */
 const char *session_run_name(void);
 
-/* Environment for a child like pg_dump to connect as this session does: the caller's environment with PG* set.
+/* Environment for a child like pg_dump to connect as this session does, and with settings as it has them where the
+ * child does not set its own: the caller's environment with PG* set.
  * options: further server settings for its sessions, "-c name=value ...", or NULL. */
 char **session_child_environment(struct session *s, const char *options);
 

@@ -29,28 +29,11 @@ struct snapshot {
     char *gave_way_to;
 };
 
-gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError **error)
-{
-    return session_execf(
-        s, error,
-        "SELECT pg_catalog.set_config('search_path', '', false);"
-        "SELECT pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding(), false);"
-        "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;"
-        "SET bytea_output = hex; SET timezone = 'UTC'; SET lc_monetary = 'C'; SET xmloption = content;"
-        "SET synchronize_seqscans = off; SET row_security = off; SET quote_all_identifiers = off;"
-        "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed';"
-        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN"
-        " ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',"
-        " 'transaction_timeout');"
-        "SET lock_timeout = %u",
-        lock_timeout_ms);
-}
-
 struct session *snapshot_open_for_rows(const struct pg_target *t, const char *dbname, const char *encoding,
                                        GError **error)
 {
     g_autoptr(session) s = session_open(t, dbname, error);
-    if (!s || !snapshot_setup_session(s, 0, error))
+    if (!s)
         return NULL;
     g_autofree char *literal = session_quote_literal(s, encoding ? encoding : "UTF8");
     if (!session_execf(s, error, "SET client_encoding = %s", literal))
@@ -272,7 +255,7 @@ struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms
     s->lock_timeout_ms = lock_timeout_ms;
     s->session = session_open(t, NULL, error);
     if (!s->session || !name_session(s->session, error) ||
-        !snapshot_setup_session(s->session, lock_timeout_ms, error) || !check_readable(s->session, error) ||
+        !session_set_lock_timeout(s->session, lock_timeout_ms, error) || !check_readable(s->session, error) ||
         !start_watch(s, t, error))
         return NULL;
     for (int i = 0; i < TRIES; i++) {
@@ -312,7 +295,7 @@ gint64 snapshot_time(const struct snapshot *s)
 struct session *snapshot_join(struct snapshot *s, const struct pg_target *t, GError **error)
 {
     g_autoptr(session) joined = session_open(t, NULL, error);
-    if (!joined || !name_session(joined, error) || !snapshot_setup_session(joined, s->lock_timeout_ms, error) ||
+    if (!joined || !name_session(joined, error) || !session_set_lock_timeout(joined, s->lock_timeout_ms, error) ||
         !session_exec(joined, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error) ||
         !session_execf(joined, error, "SET TRANSACTION SNAPSHOT '%s'", s->id))
         return NULL;

@@ -12,16 +12,12 @@
 
 #include "pg/session.h"
 
-/* Opens a session and sets it up like that, for rows in another encoding than the database's own (NULL: UTF8). */
+/* Opens a session for rows in another encoding than the database's own (NULL: UTF8). */
 struct session *snapshot_open_for_rows(const struct pg_target *t, const char *dbname, const char *encoding,
                                        GError **error);
 
 struct snapshot;
 typedef struct snapshot snapshot;
-
-/* Prepares a session to write values as text exactly as all our sessions do (see sessions in docs/FORMAT.md): the
- * client encoding is the database's, times in UTC, floats in full. */
-gboolean snapshot_setup_session(struct session *s, guint lock_timeout_ms, GError **error);
 
 /* Also begins the watch. */
 struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms, GError **error);
