@@ -169,10 +169,38 @@ static char *entry_text(const struct toc_entry *e, gboolean tablespaces)
                            e->access_method ? e->access_method : "", e->definition ? e->definition : "");
 }
 
+/* "schema\ntag" of what is known to differ: whatever is there under that name is not compared. */
+static GHashTable *left_out_names(const struct compare *c, const struct toc *t)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; c->request->left_out && i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_hash_table_contains(c->request->left_out, GINT_TO_POINTER(e->dump_id)))
+            g_hash_table_add(names, g_strdup_printf("%s\n%s", e->schema ? e->schema : "", e->tag));
+    }
+    return names;
+}
+
+/* An object of that name, or one that belongs to a table of that name: its tag is "table object". */
+static gboolean is_left_out(GHashTable *names, const struct toc_entry *e)
+{
+    g_autofree char *name = g_strdup_printf("%s\n%s", e->schema ? e->schema : "", e->tag);
+    if (g_hash_table_size(names) == 0 || g_hash_table_contains(names, name))
+        return g_hash_table_size(names) > 0;
+    char *space = strchr(name, ' ');
+    if (space && g_str_equal(e->desc, "CHECK CONSTRAINT")) {
+        *space = '\0';
+        return g_hash_table_contains(names, name);
+    }
+    return FALSE;
+}
+
 /* Counts of entry texts: an object may be there twice (comments, ACLs of the same name). */
-static void count_entries(GHashTable *counts, const struct toc *t, int step, gboolean tablespaces)
+static void count_entries(GHashTable *counts, const struct toc *t, int step, gboolean tablespaces, GHashTable *left_out)
 {
     for (guint i = 0; i < t->entries->len; i++) {
+        if (is_left_out(left_out, t->entries->pdata[i]))
+            continue;
         char *text = entry_text(t->entries->pdata[i], tablespaces);
         if (!text)
             continue;
@@ -203,8 +231,9 @@ static gboolean compare_schema(struct compare *c, struct session *s, const struc
     if (!restored)
         return FALSE;
     g_autoptr(GHashTable) counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    count_entries(counts, t, 1, c->request->tablespaces);
-    count_entries(counts, restored, -1, c->request->tablespaces);
+    g_autoptr(GHashTable) left_out = left_out_names(c, t);
+    count_entries(counts, t, 1, c->request->tablespaces, left_out);
+    count_entries(counts, restored, -1, c->request->tablespaces, left_out);
     name_schema_differences(c, counts);
     return TRUE;
 }

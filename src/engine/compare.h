@@ -13,6 +13,7 @@ struct compare_request {
     guint jobs;
     gboolean schema;      /* compare every object's SQL as well; needs a server of the backup's major version */
     gboolean tablespaces; /* FALSE: where things lie is not compared */
+    GHashTable *left_out; /* dump ids (GINT_TO_POINTER) of objects that are known to differ; NULL: none are */
 };
 
 /* TRUE if nothing differs. OT_MISMATCH names the first difference; every one is said to the report. */

@@ -126,11 +126,12 @@ static gboolean prepare(struct place *p, const json_t *facts, GError **error)
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
-                                 const struct toc *t, struct report *report, GError **error)
+                                 const struct toc *t, struct report *report, struct load_outcome *outcome,
+                                 GError **error)
 {
     struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
     struct load_times times;
-    if (!load_backup(&load, reader, t, report, &times, error))
+    if (!load_backup(&load, reader, t, report, &times, outcome, error))
         return FALSE;
     report_info(report, "Test restore: loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
@@ -140,12 +141,19 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
                     major, facts_major(reader->contents->facts));
-    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
+    struct compare_request compare = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .schema = same_major,
+        .left_out = outcome->left_entries,
+    };
     return compare_with_proof(&compare, reader->contents, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         char **ret_doubt, GError **error)
+                         struct load_outcome *outcome, char **ret_doubt, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
     if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
@@ -154,7 +162,7 @@ gboolean fulltest_backup(const struct fulltest_request *request, struct archive_
     gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
                              facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
                   prepare(&p, reader->contents->facts, error) &&
-                  load_and_compare(&p, request, reader, t, report, error);
+                  load_and_compare(&p, request, reader, t, report, outcome, error);
     place_clear(&p);
     return ok;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "archive/reader.h"
-#include "engine/report.h"
+#include "engine/load_outcome.h"
 #include "pg/session.h"
 #include "pg/toc.h"
 
@@ -18,6 +18,7 @@ struct load_times {
     gint64 schema_ms, rows_ms, indexes_ms;
 };
 
-/* TRUE only if every statement succeeded and the server counted as many rows as the backup's proof for each table. */
+/* TRUE only if the server took every row of the backup, as many as its proof has for each table. What it could not have
+ * beside them is in outcome (the caller's): with nothing there, every statement succeeded. */
 gboolean load_backup(const struct load_request *request, struct archive_reader *reader, const struct toc *t,
-                     struct report *report, struct load_times *ret_times, GError **error);
+                     struct report *report, struct load_times *ret_times, struct load_outcome *outcome, GError **error);

@@ -33,7 +33,7 @@ static gboolean is_duplicate(const PGresult *result)
 static gboolean run_entry(struct session *s, const struct toc *t, const char *bindir, const struct toc_entry *e,
                           GError **error)
 {
-    g_autoptr(GString) sql = pgdump_entry_sql(t, bindir, session_version(s) / 10000, e, error);
+    g_autoptr(GString) sql = pgdump_entry_sql(t, bindir, session_version(s) / 10000, e, NULL, error);
     if (!sql || !session_exec(s, "SAVEPOINT recreate", error))
         return FALSE;
     g_autoptr(PGresult) result = PQexec(session_pg(s), sql->str);

@@ -37,6 +37,7 @@ struct restore {
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
+    struct load_outcome *outcome; /* what the server refused */
     struct inuse *reading; /* keeps retention off */
 };
 
@@ -44,6 +45,7 @@ void restore_result_clear(struct restore_result *r)
 {
     g_free(r->database);
     g_free(r->replaced);
+    json_decref(r->left_out);
     memset(r, 0, sizeof *r);
 }
 
@@ -55,6 +57,7 @@ static void restore_clear(struct restore *r)
     toc_free(r->toc);
     session_free(r->admin);
     inuse_free(r->reading);
+    load_outcome_free(r->outcome);
     json_decref(r->facts);
     g_free(r->timestamp);
     g_free(r->live);
@@ -200,14 +203,20 @@ static gboolean load_ours(struct restore *r, GError **error)
     struct load_request load = {q->target, r->side, q->bindir, q->jobs, q->tablespaces};
     struct load_times t;
     gint64 load_start = g_get_monotonic_time();
-    if (!load_backup(&load, r->reader, r->toc, r->report, &t, error))
+    if (!load_backup(&load, r->reader, r->toc, r->report, &t, r->outcome, error))
         return FALSE;
     report_phase(r->report, "load", load_start);
     report_info(r->report, "Loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 seconds(t.schema_ms + t.rows_ms + t.indexes_ms), seconds(t.schema_ms), seconds(t.rows_ms),
                 seconds(t.indexes_ms));
     gint64 start = g_get_monotonic_time();
-    struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
+    struct compare_request compare = {
+        .target = q->target,
+        .dbname = r->side,
+        .bindir = q->bindir,
+        .jobs = q->jobs,
+        .tablespaces = q->tablespaces,
+    };
     if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
         return FALSE;
     report_phase(r->report, "compare", start);
@@ -291,6 +300,29 @@ static gboolean swap(struct restore *r, GError **error)
     return TRUE;
 }
 
+/* What came back without some of its objects does not take the live database's place unasked. It is kept: its rows are
+ * all there, and loading them may have taken hours. */
+static gboolean keep_beside(struct restore *r, GError **error)
+{
+    g_autofree char *suffix = g_strdup_printf("_incomplete_%s", r->timestamp);
+    g_autofree char *name = swap_name(r->live, suffix);
+    g_autofree char *text = load_outcome_text(r->outcome->left_out);
+    g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
+    if (!swap_names(r->request->target, r->admin, name, r->side, NULL, comment, error))
+        return FALSE;
+    g_clear_pointer(&r->side, g_free);
+    report_fact_text(r->report, "kept_as", name);
+    return ot_fail(error, OT_INCOMPLETE,
+                   "all rows are back, in database %s, but the server refused %u objects: %s. The live database %s was "
+                   "not replaced",
+                   name, r->outcome->left_out->len, text, r->live);
+}
+
+static gboolean may_take_place(const struct restore *r)
+{
+    return r->outcome->left_out->len == 0 || r->request->accept_incomplete || !r->exists;
+}
+
 static gboolean deal_with_replaced(struct restore *r, GError **error)
 {
     if (!r->replaced)
@@ -332,7 +364,8 @@ static gboolean replace_database(struct restore *r, GError **error)
         return FALSE;
     gboolean dropped = FALSE;
     if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
-        fill_side(r, error) && report_check_log(r->report, error) && swap(r, error))
+        fill_side(r, error) && report_check_log(r->report, error) &&
+        (may_take_place(r) ? swap(r, error) : keep_beside(r, error)))
         return TRUE;
     drop_side(r);
     judge_failure(r, dropped, error);
@@ -373,6 +406,7 @@ static void note_result(struct restore *r)
     report_fact(r->report, "size", json_integer((json_int_t)bytes));
     report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
     report_fact(r->report, "rows", json_integer((json_int_t)rows));
+    report_fact(r->report, "left_out", load_outcome_json(r->outcome));
 }
 
 static gboolean run(struct restore *r, GError **error)
@@ -399,6 +433,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
                      GError **error)
 {
     struct restore r = {.request = request, .report = report, .started_us = g_get_monotonic_time()};
+    r.outcome = load_outcome_new();
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
@@ -413,6 +448,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
             .proven = r.reader != NULL,
+            .left_out = load_outcome_json(r.outcome),
         };
     }
     restore_clear(&r);

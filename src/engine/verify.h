@@ -26,6 +26,7 @@ struct verify_result {
     GArray *checks; /* struct verify_check */
     gboolean ours;  /* a backup of ours, with its proof; FALSE: a plain dump of others */
     guint64 rows, tables;
+    json_t *left_out; /* array of text: what a restore will leave out; NULL: there was no full test */
 };
 void verify_result_clear(struct verify_result *r);
 
