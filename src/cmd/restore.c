@@ -102,7 +102,7 @@ static gboolean finish(struct restoring *r, const struct restore_result *result,
 
 static json_t *result_json(const struct restore_result *r, const char *health)
 {
-    return json_pack("{ss* ss* ss* sI sI sI sO}", "healthcheck", health, "database", r->database, "replaced", r->replaced,
+    return json_pack("{ss* ss* ss* sI sI sI sO*}", "healthcheck", health, "database", r->database, "replaced", r->replaced,
                      "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds",
                      (json_int_t)r->duration_s, "left_out", r->left_out);
 }

@@ -406,7 +406,8 @@ static void note_result(struct restore *r)
     report_fact(r->report, "size", json_integer((json_int_t)bytes));
     report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
     report_fact(r->report, "rows", json_integer((json_int_t)rows));
-    report_fact(r->report, "left_out", load_outcome_json(r->outcome));
+    if (r->outcome->left_out->len > 0)
+        report_fact(r->report, "left_out", load_outcome_json(r->outcome));
 }
 
 static gboolean run(struct restore *r, GError **error)
@@ -448,7 +449,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,
             .proven = r.reader != NULL,
-            .left_out = load_outcome_json(r.outcome),
+            .left_out = r.outcome->left_out->len > 0 ? load_outcome_json(r.outcome) : NULL,
         };
     }
     restore_clear(&r);

@@ -45,7 +45,7 @@ struct restore_result {
     guint64 rows, tables;
     gint64 duration_s;
     gboolean proven; /* compared with the backup's proof; a dump of others has none */
-    json_t *left_out; /* array of text: what the server refused of it */
+    json_t *left_out; /* array of text: what the server refused of it; NULL: nothing */
 };
 void restore_result_clear(struct restore_result *r);
 

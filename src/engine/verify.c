@@ -450,7 +450,7 @@ static void note_facts(struct verify *v)
     report_fact_text(r, "place", q->copy->place->kind);
     report_fact(r, "checks_failed", failed_checks(v));
     report_fact(r, "full_test", json_boolean(q->full_test));
-    if (v->result->left_out)
+    if (json_array_size(v->result->left_out) > 0)
         report_fact(r, "left_out", json_incref(v->result->left_out));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
