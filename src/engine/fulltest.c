@@ -6,6 +6,7 @@
 #include "engine/compare.h"
 #include "engine/plainload.h"
 #include "engine/statements.h"
+#include "pg/door.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -19,6 +20,7 @@ struct place {
     struct pg_target target; /* of the maintenance database */
     struct session *admin;
     char *dbname;
+    struct door door; /* of that database */
     GPtrArray *roles; /* created by us on a server that is not ours */
 };
 
@@ -87,6 +89,7 @@ static void place_clear(struct place *p)
         }
     }
     session_free(p->admin);
+    door_clear(&p->door);
     scratch_free(p->scratch);
     pg_target_clear(&p->target);
     g_ptr_array_unref(p->roles);
@@ -122,14 +125,33 @@ static gboolean prepare(struct place *p, const json_t *facts, GError **error)
     g_autofree char *mark = g_strconcat(MARK, p->dbname, NULL);
     return session_exec(p->admin, "BEGIN", error) && facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
            mark_roles(p, error) && session_exec(p->admin, "COMMIT", error) &&
-           facts_create_database(p->admin, facts, p->dbname, mark, error);
+           door_create(p->admin, facts, p->dbname, mark, FALSE, &p->door, error);
+}
+
+struct handing_over {
+    struct place *place;
+    const json_t *facts;
+};
+
+static gboolean hand_over(struct session *s, void *data, GError **error)
+{
+    struct handing_over *h = data;
+    return door_hand_over(&h->place->door, h->place->admin, s, h->facts, error);
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
                                  const struct toc *t, struct report *report, struct load_outcome *outcome,
                                  GError **error)
 {
-    struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
+    struct handing_over handing_over = {p, reader->contents->facts};
+    struct load_request load = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .before_indexes = hand_over,
+        .data = &handing_over,
+    };
     struct load_times times;
     if (!load_backup(&load, reader, t, report, &times, outcome, error))
         return FALSE;
@@ -223,8 +245,8 @@ static gboolean create_plain_roles(struct place *p, const GPtrArray *roles, GErr
     return TRUE;
 }
 
-static gboolean load_plain(struct place *p, const struct fulltest_request *request, struct source *file,
-                           enum archive_kind kind, const GPtrArray *roles, struct report *report, GError **error)
+static gboolean load_plain(struct place *p, struct source *file, enum archive_kind kind, const GPtrArray *roles,
+                           struct report *report, GError **error)
 {
     g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
     if (!session_exec(p->admin, "BEGIN", error) || !create_plain_roles(p, roles, error) || !mark_roles(p, error) ||
@@ -233,7 +255,7 @@ static gboolean load_plain(struct place *p, const struct fulltest_request *reque
         !session_execf(p->admin, error, "COMMENT ON DATABASE %s IS '" MARK "%s'", quoted, p->dbname))
         return FALSE;
     struct plain_summary sum = {0};
-    if (!plainload_run(&p->target, p->dbname, request->bindir, file, kind, report, &sum, error))
+    if (!plainload_run(&p->target, p->dbname, file, kind, report, &sum, error))
         return FALSE;
     gboolean ok = check_counts(p, &sum, error);
     plain_summary_clear(&sum);
@@ -246,15 +268,14 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     struct plain_summary sum = {0};
     if (!plain_scan(file, kind, NULL, NULL, &sum, error))
         return FALSE;
-    if (sum.beyond) {
-        ot_fail(error, OT_REFUSED, "the dump acts beyond its own database (%s): it is not loaded", sum.beyond);
+    if (!plain_check_refusal(&sum, error)) {
         plain_summary_clear(&sum);
         return FALSE;
     }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
     gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
-                  load_plain(&p, request, file, kind, sum.roles, report, error);
+                  load_plain(&p, file, kind, sum.roles, report, error);
     place_clear(&p);
     plain_summary_clear(&sum);
     return ok;

@@ -27,14 +27,15 @@ static gboolean set_sequences(struct session *s, const struct toc *t, GError **e
     return TRUE;
 }
 
-static gboolean run_phases(struct loadschema *schema, const struct loadrows *rows, struct load_times *times,
-                           GError **error)
+static gboolean run_phases(const struct load_request *q, struct loadschema *schema, const struct loadrows *rows,
+                           struct load_times *times, GError **error)
 {
     gint64 start = now_ms();
     if (!loadschema_pre_data(schema, error))
         return FALSE;
     gint64 made = now_ms();
-    if (!loadrows_run(rows, error) || !set_sequences(schema->session, schema->toc, error))
+    if (!loadrows_run(rows, error) || !set_sequences(schema->session, schema->toc, error) ||
+        (q->before_indexes && !q->before_indexes(schema->session, q->data, error)))
         return FALSE;
     gint64 loaded = now_ms();
     report_progress_start(schema->report, "building indexes and constraints", 0, 0);
@@ -73,7 +74,7 @@ gboolean load_backup(const struct load_request *request, struct archive_reader *
         .outcome = outcome,
         .report = report,
     };
-    gboolean ok = run_phases(&schema, &rows, ret_times, error);
+    gboolean ok = run_phases(request, &schema, &rows, ret_times, error);
     /* A failure here is the restore's, whatever the server called it. */
     if (!ok && error && *error && ((*error)->code == OT_FAILED || (*error)->code == OT_DUMP))
         (*error)->code = OT_RESTORE;

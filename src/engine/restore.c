@@ -15,6 +15,7 @@
 #include "engine/plainload.h"
 #include "engine/prebackup.h"
 #include "engine/preview.h"
+#include "engine/side.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
 #include "pg/facts.h"
@@ -35,6 +36,7 @@ struct restore {
     json_t *facts;  /* the result's: of the backup, else of the database it replaces; may be NULL */
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    struct side made;
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
     struct load_outcome *outcome; /* what the server refused */
@@ -59,6 +61,7 @@ static void restore_clear(struct restore *r)
     inuse_free(r->reading);
     load_outcome_free(r->outcome);
     json_decref(r->facts);
+    side_clear(&r->made);
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
@@ -92,12 +95,8 @@ static gboolean open_backup(struct restore *r, GError **error)
         return FALSE;
     if (r->kind != ARCHIVE_OURS) {
         r->plain = g_steal_pointer(&file);
-        if (!plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error))
-            return FALSE;
-        return !r->plain_sum.beyond ||
-               ot_fail(error, OT_REFUSED,
-                       "the dump acts beyond its own database (%s): make one without --create, or load it yourself",
-                       r->plain_sum.beyond);
+        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
+               plain_check_refusal(&r->plain_sum, error);
     }
     r->reader = archive_reader_open(file, error);
     if (!r->reader)
@@ -183,13 +182,20 @@ static gboolean learn_from_live(struct restore *r, GError **error)
 
 static gboolean make_side(struct restore *r, GError **error)
 {
+    const struct restore_request *q = r->request;
     g_autofree char *suffix = g_strdup_printf("_restoring_%s", r->timestamp);
-    if (r->request->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
+    if (q->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
         return FALSE;
     r->side = swap_name(r->live, suffix);
     g_autofree char *mark = gate_side_mark(r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
-    return facts_create_database(r->admin, r->facts, r->side, mark, error);
+    r->made = (struct side){.admin = r->admin, .facts = r->facts, .live = r->live, .tablespaces = q->tablespaces};
+    return side_make(&r->made, r->side, mark, r->report, error);
+}
+
+static gboolean before_indexes(struct session *s, void *data, GError **error)
+{
+    return side_hand_over(data, s, error);
 }
 
 static double seconds(gint64 ms)
@@ -200,7 +206,15 @@ static double seconds(gint64 ms)
 static gboolean load_ours(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    struct load_request load = {q->target, r->side, q->bindir, q->jobs, q->tablespaces};
+    struct load_request load = {
+        .target = q->target,
+        .dbname = r->side,
+        .bindir = q->bindir,
+        .jobs = q->jobs,
+        .tablespaces = q->tablespaces,
+        .before_indexes = before_indexes,
+        .data = &r->made,
+    };
     struct load_times t;
     gint64 load_start = g_get_monotonic_time();
     if (!load_backup(&load, r->reader, r->toc, r->report, &t, r->outcome, error))
@@ -231,11 +245,11 @@ static gboolean load_plain(struct restore *r, GError **error)
 {
     struct plain_summary sum = {0};
     gint64 start = g_get_monotonic_time();
-    if (!plainload_run(r->request->target, r->side, r->request->bindir, r->plain, r->kind, r->report, &sum, error))
+    if (!plainload_run(r->request->target, r->side, r->plain, r->kind, r->report, &sum, error))
         return FALSE;
     plain_summary_clear(&sum);
     report_phase(r->report, "load", start);
-    report_info(r->report, "Loaded through psql without an error (a plain dump: it carries no proof to compare with)");
+    report_info(r->report, "Loaded without an error (a plain dump: it carries no proof to compare with)");
     return TRUE;
 }
 
@@ -243,7 +257,7 @@ static gboolean fill_side(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
     if (!(r->reader ? load_ours : load_plain)(r, error) ||
-        (r->facts && !facts_apply_settings(r->admin, r->facts, r->side, error)))
+        !side_apply_settings(&r->made, error))
         return FALSE;
     gint64 start = g_get_monotonic_time();
     report_info(r->report, "Optimizing restored database (ANALYZE)...");
@@ -251,8 +265,7 @@ static gboolean fill_side(struct restore *r, GError **error)
         return FALSE;
     report_phase(r->report, "analyze", start);
     report_info(r->report, "Analysed in %.1f s", seconds((g_get_monotonic_time() - start) / 1000));
-    return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) &&
-           (!r->facts || facts_apply_rights(r->admin, r->facts, r->side, error)) && interrupt_check(error);
+    return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) && interrupt_check(error);
 }
 
 /* After an error or an interrupt; with a session of its own, for the other may be broken or cancelled. */
@@ -274,7 +287,7 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
     if (!r->request->in_place || !r->exists)
         return TRUE;
     report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!report_check_log(r->report, error) || !swap_drop(r->admin, r->live, error))
+    if (!report_check_log(r->report, error) || !swap_drop(r->request->target, r->admin, r->live, error))
         return FALSE;
     *ret_dropped = TRUE;
     r->exists = FALSE;
@@ -283,14 +296,16 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
 
 static gboolean swap(struct restore *r, GError **error)
 {
+    g_autofree char *open = side_open_sql(&r->made, error);
+    if (!open)
+        return FALSE;
     if (r->exists) {
         g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
         r->replaced = swap_name(r->live, suffix);
         report_info(r->report, "Terminating connections and swapping names...");
     }
     gint64 start = g_get_monotonic_time();
-    g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
-    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, comment, error)) {
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, open, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return FALSE;
     }
@@ -307,14 +322,14 @@ static gboolean keep_beside(struct restore *r, GError **error)
     g_autofree char *suffix = g_strdup_printf("_incomplete_%s", r->timestamp);
     g_autofree char *name = swap_name(r->live, suffix);
     g_autofree char *text = load_outcome_text(r->outcome->left_out);
-    g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
-    if (!swap_names(r->request->target, r->admin, name, r->side, NULL, comment, error))
+    g_autofree char *open = side_open_sql(&r->made, error);
+    if (!open || !swap_names(r->request->target, r->admin, name, r->side, NULL, open, error))
         return FALSE;
     g_clear_pointer(&r->side, g_free);
     report_fact_text(r->report, "kept_as", name);
     return ot_fail(error, OT_INCOMPLETE,
                    "all rows are back, in database %s, but the server refused %u objects: %s. The live database %s was "
-                   "not replaced",
+                   "not replaced; --accept-incomplete would have done it",
                    name, r->outcome->left_out->len, text, r->live);
 }
 
@@ -333,7 +348,7 @@ static gboolean deal_with_replaced(struct restore *r, GError **error)
         return TRUE;
     }
     report_info(r->report, "Dropping the old database (%s)...", r->replaced);
-    if (swap_drop(r->admin, r->replaced, error)) {
+    if (swap_drop(r->request->target, r->admin, r->replaced, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return TRUE;
     }

@@ -35,32 +35,57 @@ static const char *server_user(void)
 
 /* ---- folders ---- */
 
-/* A folder whose owner lives is locked; one that can be locked was left behind. */
-static void remove_left_behind(const char *tmp_dir)
-{
-    g_autoptr(GDir) dir = g_dir_open(tmp_dir, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (!g_str_has_prefix(name, PREFIX))
-            continue;
-        g_autofree char *path = g_build_filename(tmp_dir, name, NULL);
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            files_remove_tree(path, NULL); /* of another user: it stays, and harms nobody */
-        if (fd >= 0)
-            close(fd);
-    }
-}
-
-static gboolean give_to_server_user(const char *folder, GError **error)
+static gboolean server_ids(uid_t *ret_user, gid_t *ret_group, GError **error)
 {
     const char *user = server_user();
+    *ret_user = geteuid();
+    *ret_group = getegid();
     if (!user)
         return TRUE;
     const struct passwd *entry = getpwnam(user);
     if (!entry)
         return ot_fail(error, OT_PREREQUISITE, "there is no user \"%s\" to run a scratch server as", user);
-    if (chown(folder, entry->pw_uid, entry->pw_gid) != 0)
-        return ot_fail_errno(error, OT_IO, "cannot give %s to user %s", folder, user);
+    *ret_user = entry->pw_uid;
+    *ret_group = entry->pw_gid;
+    return TRUE;
+}
+
+/* Whether the folder is one that a run of ours made: others may make what they like in a shared folder. */
+static gboolean is_ours(int fd)
+{
+    uid_t user;
+    gid_t group;
+    struct stat st;
+    return server_ids(&user, &group, NULL) && fstat(fd, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == user);
+}
+
+/* A folder whose maker lives is locked; one that can be locked was left behind. */
+static void remove_left_behind(const char *tmp_dir)
+{
+    g_autoptr(GDir) dir = g_dir_open(tmp_dir, 0, NULL);
+    int parent = open(tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (const char *name; dir && parent >= 0 && (name = g_dir_read_name(dir));) {
+        if (!g_str_has_prefix(name, PREFIX))
+            continue;
+        int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && is_ours(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && files_empty_folder(fd, NULL))
+            unlinkat(parent, name,
+                     AT_REMOVEDIR); /* what another has put in its place meanwhile is not empty, or stays */
+        if (fd >= 0)
+            close(fd);
+    }
+    if (parent >= 0)
+        close(parent);
+}
+
+static gboolean give_to_server_user(const struct scratch *s, GError **error)
+{
+    uid_t user;
+    gid_t group;
+    if (!server_ids(&user, &group, error))
+        return FALSE;
+    if (user != geteuid() && fchown(s->lock_fd, user, group) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot give %s to user %s", s->folder, server_user());
     return TRUE;
 }
 
@@ -68,9 +93,9 @@ static gboolean give_to_server_user(const char *folder, GError **error)
 static gboolean lock_folder(struct scratch *s)
 {
     struct stat held, there;
-    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(s->lock_fd, &held) == 0 &&
-        stat(s->folder, &there) == 0 && held.st_ino == there.st_ino)
+    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (s->lock_fd >= 0 && is_ours(s->lock_fd) && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 &&
+        fstat(s->lock_fd, &held) == 0 && stat(s->folder, &there) == 0 && held.st_ino == there.st_ino)
         return TRUE;
     if (s->lock_fd >= 0)
         close(s->lock_fd);
@@ -90,7 +115,7 @@ static gboolean make_folder(struct scratch *s, const char *tmp_dir, GError **err
             return FALSE;
         }
         if (lock_folder(s))
-            return give_to_server_user(s->folder, error);
+            return give_to_server_user(s, error);
     }
     return ot_fail_errno(error, OT_IO, "cannot lock %s", s->folder);
 }
