@@ -45,18 +45,16 @@ static gboolean run_phases(const struct load_request *q, struct loadschema *sche
     return ok;
 }
 
-gboolean load_backup(const struct load_request *request, struct archive_reader *reader, const struct toc *t,
-                     struct report *report, struct load_times *ret_times, struct load_outcome *outcome, GError **error)
+/* paths, outcome: the caller's. */
+static struct loadschema schema_of(const struct load_request *request, struct session *s, const json_t *facts,
+                                   const struct toc *t, const GPtrArray *paths, struct load_outcome *outcome,
+                                   struct report *report)
 {
-    g_autoptr(session) s = session_open(request->target, request->dbname, error);
-    if (!s)
-        return FALSE;
-    g_autoptr(GPtrArray) paths = searchpaths_of(s, reader->contents->facts, t);
-    struct loadschema schema = {
+    return (struct loadschema){
         .session = s,
         .toc = t,
         .bindir = request->bindir,
-        .encoding = facts_text(reader->contents->facts, "encoding"),
+        .encoding = facts_text(facts, "encoding"),
         .options = LOAD_OPTIONS,
         .paths = paths,
         .jobs = pool_default_jobs(request->jobs),
@@ -64,6 +62,29 @@ gboolean load_backup(const struct load_request *request, struct archive_reader *
         .outcome = outcome,
         .report = report,
     };
+}
+
+gboolean load_schema(const struct load_request *request, struct session *s, const json_t *facts, const struct toc *t,
+                     GError **error)
+{
+    struct report silent = {0};
+    g_autoptr(load_outcome) outcome = load_outcome_new();
+    g_autoptr(GPtrArray) paths = searchpaths_of(s, facts, t);
+    struct loadschema schema = schema_of(request, s, facts, t, paths, outcome, &silent);
+    gboolean ok = loadschema_pre_data(&schema, error) && loadschema_post_data(&schema, error);
+    if (silent.before_log)
+        g_string_free(silent.before_log, TRUE);
+    return ok;
+}
+
+gboolean load_backup(const struct load_request *request, struct archive_reader *reader, const struct toc *t,
+                     struct report *report, struct load_times *ret_times, struct load_outcome *outcome, GError **error)
+{
+    g_autoptr(session) s = session_open(request->target, request->dbname, error);
+    if (!s)
+        return FALSE;
+    g_autoptr(GPtrArray) paths = searchpaths_of(s, reader->contents->facts, t);
+    struct loadschema schema = schema_of(request, s, reader->contents->facts, t, paths, outcome, report);
     struct loadrows rows = {
         .target = request->target,
         .dbname = request->dbname,

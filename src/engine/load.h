@@ -21,6 +21,10 @@ struct load_times {
     gint64 schema_ms, rows_ms, indexes_ms;
 };
 
+/* The schema alone, into the session's empty database. What the server refuses is left out, unsaid. */
+gboolean load_schema(const struct load_request *request, struct session *s, const json_t *facts, const struct toc *t,
+                     GError **error);
+
 /* TRUE only if the server took every row of the backup, as many as its proof has for each table. What it could not have
  * beside them is in outcome (the caller's): with nothing there, every statement succeeded. */
 gboolean load_backup(const struct load_request *request, struct archive_reader *reader, const struct toc *t,

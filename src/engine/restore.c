@@ -231,7 +231,7 @@ static gboolean load_ours(struct restore *r, GError **error)
         .jobs = q->jobs,
         .tablespaces = q->tablespaces,
     };
-    if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
+    if (!compare_with_proof(&compare, r->reader, r->toc, r->report, error))
         return FALSE;
     report_phase(r->report, "compare", start);
     report_info(r->report,

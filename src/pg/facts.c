@@ -20,6 +20,7 @@
     "   FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),"                                                       \
     " 'bootstrap_superuser', pg_get_userbyid(10),"                                                                     \
     " 'comment', shobj_description(d.oid, 'pg_database'),"                                                             \
+    " 'shared_preload_libraries', (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'),"          \
     " 'size', pg_database_size(d.oid), 'size_text', pg_size_pretty(pg_database_size(d.oid)),"                          \
     " 'server_version', current_setting('server_version'),"                                                            \
     " 'server_version_num', current_setting('server_version_num')::int,"                                               \

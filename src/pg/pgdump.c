@@ -55,7 +55,8 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(GStrv) environment = session_child_environment(s, NULL);
+    /* Bounds of partitions and defaults hold times, which pg_dump leaves in the session's time zone. */
+    g_auto(GStrv) environment = session_child_environment(s, "-c timezone=UTC");
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(argv, g_strdup(program));
     g_ptr_array_add(argv, g_strdup("--no-password"));

@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/subprocess.h"
+#include "pg/preload.h"
 #include "pg/tools.h"
 
 #define PREFIX "opstower-scratch-"
@@ -134,7 +135,7 @@ static gboolean init_cluster(struct scratch *s, const char *bindir, int major, G
     return subprocess_run(argv, &options, 1 << 20, NULL, error);
 }
 
-static gboolean start_server(struct scratch *s, const char *bindir, int major, GError **error)
+static gboolean start_server(struct scratch *s, const struct scratch_options *o, const char *preload, GError **error)
 {
     static const char *const settings[] = {
         "listen_addresses=",
@@ -152,8 +153,9 @@ static gboolean start_server(struct scratch *s, const char *bindir, int major, G
         "logging_collector=off",
         "jit=off",
         "checkpoint_timeout=1h",
+        "max_worker_processes=0", /* jobs that a backup brings with it are not run here */
     };
-    g_autofree char *program = tools_find_for(bindir, "postgres", major, error);
+    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
     if (!program)
         return FALSE;
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
@@ -166,6 +168,12 @@ static gboolean start_server(struct scratch *s, const char *bindir, int major, G
     }
     g_ptr_array_add(argv, g_strdup("-c"));
     g_ptr_array_add(argv, g_strdup_printf("unix_socket_directories=%s", s->folder));
+    g_ptr_array_add(argv, g_strdup("-c"));
+    g_ptr_array_add(argv, g_strdup_printf("shared_preload_libraries=%s", preload ? preload : ""));
+    if (o->database) {
+        g_ptr_array_add(argv, g_strdup("-c"));
+        g_ptr_array_add(argv, g_strdup_printf("cron.database_name=%s", o->database));
+    }
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {
         .user = server_user(),
@@ -196,20 +204,49 @@ static gboolean wait_until_ready(struct scratch *s, GError **error)
     return ot_fail(error, OT_PREREQUISITE, "the scratch server did not answer within %d s", START_TIMEOUT_MS / 1000);
 }
 
-struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser, GError **error)
+static gboolean start(struct scratch *s, const struct scratch_options *o, const char *preload, GError **error)
 {
-    const char *where = tmp_dir ? tmp_dir : g_get_tmp_dir();
+    subprocess_free(g_steal_pointer(&s->server));
+    return start_server(s, o, preload, error) && wait_until_ready(s, error);
+}
+
+/* What a library needs to start is not known here: a server that does not start with them runs without. */
+static gboolean start_with_libraries(struct scratch *s, const struct scratch_options *o, GError **error)
+{
+    g_autoptr(session) admin = session_open(&s->target, NULL, error);
+    GError *problem = NULL;
+    g_autofree char *preload = admin ? preload_installed(admin, o->preload, &problem) : NULL;
+    session_free(g_steal_pointer(&admin));
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (!preload)
+        return TRUE;
+    if (start(s, o, preload, &problem))
+        return TRUE;
+    if (g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_error_free(problem);
+    return start(s, o, NULL, error);
+}
+
+struct scratch *scratch_start(const struct scratch_options *o, GError **error)
+{
+    const char *where = o->tmp_dir ? o->tmp_dir : g_get_tmp_dir();
     remove_left_behind(where);
     g_autoptr(scratch) s = g_new0(struct scratch, 1);
     s->lock_fd = -1;
     /* initdb refuses names of the system's kind. */
-    s->target.user = g_strdup(superuser && !g_str_has_prefix(superuser, "pg_") ? superuser : SUPERUSER);
-    if (!make_folder(s, where, error) || !init_cluster(s, bindir, major, error))
+    s->target.user = g_strdup(o->superuser && !g_str_has_prefix(o->superuser, "pg_") ? o->superuser : SUPERUSER);
+    if (!make_folder(s, where, error) || !init_cluster(s, o->bindir, o->major, error))
         return NULL;
     s->target.host = g_strdup(s->folder);
     s->target.name = g_strdup("postgres");
     s->target.port = 5432;
-    if (!start_server(s, bindir, major, error) || !wait_until_ready(s, error))
+    if (!start(s, o, NULL, error) || (o->preload && *o->preload && !start_with_libraries(s, o, error)))
         return NULL;
     return g_steal_pointer(&s);
 }
