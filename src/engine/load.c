@@ -31,7 +31,7 @@ static gboolean run_phases(const struct load_request *q, struct loadschema *sche
                            struct load_times *times, GError **error)
 {
     gint64 start = now_ms();
-    if (!loadschema_pre_data(schema, error))
+    if (!loadschema_pre_data(schema, error) || (q->before_rows && !q->before_rows(q->data, error)))
         return FALSE;
     gint64 made = now_ms();
     if (!loadrows_run(rows, error) || !set_sequences(schema->session, schema->toc, error) ||

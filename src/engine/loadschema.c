@@ -58,7 +58,8 @@ static gboolean attempt(struct loadschema *ls, struct failed_entry *f, const cha
     f->done = session_exec(ls->session, text, &f->reason);
     if (!f->done && f->complaint && is_duplicate(ls->session)) {
         g_clear_error(&f->reason);
-        ot_fail(&f->reason, OT_RESTORE, "it is there, but not as it was: %s", f->complaint);
+        g_autofree char *complaint = pgrestore_complaint(f->complaint);
+        ot_fail(&f->reason, OT_RESTORE, "it is there, but not as it was: %s", complaint);
     }
     if (f->done || objection_is(ls->session))
         return f->done;
@@ -142,18 +143,30 @@ static void use_complaint(GPtrArray *failures, const char *said)
 
 /* ---- before the rows ---- */
 
-/* Whether rows cannot be loaded without it: tables, what they lie in, what configuration tables come with. */
-static gboolean rows_need(const struct toc *t, const struct toc_entry *e)
+/* Tables without which rows cannot be loaded, and what they lie in. */
+static gboolean rows_need(const struct toc_entry *e)
 {
     static const char *const kinds[] = {"TABLE", "SEQUENCE", "SCHEMA", NULL};
-    if (g_strv_contains(kinds, e->desc))
-        return TRUE;
-    for (guint i = 0; i < t->entries->len; i++) {
-        const struct toc_entry *data = t->entries->pdata[i];
-        if (plan_has_rows(data) && toc_entry_depends_on(data, e->dump_id))
-            return TRUE;
+    return g_strv_contains(kinds, e->desc);
+}
+
+/* Whether all tables that have rows are there, also those that come with an extension. */
+static gboolean all_tables_there(struct loadschema *ls, gboolean *ret_there, GError **error)
+{
+    *ret_there = TRUE;
+    for (guint i = 0; i < ls->toc->entries->len && *ret_there; i++) {
+        const struct toc_entry *data = ls->toc->entries->pdata[i];
+        if (!plan_has_rows(data))
+            continue;
+        g_autofree char *name = session_quote_pair(ls->session, data->schema ? data->schema : "", data->tag);
+        const char *params[] = {name};
+        gint64 found = 0;
+        if (!session_get_number(ls->session, error, "SELECT (pg_catalog.to_regclass($1) IS NOT NULL)::int", 1, params,
+                                &found))
+            return FALSE;
+        *ret_there = found != 0;
     }
-    return FALSE;
+    return TRUE;
 }
 
 /* The first failure says more than those that follow from it. */
@@ -171,14 +184,19 @@ static gboolean fail_needed(struct loadschema *ls, struct failed_entry *first, G
 static gboolean settle_pre_data(struct loadschema *ls, GPtrArray *failures, GError **error)
 {
     struct failed_entry *first = NULL;
+    gboolean there = TRUE;
     for (guint i = 0; i < failures->len; i++) {
         struct failed_entry *f = failures->pdata[i];
         if (f->done)
             continue;
         first = first ? first : f;
-        if (rows_need(ls->toc, f->entry))
+        if (rows_need(f->entry))
             return fail_needed(ls, first, error);
     }
+    if (first && !all_tables_there(ls, &there, error))
+        return FALSE;
+    if (!there)
+        return fail_needed(ls, first, error);
     for (guint i = 0; i < failures->len; i++) {
         struct failed_entry *f = failures->pdata[i];
         if (!f->done)
@@ -201,6 +219,13 @@ static gboolean run_section(struct loadschema *ls, const char *section, guint jo
     return pgrestore_section(&request, ret_said, error);
 }
 
+/* It failed, and not for a single object. */
+static gboolean fail_unnamed(const char *said, GError **error)
+{
+    g_autofree char *complaint = pgrestore_complaint(said);
+    return ot_fail(error, OT_RESTORE, "pg_restore failed: %s", complaint);
+}
+
 gboolean loadschema_pre_data(struct loadschema *ls, GError **error)
 {
     g_autofree gboolean *failed = g_new0(gboolean, ls->toc->entries->len + 1);
@@ -208,7 +233,7 @@ gboolean loadschema_pre_data(struct loadschema *ls, GError **error)
     if (!run_section(ls, "pre-data", 1, &said, error))
         return FALSE;
     if (said && !pgrestore_named(said, ls->toc, failed))
-        return ot_fail(error, OT_RESTORE, "pg_restore failed: %s", said);
+        return fail_unnamed(said, error);
     g_autoptr(GPtrArray) failures = list_failures(ls->toc, failed);
     use_complaint(failures, said);
     return try_all(ls, failures, error) && settle_pre_data(ls, failures, error);
@@ -301,7 +326,7 @@ gboolean loadschema_post_data(struct loadschema *ls, GError **error)
         return FALSE;
     g_autoptr(GPtrArray) failures = list_failures(ls->toc, failed);
     if (said && failures->len == 0)
-        return ot_fail(error, OT_RESTORE, "pg_restore failed: %s", said);
+        return fail_unnamed(said, error);
     use_complaint(failures, said);
     g_autoptr(GPtrArray) event_triggers = list_event_triggers(ls->toc);
     return try_all(ls, failures, error) && settle_post_data(ls, failures, error) &&

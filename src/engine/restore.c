@@ -12,6 +12,7 @@
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/gate.h"
+#include "engine/ownname.h"
 #include "engine/plainload.h"
 #include "engine/prebackup.h"
 #include "engine/preview.h"
@@ -40,6 +41,7 @@ struct restore {
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
     struct load_outcome *outcome; /* what the server refused */
+    gboolean own_name;            /* side is live already; replaced is what stepped aside */
     struct inuse *reading; /* keeps retention off */
 };
 
@@ -193,6 +195,11 @@ static gboolean make_side(struct restore *r, GError **error)
     return side_make(&r->made, r->side, mark, r->report, error);
 }
 
+static gboolean before_rows(void *data, GError **error)
+{
+    return side_has_schema(data, error);
+}
+
 static gboolean before_indexes(struct session *s, void *data, GError **error)
 {
     return side_hand_over(data, s, error);
@@ -212,6 +219,7 @@ static gboolean load_ours(struct restore *r, GError **error)
         .bindir = q->bindir,
         .jobs = q->jobs,
         .tablespaces = q->tablespaces,
+        .before_rows = before_rows,
         .before_indexes = before_indexes,
         .data = &r->made,
     };
@@ -275,12 +283,56 @@ static void drop_side(struct restore *r)
         return;
     g_autoptr(session) s = swap_admin(r->request->target, r->live, NULL);
     g_autoptr(GError) problem = NULL;
+    if (r->own_name) {
+        if (!s || !ownname_take_back(r->request->target, s, r->live, r->replaced, &problem))
+            report_warn(r->report, "The database %s could not be put back in its place now (%s); the next restore does",
+                        r->replaced ? r->replaced : r->live, problem ? problem->message : "no connection");
+        else
+            g_clear_pointer(&r->replaced, g_free);
+        return;
+    }
     if (!s || !swap_discard(r->request->target, s, r->side, &problem))
         report_warn(r->report, "The side database %s could not be removed now (%s); the next restore removes it",
                     r->side, problem ? problem->message : "the server cannot be reached");
 }
 
 /* ---- the swap ---- */
+
+/* Some extensions can be created only in a database of one name. */
+static gboolean step_aside(struct restore *r, GError **error)
+{
+    report_warn(r->report, "The server lets an extension be created only in a database named %s: it is loaded under "
+                           "that name, and nobody can connect to it until it is restored", r->live);
+    drop_side(r);
+    load_outcome_free(r->outcome);
+    r->outcome = load_outcome_new();
+    side_clear(&r->made);
+    g_clear_pointer(&r->side, g_free);
+    if (!make_side(r, error))
+        return FALSE;
+    g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
+    g_autofree char *old = r->exists ? swap_name(r->live, suffix) : NULL;
+    if (!ownname_begin(r->request->target, r->admin, r->live, r->side, old, error))
+        return FALSE;
+    r->own_name = TRUE;
+    r->replaced = g_steal_pointer(&old);
+    g_free(r->side);
+    r->side = g_strdup(r->live);
+    return side_renamed(&r->made, r->live, error);
+}
+
+static gboolean make_and_fill(struct restore *r, GError **error)
+{
+    GError *problem = NULL;
+    if (make_side(r, &problem) && fill_side(r, &problem))
+        return TRUE;
+    if (r->outcome->extension_refused && ownname_is_bound(r->admin, r->live)) {
+        g_error_free(problem);
+        return step_aside(r, error) && fill_side(r, error);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
 
 static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GError **error)
 {
@@ -294,11 +346,26 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
     return TRUE;
 }
 
+static gboolean open_in_place(struct restore *r, const char *open, GError **error)
+{
+    if (!session_exec(r->admin, "BEGIN", error))
+        return FALSE;
+    if (!session_exec(r->admin, open, error) || !session_exec(r->admin, "COMMIT", error)) {
+        session_exec(r->admin, "ROLLBACK", NULL);
+        return FALSE;
+    }
+    g_clear_pointer(&r->side, g_free);
+    report_info(r->report, "Database %s is in place", r->live);
+    return TRUE;
+}
+
 static gboolean swap(struct restore *r, GError **error)
 {
     g_autofree char *open = side_open_sql(&r->made, error);
     if (!open)
         return FALSE;
+    if (r->own_name)
+        return open_in_place(r, open, error);
     if (r->exists) {
         g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
         r->replaced = swap_name(r->live, suffix);
@@ -323,9 +390,13 @@ static gboolean keep_beside(struct restore *r, GError **error)
     g_autofree char *name = swap_name(r->live, suffix);
     g_autofree char *text = load_outcome_text(r->outcome->left_out);
     g_autofree char *open = side_open_sql(&r->made, error);
-    if (!open || !swap_names(r->request->target, r->admin, name, r->side, NULL, open, error))
+    /* Loaded under its own name, it makes way for the one that stepped aside. */
+    if (!open || !(r->own_name ? swap_names(r->request->target, r->admin, r->live, r->replaced, name, open, error)
+                               : swap_names(r->request->target, r->admin, name, r->side, NULL, open, error)))
         return FALSE;
     g_clear_pointer(&r->side, g_free);
+    if (r->own_name)
+        g_clear_pointer(&r->replaced, g_free);
     report_fact_text(r->report, "kept_as", name);
     return ot_fail(error, OT_INCOMPLETE,
                    "all rows are back, in database %s, but the server refused %u objects: %s. The live database %s was "
@@ -378,8 +449,8 @@ static gboolean replace_database(struct restore *r, GError **error)
     if ((r->exists && !prebackup_take(r->request, r->report, error)) || !interrupt_check(error))
         return FALSE;
     gboolean dropped = FALSE;
-    if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
-        fill_side(r, error) && report_check_log(r->report, error) &&
+    if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_and_fill(r, error) &&
+        report_check_log(r->report, error) &&
         (may_take_place(r) ? swap(r, error) : keep_beside(r, error)))
         return TRUE;
     drop_side(r);

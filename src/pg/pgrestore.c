@@ -10,6 +10,7 @@
 #include "pg/tools.h"
 
 #define MAX_SAID_BYTES (64u << 20)
+#define MAX_QUOTED 2000
 
 /* ---- what it said ---- */
 
@@ -39,6 +40,12 @@ gboolean pgrestore_named(const char *said, const struct toc *t, gboolean *failed
             any = failed[GPOINTER_TO_UINT(i)] = TRUE;
     }
     return any;
+}
+
+char *pgrestore_complaint(const char *said)
+{
+    const char *error = strstr(said, "pg_restore: error: ");
+    return g_strndup(error ? error : said, MAX_QUOTED);
 }
 
 static char *read_said(int fd)
@@ -124,8 +131,9 @@ static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said
     g_autofree char *archive = path_of(toc_fd);
     g_autofree char *list = list_fd >= 0 ? path_of(list_fd) : NULL;
     g_auto(GStrv) environment = session_child_environment(r->session, r->options);
-    const char *argv[16] = {program, "--no-password", section, jobs, "-d", conninfo};
-    guint n = 6;
+    /* Which entries fail is said only with --verbose. */
+    const char *argv[16] = {program, "--no-password", "--verbose", section, jobs, "-d", conninfo};
+    guint n = 7;
     if (!r->tablespaces)
         argv[n++] = "--no-tablespaces";
     if (list) {

@@ -22,6 +22,9 @@ gboolean pgrestore_is_event_trigger(const struct toc_entry *e);
  * its work. */
 gboolean pgrestore_section(const struct pgrestore *request, char **ret_said, GError **error);
 
+/* The first thing that it complained of, for a message; the caller frees it with g_free. */
+char *pgrestore_complaint(const char *said);
+
 /* Marks the entries that are named in what was said: per entry of the table of contents. One connection names each, but
  * several name none. FALSE if there is none. */
 gboolean pgrestore_named(const char *said, const struct toc *t, gboolean *failed);
