@@ -306,7 +306,6 @@ static gboolean check_full(struct verify *v, GError **error)
     }
     g_autofree char *warning = warn_of(left);
     note(v, FULL_TEST, CHECK_WARN, warning);
-    report_warn(v->report, "%s", warning);
     return TRUE;
 }
 
@@ -398,6 +397,7 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     struct outcome o = {ok, v->request->full_test, now, v->meta->sha256, v->request->copy->key};
+    o.proven = o.proven && json_array_size(v->result->left_out) == 0;
     return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
@@ -458,6 +458,14 @@ static void note_facts(struct verify *v)
         report_fact(r, "uncompressed_size", json_integer((json_int_t)v->meta->plain_bytes));
 }
 
+static gboolean is_complete(const struct verify *v, GError **error)
+{
+    if (json_array_size(v->result->left_out) == 0)
+        return TRUE;
+    const struct verify_check *last = &g_array_index(v->result->checks, struct verify_check, v->result->checks->len - 1);
+    return ot_fail(error, OT_INCOMPLETE, "%s", last->detail);
+}
+
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
                     GError **error)
 {
@@ -478,9 +486,14 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
         ok = FALSE;
     }
     g_clear_error(&s3_problem);
+    gboolean incomplete = ok && !is_complete(&v, &problem);
+    ok = ok && !incomplete;
     if (request->dir) /* else it is a part of another act */
         note_facts(&v);
-    report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
+    report_info(report, "OpsTower Backup Verification - %s",
+                ok           ? "Completed Successfully"
+                : incomplete ? "Completed: the backup is good, but a restore of it will lack objects"
+                             : "FAILED");
     if (problem)
         g_propagate_error(error, problem);
     source_free(v.file);

@@ -30,7 +30,8 @@ struct verify_result {
 };
 void verify_result_clear(struct verify_result *r);
 
-/* TRUE only if every check that was to be done passed. ret_result is filled in either case. */
+/* TRUE only if every check that was to be done passed. OT_INCOMPLETE: the backup is good, but a restore leaves out what
+ * left_out names. ret_result is filled in either case. */
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
                     GError **error);
 

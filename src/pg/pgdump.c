@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/child.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -68,7 +69,13 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     g_ptr_array_add(argv, g_strdup("-d"));
     g_ptr_array_add(argv, g_strdup(conninfo));
     g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {.environment = environment, .pipe_stdout = TRUE};
+    struct subprocess_options options = {
+        .environment = environment,
+        .pipe_stdout = TRUE,
+        .own_group = TRUE,
+        .started = session_watch_child,
+        .started_data = s,
+    };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
 }
 
@@ -206,7 +213,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
-    struct subprocess_options options = {.environment = environment};
+    struct subprocess_options options = {
+        .environment = environment, .started = session_watch_child, .started_data = s};
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);

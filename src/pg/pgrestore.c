@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "pg/pgdump.h"
+#include "pg/child.h"
 #include "pg/tools.h"
 
 #define MAX_SAID_BYTES (64u << 20)
@@ -45,7 +46,11 @@ gboolean pgrestore_named(const char *said, const struct toc *t, gboolean *failed
 char *pgrestore_complaint(const char *said)
 {
     const char *error = strstr(said, "pg_restore: error: ");
-    return g_strndup(error ? error : said, MAX_QUOTED);
+    gsize length = strlen(error ? error : said);
+    /* Without an error, the last lines say most. */
+    g_autofree char *raw = error ? g_strndup(error, MAX_QUOTED) : g_strdup(said + length - MIN(length, MAX_QUOTED));
+    g_autofree char *valid = g_utf8_make_valid(raw, -1);
+    return g_strdup(g_strstrip(valid));
 }
 
 static char *read_said(int fd)
@@ -102,19 +107,22 @@ static char *path_of(int fd)
 
 /* ---- the run ---- */
 
-/* Exit code 1 is also that of one that goes on after errors. */
+/* Exit code 1 is also that of one that went on after errors, to the end. */
 static gboolean judge(struct subprocess *p, int said_fd, char **ret_said, GError **error)
 {
     g_autoptr(GError) problem = NULL;
     *ret_said = NULL;
     if (subprocess_wait(p, &problem))
         return TRUE;
-    if (subprocess_exit_code(p) == 1 && g_error_matches(problem, OT_ERROR, OT_FAILED)) {
-        g_autofree char *said = read_said(said_fd);
-        g_autofree char *valid = g_utf8_make_valid(said, -1);
-        *ret_said = g_strdup(g_strstrip(valid));
+    g_autofree char *said = read_said(said_fd);
+    gboolean failed = g_error_matches(problem, OT_ERROR, OT_FAILED);
+    if (failed && subprocess_exit_code(p) == 1 && strstr(said, "errors ignored on restore: ")) {
+        *ret_said = g_utf8_make_valid(said, -1);
         return TRUE;
     }
+    g_autofree char *complaint = pgrestore_complaint(said);
+    if (failed)
+        return ot_fail(error, OT_FAILED, "%s%s%s", problem->message, *complaint ? ": " : "", complaint);
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
 }
@@ -130,7 +138,8 @@ static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said
     /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
     g_autofree char *archive = path_of(toc_fd);
     g_autofree char *list = list_fd >= 0 ? path_of(list_fd) : NULL;
-    g_auto(GStrv) environment = session_child_environment(r->session, r->options);
+    char **inherited = session_child_environment(r->session, r->options);
+    g_auto(GStrv) environment = g_environ_setenv(inherited, "LC_ALL", "C", TRUE); /* what it says is read */
     /* Which entries fail is said only with --verbose. */
     const char *argv[16] = {program, "--no-password", "--verbose", section, jobs, "-d", conninfo};
     guint n = 7;
@@ -141,7 +150,13 @@ static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said
         argv[n++] = list;
     }
     argv[n++] = archive;
-    struct subprocess_options options = {.environment = environment, .stderr_fd = said_fd};
+    struct subprocess_options options = {
+        .environment = environment,
+        .stderr_fd = said_fd,
+        .own_group = TRUE, /* its workers too */
+        .started = session_watch_child,
+        .started_data = r->session,
+    };
     g_autoptr(subprocess) p = subprocess_start(argv, &options, error);
     return p && judge(p, said_fd, ret_said, error);
 }

@@ -105,7 +105,7 @@ static void *watch(void *data)
 {
     struct snapshot *s = data;
     GHashTable *seen = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    g_autofree char *pid = g_strdup_printf("%d", PQbackendPID(session_pg(s->session)));
+    g_autofree char *pid = g_strdup_printf("%d", session_backend_pid(s->session));
     const char *params[] = {pid};
     char *waiter = NULL;
     while (!waiter && !wait_or_stop(s)) {
@@ -163,7 +163,7 @@ gboolean snapshot_end(struct snapshot *s, GError **error)
 static gboolean lock_some(struct session *s, const GString *names, GError **error)
 {
     g_autofree char *sql = g_strdup_printf("LOCK TABLE %s IN ACCESS SHARE MODE", names->str);
-    g_autoptr(PGresult) result = PQexec(session_pg(s), sql);
+    g_autoptr(PGresult) result = session_run(s, sql);
     return PQresultStatus(result) == PGRES_COMMAND_OK ||
            session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
 }

@@ -132,6 +132,7 @@ static gboolean rename_busy(struct session *admin, struct session *killer, const
     g_autofree char *kept = NULL;
     if (!PQsendQuery(pg, sql))
         return session_fail(admin, NULL, OT_RESTORE, sql, error);
+    session_wait_begins(admin);
     do {
         if (!kill_error) {
             g_clear_pointer(&kept, g_free);
@@ -141,6 +142,7 @@ static gboolean rename_busy(struct session *admin, struct session *killer, const
     g_autoptr(PGresult) result = PQgetResult(pg);
     for (PGresult *rest; (rest = PQgetResult(pg));)
         PQclear(rest);
+    session_wait_ends(admin);
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
         return TRUE;
     *ret_again = g_strcmp0(PQresultErrorField(result, PG_DIAG_SQLSTATE), "55006") == 0 && !kill_error;
