@@ -26,7 +26,8 @@ gboolean ownname_is_bound(struct session *admin, const char *live)
     const char *params[] = {live};
     gint64 found = 0;
     return session_get_number(admin, NULL,
-                              "SELECT count(*) FROM pg_catalog.pg_settings WHERE name LIKE '%.%' AND setting = $1", 1,
+                              "SELECT count(*) FROM pg_catalog.pg_settings WHERE setting = $1"
+                              " AND context IN ('postmaster', 'sighup')", 1,
                               params, &found) &&
            found > 0;
 }
