@@ -18,6 +18,7 @@ struct prune_request {
     const struct offsite *offsite; /* look at the bucket; NULL: do not */
     gboolean thorough;             /* a verdict on every backup, not only on those that could go */
     gboolean apply;                /* delete */
+    guint wait_s;                  /* for another run on a database; 0: do not wait */
     gint64 now;                    /* seconds since 1970 */
 };
 

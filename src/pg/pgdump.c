@@ -82,6 +82,12 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GError **error)
 {
+    return pgdump_toc_kept(s, bindir, snapshot, lock_timeout_ms, NULL, error);
+}
+
+struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                            struct subprocess **ret_running, GError **error)
+{
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
     gint64 started_us = g_get_monotonic_time();
@@ -90,6 +96,8 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
         return NULL;
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
+    if (t && ret_running)
+        *ret_running = g_steal_pointer(&p);
     if (t)
         return t;
     /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
@@ -205,14 +213,32 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
     }
 }
 
+/* A database's name where libpq would take one with = or :// in it for a connection string. */
+static char *as_database(struct session *s)
+{
+    g_auto(GStrv) parts = g_strsplit_set(session_database(s), "\\'", -1);
+    GString *out = g_string_new("dbname='");
+    const char *name = session_database(s);
+    for (char **part = parts; *part; part++) {
+        g_string_append(out, *part);
+        name += strlen(*part);
+        if (*name)
+            g_string_append_printf(out, "\\%c", *name++);
+    }
+    return g_string_free(g_string_append_c(out, '\''), FALSE);
+}
+
 GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_autofree char *database = as_database(s);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
-    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
+    /* Connected to the database that is backed up: postgres and template1 may be closed to the role. */
+    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
+                          database, NULL};
     struct subprocess_options options = {
         .environment = environment, .started = session_watch_child, .started_data = s};
     GString *sql = NULL;

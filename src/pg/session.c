@@ -266,7 +266,7 @@ static const struct {
     const char *sqlstate; /* a prefix */
     enum ot_code code;
 } sqlstates[] = {
-    {"55P03", OT_LOCK_TIMEOUT}, {"40P01", OT_LOCK_TIMEOUT}, {"28", OT_CONNECT},
+    {"55P03", OT_LOCK_TIMEOUT}, {"40P01", OT_LOCK_TIMEOUT}, {"40001", OT_LOCK_TIMEOUT}, {"28", OT_CONNECT},
     {"53100", OT_SPACE},        {"57P", OT_CONNECT},        {"08", OT_CONNECT},
 };
 

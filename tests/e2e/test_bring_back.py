@@ -1,12 +1,11 @@
 """Whatever `pg_dump | psql` brings back, opstower brings back; and where even that fails there is a way."""
 import signal
 import subprocess
-
-import pytest
+import time
 
 from conftest import create_database, psql
 from lib import oracle
-from lib.backups import error_lines, eventually, programs_with, take
+from lib.backups import error_lines, programs_with, take
 
 # An extension's own tables have their foreign keys as soon as it is there; CHECKs, domains and generated columns call
 # functions that read tables, in whichever order the names are.
@@ -70,6 +69,13 @@ LEFT_OUT = {"orphan_fk is NOT VALID": "SELECT NOT convalidated FROM pg_constrain
             "constraint ruled": "SELECT NOT convalidated FROM pg_constraint WHERE conname = 'ruled'",
             "NOT NULL of": "SELECT count(*) = 1 FROM holes",
             "view is not populated": "SELECT NOT relispopulated FROM pg_class WHERE relname = 'view'"}
+
+
+def eventually(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
 
 
 def beside(opstower, db, database, *arguments, **options):
