@@ -21,7 +21,7 @@ CREATE FUNCTION chained() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN EXIS
 CREATE TABLE a_chain (i int CHECK (public.chained()));
 CREATE TABLE y_check (i int CHECK (public.filled(i))); INSERT INTO y_check VALUES (1); INSERT INTO a_chain VALUES (1), (2);
 CREATE TABLE heir () INHERITS (a_check); INSERT INTO heir VALUES (1);
-CREATE FUNCTION found(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i FROM public.z_ref WHERE i = $1';
+CREATE FUNCTION found(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT i FROM public.z_ref WHERE i = $1); END';
 CREATE TABLE a_made (i int, found int NOT NULL GENERATED ALWAYS AS (public.found(i)) STORED); INSERT INTO a_made VALUES (1);
 CREATE TABLE m_big AS SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g;
 """
