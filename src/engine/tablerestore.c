@@ -260,7 +260,8 @@ static gboolean check_table(struct tablerestore *r, const struct recovered *t, G
     gboolean equal;
     if (!is_as_restored(r, t, sql, &equal, error))
         return FALSE;
-    return equal || ot_fail(error, OT_MISMATCH, "the recovered rows of %s are not those of the backup's proof", t->live);
+    return equal ||
+           ot_fail(error, OT_MISMATCH, "the recovered rows of %s are not those of the backup's proof", t->live);
 }
 
 static gboolean recover_one(struct tablerestore *r, const struct recovered *t, GError **error)

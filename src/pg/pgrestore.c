@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/message.h"
 #include "pg/pgdump.h"
 #include "pg/child.h"
 #include "pg/tools.h"
@@ -48,9 +49,10 @@ char *pgrestore_complaint(const char *said)
     const char *error = strstr(said, "pg_restore: error: ");
     gsize length = strlen(error ? error : said);
     /* Without an error, the last lines say most. */
-    g_autofree char *raw = error ? g_strndup(error, MAX_QUOTED) : g_strdup(said + length - MIN(length, MAX_QUOTED));
+    g_autofree char *raw = error ? g_strndup(error, strcspn(error, "\n")) /* what follows may quote rows */
+                                 : g_strdup(said + length - MIN(length, MAX_QUOTED));
     g_autofree char *valid = g_utf8_make_valid(raw, -1);
-    return g_strdup(g_strstrip(valid));
+    return message_without_rows(g_strstrip(valid));
 }
 
 static char *read_said(int fd)
