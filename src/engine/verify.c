@@ -37,6 +37,7 @@ void verify_result_clear(struct verify_result *r)
 {
     if (r->checks)
         g_array_unref(r->checks);
+    json_decref(r->left_out);
     memset(r, 0, sizeof *r);
 }
 
@@ -336,6 +337,19 @@ static char *full_detail(const struct verify *v, const struct fulltest_result *t
                            tested->doubt ? tested->doubt : "");
 }
 
+/* The backup is good; what it was taken of is not as its own rules say. */
+static char *warn_of(const struct load_outcome *left)
+{
+    g_autofree char *out = load_outcome_text(left->left_out);
+    g_autofree char *helped = load_outcome_text(left->helped);
+    if (left->left_out->len > 0)
+        return g_strdup_printf("the backup is not damaged, and every row of it is proven, but the server refused %u "
+                               "objects, and a restore will leave them out: %s. Correct them in the live database",
+                               left->left_out->len, out);
+    return g_strdup_printf("restored; every row and object as in the backup, but psql alone could not restore it: %s",
+                           helped);
+}
+
 static gboolean check_full(struct verify *v, GError **error)
 {
     GError *problem = NULL;
@@ -345,7 +359,8 @@ static gboolean check_full(struct verify *v, GError **error)
     }
     gint64 start = g_get_monotonic_time();
     struct fulltest_result tested = {0};
-    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &tested, &problem)
+    g_autoptr(load_outcome) left = load_outcome_new();
+    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, left, &tested, &problem)
                             : fulltest_plain(&v->request->test, v->file, v->kind, v->report, &problem);
     if (!ok) {
         fulltest_result_clear(&tested);
@@ -354,8 +369,14 @@ static gboolean check_full(struct verify *v, GError **error)
     v->tested_on = v->reader && !tested.same_major ? tested.major : 0;
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
     g_autofree char *detail = full_detail(v, &tested, took);
-    note(v, FULL_TEST, v->tested_on ? CHECK_WARN : CHECK_PASS, detail);
     fulltest_result_clear(&tested);
+    v->result->left_out = load_outcome_json(left);
+    if (left->left_out->len == 0 && left->helped->len == 0) {
+        note(v, FULL_TEST, v->tested_on ? CHECK_WARN : CHECK_PASS, detail);
+        return TRUE;
+    }
+    g_autofree char *warning = warn_of(left);
+    note(v, FULL_TEST, CHECK_WARN, warning);
     return TRUE;
 }
 
@@ -455,7 +476,7 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     struct outcome o = {
         .ok = ok,
-        .proven = v->request->full_test && !v->tested_on,
+        .proven = v->request->full_test && !v->tested_on && json_array_size(v->result->left_out) == 0,
         .tested_on = v->tested_on,
         .now = now,
         .sha256 = v->meta->sha256,
@@ -515,10 +536,21 @@ static void note_facts(struct verify *v)
     report_fact(r, "full_test", json_boolean(q->full_test));
     if (v->tested_on)
         report_fact(r, "tested_on", json_integer(v->tested_on));
+    if (json_array_size(v->result->left_out) > 0)
+        report_fact(r, "left_out", json_incref(v->result->left_out));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
     if (v->meta)
         report_fact(r, "uncompressed_size", json_integer((json_int_t)v->meta->plain_bytes));
+}
+
+static gboolean is_complete(const struct verify *v, GError **error)
+{
+    if (json_array_size(v->result->left_out) == 0)
+        return TRUE;
+    const struct verify_check *last =
+        &g_array_index(v->result->checks, struct verify_check, v->result->checks->len - 1);
+    return ot_fail(error, OT_INCOMPLETE, "%s", last->detail);
 }
 
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
@@ -541,9 +573,14 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
         ok = FALSE;
     }
     g_clear_error(&s3_problem);
+    gboolean incomplete = ok && !is_complete(&v, &problem);
+    ok = ok && !incomplete;
     if (request->dir) /* else it is a part of another act */
         note_facts(&v);
-    report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
+    report_info(report, "OpsTower Backup Verification - %s",
+                ok           ? "Completed Successfully"
+                : incomplete ? "Completed: the backup is good, but a restore of it will lack objects"
+                             : "FAILED");
     if (problem)
         g_propagate_error(error, problem);
     source_free(v.file);

@@ -30,7 +30,7 @@ static void take_warnings(struct subprocess *p, GPtrArray *warnings)
 }
 
 /* The pg_restore that reads this table of contents, and knows a server of that version. */
-static char *find_restore(const struct toc *t, const char *bindir, int major, GError **error)
+char *pgdump_find_restore(const struct toc *t, const char *bindir, int major, GError **error)
 {
     if (t->reader_major <= major)
         return tools_find_for(bindir, "pg_restore", major, error);
@@ -140,7 +140,7 @@ struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *s
     return NULL;
 }
 
-static int memory_file(const char *name, GError **error)
+int pgdump_memory_file(const char *name, GError **error)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
     if (fd < 0)
@@ -148,12 +148,11 @@ static int memory_file(const char *name, GError **error)
     return fd;
 }
 
-/* The table of contents as an open file, read from its beginning; -1 on failure. */
-static int toc_file(const struct toc *t, GError **error)
+int pgdump_toc_file(const struct toc *t, GError **error)
 {
     gsize length;
     const void *data = g_bytes_get_data(t->bytes, &length);
-    int fd = memory_file("toc", error);
+    int fd = pgdump_memory_file("toc", error);
     if (fd < 0)
         return -1;
     if (!files_write_all(fd, data, length, "the table of contents", error) || lseek(fd, 0, SEEK_SET) != 0) {
@@ -165,7 +164,7 @@ static int toc_file(const struct toc *t, GError **error)
 
 char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error)
 {
-    g_autofree char *program = find_restore(t, bindir, server_major, error);
+    g_autofree char *program = pgdump_find_restore(t, bindir, server_major, error);
     char *version = NULL;
     int unused;
     return program && tools_major(program, &unused, &version, error) ? version : NULL;
@@ -186,8 +185,10 @@ static gboolean has_late_large_objects(const struct toc *t)
 
 /* The entries before the data, and those of large objects: a comment's or a privilege's section is that of the entry
  * before it, as pg_restore has it. */
-static char *list_before_data(const struct toc *t)
+char *pgdump_list_before_data(const struct toc *t)
 {
+    if (!has_late_large_objects(t))
+        return NULL;
     GString *list = g_string_new(NULL);
     enum toc_section current = TOC_PRE_DATA;
     for (guint i = 0; i < t->entries->len; i++) {
@@ -205,7 +206,7 @@ static char *list_before_data(const struct toc *t)
 /* A file with that list for pg_restore's -L, of which *ret_path is the name; -1 on failure. */
 static int list_file(const char *list, char **ret_path, GError **error)
 {
-    int fd = memory_file("list", error);
+    int fd = pgdump_memory_file("list", error);
     if (fd >= 0 && !files_write_all(fd, list, strlen(list), "the list for pg_restore", error)) {
         close(fd);
         return -1;
@@ -239,10 +240,9 @@ static gboolean choose_list(struct choice *c, const char *list, GError **error)
 
 static gboolean choose_section(struct choice *c, const struct toc *t, const char *section, GError **error)
 {
-    if (g_str_equal(section, "pre-data") && has_late_large_objects(t)) {
-        g_autofree char *list = list_before_data(t);
+    g_autofree char *list = g_str_equal(section, "pre-data") ? pgdump_list_before_data(t) : NULL;
+    if (list)
         return choose_list(c, list, error);
-    }
     c->option = g_strdup_printf("--section=%s", section);
     return TRUE;
 }
@@ -260,8 +260,8 @@ static void add_choice(GPtrArray *argv, const struct choice *c)
 static GString *print_sql(const struct toc *t, const char *bindir, int server_major, const struct choice *c,
                           const char *const *extra, GPtrArray *warnings, GError **error)
 {
-    g_autofree char *program = find_restore(t, bindir, server_major, error);
-    int fd = program ? toc_file(t, error) : -1;
+    g_autofree char *program = pgdump_find_restore(t, bindir, server_major, error);
+    int fd = program ? pgdump_toc_file(t, error) : -1;
     if (fd < 0)
         return NULL;
     g_auto(GStrv) environment = english_environment();
@@ -307,11 +307,13 @@ static void strip_restrict(GString *sql)
         g_string_truncate(sql, (gsize)(end + 1 - sql->str));
 }
 
-GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e, GError **error)
+GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e,
+                          const char *option, GError **error)
 {
     g_auto(choice) c = {0};
     g_autofree char *list = g_strdup_printf("%d;\n", e->dump_id);
-    GString *sql = choose_list(&c, list, error) ? print_sql(t, bindir, major, &c, NULL, NULL, error) : NULL;
+    const char *extra[] = {option, NULL};
+    GString *sql = choose_list(&c, list, error) ? print_sql(t, bindir, major, &c, extra, NULL, error) : NULL;
     if (sql)
         strip_restrict(sql);
     return sql;
@@ -373,8 +375,8 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
     g_autofree char *database = as_database(s);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     /* Connected to the database that is backed up: postgres and template1 may be closed to the role. */
-    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
-                          database, NULL};
+    const char *argv[] = {
+        program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l", database, NULL};
     struct subprocess_options options = {
         .environment = environment, .started = session_watch_child, .clean = message_without_rows, .started_data = s};
     g_autofree char *said = NULL;
@@ -386,58 +388,4 @@ GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnin
     if (sql && warnings)
         said_add_warnings(said, warnings);
     return sql;
-}
-
-/* ---- into a database ---- */
-
-gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *bindir, gboolean *ret_can,
-                            GError **error)
-{
-    int major = 0;
-    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
-    if (!program || !tools_major(program, &major, NULL, error))
-        return FALSE;
-    *ret_can = skew_can_connect(major, server_major(s));
-    return TRUE;
-}
-
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
-                                GError **error)
-{
-    g_autofree char *program = find_restore(t, bindir, server_major(s), error);
-    int fd = program ? toc_file(t, error) : -1;
-    if (fd < 0)
-        return FALSE;
-    g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(choice) c = {0};
-    g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
-    /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
-    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
-    g_auto(GStrv) environment = session_child_environment(s, server_options);
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *before[] = {program, "--no-password", "--exit-on-error"}, *after[] = {jobs, "-d", conninfo};
-    for (gsize i = 0; i < G_N_ELEMENTS(before); i++)
-        g_ptr_array_add(argv, (gpointer)before[i]);
-    gboolean ok = choose_section(&c, t, section, error);
-    add_choice(argv, &c);
-    for (gsize i = 0; i < G_N_ELEMENTS(after); i++)
-        g_ptr_array_add(argv, (gpointer)after[i]);
-    for (; extra && *extra; extra++)
-        g_ptr_array_add(argv, (gpointer)*extra);
-    g_ptr_array_add(argv, archive);
-    g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {
-        .environment = environment,
-        .own_group = TRUE, /* its workers too */
-        .started = session_watch_child,
-        .clean = message_without_rows,
-        .started_data = s,
-    };
-    g_autoptr(subprocess) p = ok ? subprocess_start((const char *const *)argv->pdata, &options, error) : NULL;
-    ok = p && subprocess_wait(p, error);
-    if (ok)
-        take_warnings(p, warnings);
-    close(fd);
-    return ok;
 }

@@ -23,13 +23,15 @@ struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *s
  * caller frees it. */
 char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error);
 
-/* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. extra: as below. */
+/* The SQL text of a section ("pre-data", "post-data") as pg_restore prints it. extra: further
+ * arguments for it, NULL-terminated, or NULL. */
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             const char *const *extra, GPtrArray *warnings, GError **error);
 
-/* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
+/* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. option: a further
+ * argument for pg_restore, or NULL. */
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
-                          GError **error);
+                          const char *option, GError **error);
 
 /* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. lock_timeout_ms: as above. */
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
@@ -39,14 +41,13 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
 /* Roles, their memberships and settings, tablespaces; without passwords. */
 GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnings, GError **error);
 
-/* Whether the pg_restore that would be used can connect to the session's server: one of a newer major version sends it
- * what it does not know. Then the text of the sections is to be run instead. */
-gboolean pgdump_can_restore(struct session *s, const struct toc *t, const char *bindir, gboolean *ret_can,
-                            GError **error);
+/* The pg_restore that reads the table of contents for a server of that major version. */
+char *pgdump_find_restore(const struct toc *t, const char *bindir, int server_major, GError **error);
 
-/* Runs pg_restore on the table of contents into the session's database: only the given section, by n_jobs connections.
- * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
- * NULL. */
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GPtrArray *warnings,
-                                GError **error);
+/* The pre-data section as a list for pg_restore's -L, where --section=pre-data would lack the large objects: pg_dump 17
+ * and later has them in the data section. NULL: it would not. The caller frees it with g_free. */
+char *pgdump_list_before_data(const struct toc *t);
+
+/* For pg_restore: a file in memory, and one with the table of contents, read from its beginning. -1 on failure. */
+int pgdump_memory_file(const char *name, GError **error);
+int pgdump_toc_file(const struct toc *t, GError **error);

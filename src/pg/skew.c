@@ -59,3 +59,31 @@ gboolean skew_can_connect(int client_major, int server_major)
             return FALSE;
     return TRUE;
 }
+
+#define COMPLAINT "pg_restore: error: "
+
+/* Of a parameter, whose name the server quotes, in whatever language; length: of the line. */
+static gboolean is_about_parameter(const char *line, gsize length, int server_major)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
+        g_autofree char *name = g_strdup_printf("\"%s\"", parameters[i].name);
+        if (parameters[i].since_major > server_major && g_strstr_len(line, (gssize)length, name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean skew_strip_complaints(char *said, int server_major)
+{
+    gboolean others = FALSE;
+    for (char *at = strstr(said, COMPLAINT); at; at = strstr(at, COMPLAINT)) {
+        gsize length = strcspn(at, "\n");
+        if (is_about_parameter(at, length, server_major))
+            memmove(at, at + length, strlen(at + length) + 1);
+        else {
+            others = TRUE;
+            at += length;
+        }
+    }
+    return !others;
+}

@@ -14,5 +14,9 @@ void skew_strip_settings(GString *sql, int server_major);
  * of that major version, where it comes from, refuses it. In place; TRUE if there was something. */
 gboolean skew_mend_definition(char *sql, const char *desc, int server_major);
 
-/* Whether a pg_restore of that major version can connect to such a server: it sends the same lines. */
+/* Whether a server of that major version knows all that such a pg_restore sends to it unasked. */
 gboolean skew_can_connect(int client_major, int server_major);
+
+/* Removes from what pg_restore said (in place) its complaints that such a server does not know a parameter. TRUE if no
+ * other complaint is left: then nothing failed. */
+gboolean skew_strip_complaints(char *said, int server_major);

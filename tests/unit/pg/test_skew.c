@@ -79,6 +79,22 @@ static void test_connections(void)
             g_assert_cmpint(skew_can_connect(client, server), ==, client < 17 || server >= 17);
 }
 
+#define UNKNOWN "pg_restore: error: could not execute query: ERROR:  unrecognized parameter \"transaction_timeout\"\n"
+#define SAID_MORE "Command was: SET transaction_timeout = 0;\npg_restore: warning: errors ignored on restore: 1\n"
+#define OTHER "pg_restore: error: could not execute query: ERROR:  relation \"t\" does not exist\n"
+
+static void test_complaints(void)
+{
+    g_autofree char *one = g_strdup("pg_restore: connecting\n" UNKNOWN SAID_MORE);
+    g_assert_true(skew_strip_complaints(one, 15));
+    g_autofree char *newer = g_strdup(UNKNOWN SAID_MORE);
+    g_assert_false(skew_strip_complaints(newer, 17));
+    g_autofree char *two = g_strdup(UNKNOWN OTHER UNKNOWN SAID_MORE);
+    g_assert_false(skew_strip_complaints(two, 16));
+    g_assert_nonnull(strstr(two, "relation \"t\""));
+    g_assert_null(strstr(two, "unrecognized"));
+}
+
 static void test_warnings(void)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
@@ -126,6 +142,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/skew/definitions", test_definitions);
     g_test_add_func("/skew/connections", test_connections);
+    g_test_add_func("/skew/complaints", test_complaints);
     g_test_add_func("/said/warnings", test_warnings);
     g_test_add_func("/said/meanings", test_meanings);
     return g_test_run();
