@@ -53,7 +53,8 @@ struct catalog_entry *catalog_entry_new(const char *file, const char *name)
     if (!id || !names_split_id(id, &found, &timestamp) || (name && !g_str_equal(found, name)))
         return NULL;
     struct catalog_entry *e = g_new0(struct catalog_entry, 1);
-    text_parse_timestamp(timestamp, &e->taken_at);
+    text_parse_timestamp(timestamp, &e->named_at);
+    e->taken_at = e->named_at;
     e->id = g_steal_pointer(&id);
     e->name = g_steal_pointer(&found);
     e->timestamp = g_steal_pointer(&timestamp);
@@ -70,10 +71,24 @@ static struct catalog_entry *entry_of(const struct store_object *o, const char *
     return e;
 }
 
+gint64 catalog_moment(const struct meta *m, gint64 named_at)
+{
+    gint64 at;
+    gboolean noted = m && ((m->snapshot_time && text_parse_iso_time(m->snapshot_time, &at)) ||
+                           (m->date && text_parse_iso_time(m->date, &at)));
+    return noted ? at : named_at;
+}
+
+void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m)
+{
+    e->meta = m;
+    e->taken_at = catalog_moment(m, e->named_at);
+}
+
 static void read_metadata(struct catalog_entry *e, gboolean with_tables)
 {
     g_autoptr(copy) here = copy_local(e->path);
-    e->meta = copy_meta(here, &e->meta_error);
+    catalog_entry_set_meta(e, copy_meta(here, &e->meta_error));
     if (e->meta && !with_tables)
         g_clear_pointer(&e->meta->tables, json_decref);
 }
@@ -81,6 +96,8 @@ static void read_metadata(struct catalog_entry *e, gboolean with_tables)
 static gint newer_first(gconstpointer a, gconstpointer b)
 {
     const struct catalog_entry *x = *(struct catalog_entry *const *)a, *y = *(struct catalog_entry *const *)b;
+    if (x->taken_at != y->taken_at)
+        return x->taken_at < y->taken_at ? 1 : -1;
     int order = strcmp(y->timestamp, x->timestamp);
     return order ? order : strcmp(x->id, y->id);
 }
@@ -117,9 +134,10 @@ GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_
         if (e)
             g_ptr_array_add(list, e);
     }
-    catalog_sort(list);
+    catalog_sort(list); /* by the names: which ones come with their tables need not be exact */
     for (guint i = 0; i < list->len; i++)
         read_metadata(list->pdata[i], i < tables_of);
+    catalog_sort(list);
     return list;
 }
 
@@ -129,23 +147,6 @@ gboolean catalog_is_pre_restore(const struct catalog_entry *e)
 }
 
 /* ---- what a person wrote ---- */
-
-static char *resolve_latest(const char *folder, const char *database, GError **error)
-{
-    g_autofree char *name = names_encode(database);
-    g_autoptr(GPtrArray) list = catalog_list(folder, name, error);
-    if (!list)
-        return NULL;
-    if (list->len == 0) {
-        ot_fail(error, OT_NOT_FOUND, "there is no backup of database %s in %s", database, folder);
-        return NULL;
-    }
-    const struct catalog_entry *latest = list->pdata[0];
-    for (guint i = list->len; i-- > 0;)
-        if (!catalog_is_pre_restore(list->pdata[i]))
-            latest = list->pdata[i];
-    return g_strdup(latest->path);
-}
 
 static char *first_existing(const char *folder, const char *database, const char *what)
 {
@@ -170,11 +171,9 @@ static char *first_existing(const char *folder, const char *database, const char
 
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error)
 {
-    g_autofree char *path =
-        g_str_equal(what, "latest") ? resolve_latest(folder, database, error) : first_existing(folder, database, what);
+    g_autofree char *path = first_existing(folder, database, what);
     if (!path) {
-        if (!g_str_equal(what, "latest"))
-            ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
+        ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
         return NULL;
     }
     char *resolved = realpath(path, NULL);

@@ -31,6 +31,9 @@ struct meta {
     json_t *facts;                 /* see docs/FORMAT.md */
     json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
     json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
+    char *system_identifier;       /* of the server, as pg_controldata has it; NULL: not known */
+    gint64 database_oid;           /* 0: not known */
+    json_t *adopted_by;            /* array of servers (see catalog/lineage.h) whose history it belongs to as well */
     json_t *hold;                  /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
 };
 typedef struct meta meta;

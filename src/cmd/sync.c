@@ -12,6 +12,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     c->act = "sync";
     struct sync_request request = {.dir = s->backup_dir,
                                    .reach = s->all ? SYNC_ALL : SYNC_MISSING,
+                                   .identity = request_identity(c),
                                    .monthly = g_str_equal(s->monthly_archive, "true")};
     guint count = 0;
     if (!request_s3(c, error) || !request_offsite(c, &request.offsite, error))

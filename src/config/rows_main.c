@@ -37,6 +37,13 @@ const struct option_row rows_main[] = {
      ON(from_s3),
      .help = "Read the copy in S3: the backup is named by its key (database/YYYYMMDD/...), its id, or latest."},
 
+    {.flag = "at",
+     .commands = CMD_VERIFY | CMD_RESTORE,
+     TEXT(at),
+     .arg = "TIME",
+     .help = "The newest backup that shows the database at or before this moment (2026-02-07T12:00, with a zone if it "
+             "is not the local one) or on this day (2026-02-07)."},
+
     /* verify */
     {.flag = "full-test",
      .commands = CMD_VERIFY,
@@ -81,6 +88,10 @@ const struct option_row rows_main[] = {
      ON(put_back),
      .help = "With --table: also insert the rows that are missing in the live tables. A table that was dropped is made "
              "again."},
+    {.flag = "allow-other-database",
+     .commands = CMD_RESTORE,
+     ON(other_database),
+     .help = "Replace the database even with a backup of another database, or of another server."},
     {.flag = "no-tablespaces",
      .commands = CMD_RESTORE,
      OFF(tablespaces),

@@ -13,9 +13,11 @@
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "catalog/names.h"
+#include "catalog/select.h"
 #include "engine/dump.h"
 #include "engine/followup.h"
 #include "engine/leftover.h"
+#include "engine/others.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
 #include "pg/snapshot.h"
@@ -28,8 +30,11 @@ struct backup {
     struct report *report;
     char *database, *name; /* name: as in file names */
     char *timestamp, *id;
-    char *host;
-    int port, server_version;
+    struct pg_system system;
+    struct server_identity identity;
+    int server_version;
+    char *newest_id; /* of this server's backups in the folder so far; NULL: none */
+    gint64 newest_at;
     gint64 started_us;
     guint64 expected_bytes; /* of the file, by what is known before */
     struct dump_result dump;
@@ -54,13 +59,26 @@ static void backup_clear(struct backup *b)
     g_free(b->name);
     g_free(b->timestamp);
     g_free(b->id);
-    g_free(b->host);
+    pg_system_clear(&b->system);
+    server_identity_clear(&b->identity);
+    g_free(b->newest_id);
     g_free(b->s3_url);
     g_clear_error(&b->upload_problem);
     dump_result_clear(&b->dump);
 }
 
 /* ---- prerequisites ---- */
+
+/* The newest of this server's, whatever became of it. */
+static const struct catalog_entry *note_newest(struct backup *b, const GPtrArray *list)
+{
+    struct select_wish wish = {.kind = SELECT_LATEST, .now = b->started_us / G_USEC_PER_SEC};
+    struct select_passed passed;
+    const struct catalog_entry *newest = select_backup(list, &wish, &passed);
+    b->newest_id = newest && !catalog_is_pre_restore(newest) ? g_strdup(newest->id) : NULL;
+    b->newest_at = b->newest_id ? newest->taken_at : 0;
+    return newest;
+}
 
 /* From the last backup of this database and its growth since; the first time, from the database's size: text is
  * about as large as tables without indexes, and packs to less than half. */
@@ -70,10 +88,11 @@ static gboolean estimate(struct backup *b, guint64 database_bytes, GError **erro
     if (!list)
         return FALSE;
     b->expected_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
-    if (list->len > 0) {
-        const struct catalog_entry *last = list->pdata[0];
+    server_identity_mark(&b->identity, list);
+    others_warn(list, b->request->dir, b->report);
+    const struct catalog_entry *last = note_newest(b, list);
+    if (last)
         b->expected_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
-    }
     return TRUE;
 }
 
@@ -100,9 +119,10 @@ static gboolean check_server(struct backup *b, GError **error)
                             &bytes))
         return FALSE;
     b->server_version = session_version(s);
-    const char *host = PQhost(session_pg(s)), *port = PQport(session_pg(s));
-    b->host = g_strdup(host && *host ? host : "localhost");
-    b->port = port && *port ? (int)g_ascii_strtoll(port, NULL, 10) : 5432;
+    if (!pg_system_read(s, &b->system, error))
+        return FALSE;
+    server_identity_set(&b->identity, &b->system);
+    report_fact_text(b->report, "system_identifier", b->system.identifier);
     return tools_check_for_dump(b->request->bindir, b->server_version / 10000, error) &&
            check_space(b, (guint64)bytes, error);
 }
@@ -220,8 +240,10 @@ static struct meta *make_meta(struct backup *b)
     m->timestamp = g_strdup(b->timestamp);
     m->date = text_iso_time(b->started_us / G_USEC_PER_SEC);
     m->database = g_utf8_make_valid(b->database, -1);
-    m->host = g_strdup(b->host);
-    m->port = b->port;
+    m->host = g_strdup(b->system.host);
+    m->port = b->system.port;
+    m->system_identifier = g_strdup(facts_text(facts, "system_identifier"));
+    m->database_oid = b->system.database_oid;
     m->backup_file = g_strconcat(b->id, NAMES_DUMP, NULL);
     m->plain_bytes = b->dump.plain_bytes;
     m->rows = archive_contents_rows(b->dump.contents);
@@ -253,6 +275,13 @@ static void now_it_was_read_back(struct backup *b, struct meta *m)
     m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
 }
 
+/* A clock that was ahead may have made one that shows a later moment. */
+static gboolean set_latest(struct backup *b, GError **error)
+{
+    gboolean later = b->newest_id && b->newest_at > b->dump.snapshot_time;
+    return catalog_set_latest(b->request->dir, b->name, later ? b->newest_id : b->id, error);
+}
+
 /* The dump comes last: while it is not there, nothing of this backup counts, and the next run clears the rest. */
 static gboolean publish(struct backup *b, const struct meta *m, GError **error)
 {
@@ -261,7 +290,7 @@ static gboolean publish(struct backup *b, const struct meta *m, GError **error)
     const char *roles = b->dump.globals_sql;
     return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
            meta_save(m, dir, FALSE, error) && file_sink_publish(b->file, FALSE, error) &&
-           (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
+           (g_str_equal(b->request->type, "pre-restore") || set_latest(b, error));
 }
 
 /* ---- the whole ---- */
@@ -405,7 +434,7 @@ static gboolean run_locked(struct backup *b, GError **error)
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
     if (ok)
-        return followup_run(b->request, b->name, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
+        return followup_run(b->request, b->name, &b->identity, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
                             b->report, error);
     if (b->upload_problem)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
@@ -422,6 +451,7 @@ static gboolean run(struct backup *b, GError **error)
         return FALSE;
     b->name = names_encode(b->database);
     report_fact_text(b->report, "database", b->database);
+    others_note_address(b->request->target, b->report);
     g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
     g_autoptr(lock) held = lock_take(lock_path, "backup", error);
     return held && (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);

@@ -18,6 +18,7 @@ struct session {
 
 #define CONNECT_TIMEOUT_S 60
 #define CONNECT_POLL_MS 200
+#define STANDARD_PORT 5432
 
 void pg_target_clear(struct pg_target *t)
 {
@@ -126,6 +127,29 @@ char *pg_target_database(const struct pg_target *t, GError **error)
     }
     params_clear(&p);
     return name;
+}
+
+/* The first of several; a server that is named by its address alone has that as its name. */
+static char *first_of(const struct params *p, const char *keyword)
+{
+    const char *given = params_get(p, keyword);
+    g_autofree char *all = given ? g_strdup(given) : default_value(keyword);
+    g_auto(GStrv) parts = all ? g_strsplit(all, ",", 2) : NULL;
+    return parts && parts[0] && *parts[0] ? g_strdup(parts[0]) : NULL;
+}
+
+gboolean pg_target_address(const struct pg_target *t, char **ret_host, int *ret_port, GError **error)
+{
+    struct params p = {0};
+    gboolean ok = params_fill(&p, t, NULL, error);
+    if (ok) {
+        g_autofree char *port = first_of(&p, "port");
+        *ret_host = first_of(&p, "host");
+        *ret_host = *ret_host ? *ret_host : first_of(&p, "hostaddr");
+        *ret_port = port ? (int)g_ascii_strtoll(port, NULL, 10) : STANDARD_PORT;
+    }
+    params_clear(&p);
+    return ok;
 }
 
 /* ---- connecting ---- */
