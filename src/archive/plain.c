@@ -4,19 +4,25 @@
 #include <string.h>
 
 #include "archive/gunzip.h"
+#include "archive/plain_gate.h"
 #include "archive/sqllex.h"
 #include "base/digest.h"
 #include "base/interrupt.h"
 
-#define STEP_BYTES (4u << 20) /* large, for each may be a request to S3 */
-#define MAX_STATEMENT_LINE (256u << 20)
+#define STEP_BYTES (4u << 20)          /* large, for each may be a request to S3 */
+#define MAX_STATEMENT_BYTES (1u << 30) /* the server takes no longer one */
+#define HELD_BYTES 8                   /* enough to know the line that ends a table's rows */
 
 struct scan {
     struct plain_summary sum;
-    GString *line;      /* the line being read; within COPY data, its beginning */
-    GString *statement; /* the line that began a statement, and those that a quoted name goes on through */
+    const struct plain_taker *taker; /* may be NULL */
+    void *data;
+    guint64 line_number, statement_line;
+    GString *line;      /* the line being read; within rows, its beginning */
+    GString *statement; /* what has come of the statement at hand */
     struct sqllex lex;
     guint64 *copy_rows; /* of the table being copied; in sum.copied */
+    guint64 rows_here;  /* of the COPY statement at hand */
     gboolean in_copy, has_header, complete;
 };
 
@@ -46,10 +52,7 @@ static void scan_role(struct scan *s)
 
 static void begin_copy(struct scan *s)
 {
-    const char *name = s->statement->str + strlen("COPY "), *end = name;
-    for (gboolean quoted = FALSE; *end && (quoted || (*end != ' ' && *end != '(')); end++)
-        quoted ^= *end == '"';
-    char *key = g_strndup(name, (gsize)(end - name));
+    char *key = plain_gate_copy_table(s->statement->str);
     s->copy_rows = g_hash_table_lookup(s->sum.copied, key);
     if (s->copy_rows) {
         g_free(key);
@@ -58,24 +61,27 @@ static void begin_copy(struct scan *s)
         g_hash_table_insert(s->sum.copied, key, s->copy_rows);
     }
     s->in_copy = TRUE;
+    s->rows_here = 0;
 }
 
-static gboolean acts_beyond(const struct scan *s)
+gboolean plain_check_refusal(const struct plain_summary *s, GError **error)
 {
-    static const char *const verbs[] = {"CREATE", "ALTER", "DROP", NULL};
-    static const char *const things[] = {"DATABASE", "ROLE", "USER", "GROUP", "TABLESPACE", NULL};
-    g_auto(GStrv) words = g_strsplit(s->line->str, " ", 3);
-    return g_strv_length(words) == 3 && g_strv_contains(verbs, words[0]) && g_strv_contains(things, words[1]) &&
-           !g_str_has_prefix(words[2], "MAPPING ");
+    return !s->refusal || ot_fail(error, OT_REFUSED,
+                                  "the dump is not loaded: %s. Make one with pg_dump and without --create, or load it "
+                                  "yourself with psql where it can do no harm",
+                                  s->refusal);
 }
 
-static void note_beyond(struct scan *s)
+static gboolean refuse(struct scan *s, guint64 line, const char *why, const char *what, GError **error)
 {
-    if (!s->sum.beyond)
-        s->sum.beyond = g_strndup(s->line->str, 80);
+    if (!s->sum.refusal) {
+        g_autofree char *text = g_strdup_printf("line %" G_GUINT64_FORMAT " %s (%s)", line, why, what);
+        s->sum.refusal = g_utf8_make_valid(text, -1);
+    }
+    return !s->taker || plain_check_refusal(&s->sum, error);
 }
 
-static void scan_statement(struct scan *s)
+static void scan_first_line(struct scan *s)
 {
     static const char encoding[] = "SET client_encoding = '";
     static const char version[] = "-- Dumped from database version ";
@@ -89,8 +95,6 @@ static void scan_statement(struct scan *s)
     } else if (begins(s, version) && !s->sum.server_version) {
         s->sum.server_version = g_strdup(s->line->str + strlen(version));
     }
-    if (acts_beyond(s))
-        note_beyond(s);
     if (begins(s, encoding) && !s->sum.encoding)
         s->sum.encoding = g_strndup(s->line->str + strlen(encoding), strcspn(s->line->str + strlen(encoding), "'"));
     scan_role(s);
@@ -99,67 +103,192 @@ static void scan_statement(struct scan *s)
         s->complete = FALSE;
 }
 
-/* Inside a function's body or a string, nothing is a statement, whatever it looks like. */
-static void scan_sql_line(struct scan *s)
+/* ---- statements ---- */
+
+static gboolean end_statement(struct scan *s, GError **error)
 {
-    if (s->lex.state == SQLLEX_PLAIN) {
-        g_string_assign(s->statement, s->line->str);
-        scan_statement(s);
-    } else {
-        s->complete = FALSE;
-        g_string_append_printf(s->statement, "\n%s", s->lex.state == SQLLEX_NAME ? s->line->str : "");
+    const char *sql = s->statement->str;
+    enum plain_verdict verdict = plain_gate_judge(sql);
+    gboolean conforming, ok = TRUE;
+    if (verdict == PLAIN_BEYOND || verdict == PLAIN_UNUSUAL) {
+        g_autofree char *excerpt = plain_gate_excerpt(sql);
+        ok = refuse(s, s->statement_line,
+                    verdict == PLAIN_BEYOND ? "acts beyond its own database" : "is not what pg_dump writes", excerpt,
+                    error);
     }
-    gboolean ours = begins(s, "\\restrict ") || begins(s, "\\unrestrict ");
-    s->lex.backslash = FALSE;
-    if (!ours || s->lex.state != SQLLEX_PLAIN)
-        sqllex_line(&s->lex, s->line->str, s->line->len);
-    if (s->lex.backslash)
-        note_beyond(s);
-    if (s->lex.state == SQLLEX_PLAIN && g_str_has_prefix(s->statement->str, "COPY ") &&
-        g_str_has_suffix(s->statement->str, " FROM stdin;"))
+    if (plain_gate_sets_strings(sql, &conforming))
+        s->lex.strings_escape = !conforming;
+    if (verdict == PLAIN_COPY)
         begin_copy(s);
+    if (ok && s->taker)
+        ok = s->taker->statement(sql, s->statement_line, verdict == PLAIN_COPY, s->data, error);
+    g_string_truncate(s->statement, 0);
+    return ok;
 }
 
-static void count_row(struct scan *s)
+static gboolean is_blank(const char *text, gsize length)
 {
-    s->sum.rows++;
-    ++*s->copy_rows;
+    return strspn(text, " \t\r\n") >= length;
 }
 
-static void scan_line(struct scan *s)
+/* What psql would do with the rest of the line is not known here: it is not read as SQL. */
+static gboolean refuse_psql_command(struct scan *s, GError **error)
 {
-    if (!s->in_copy)
-        scan_sql_line(s);
-    else if (g_str_equal(s->line->str, "\\."))
-        s->in_copy = FALSE;
+    s->lex = (struct sqllex){.strings_escape = s->lex.strings_escape};
+    return refuse(s, s->line_number, "is a command of psql's", "a backslash outside of quotes", error);
+}
+
+/* The line with its end, statement by statement. */
+static gboolean take_statements(struct scan *s, GError **error)
+{
+    const char *at = s->line->str;
+    for (gsize left = s->line->len; left > 0;) {
+        gboolean end = FALSE;
+        gsize n = sqllex_take(&s->lex, at, left, &end);
+        if (s->lex.backslash)
+            return refuse_psql_command(s, error);
+        if (s->statement->len == 0)
+            s->statement_line = s->line_number;
+        if (s->statement->len > 0 || !is_blank(at, n))
+            g_string_append_len(s->statement, at, (gssize)n);
+        at += n;
+        left -= n;
+        if (end && !end_statement(s, error))
+            return FALSE;
+        if (s->in_copy && !is_blank(at, left))
+            return refuse(s, s->line_number, "is not what pg_dump writes", "a statement behind COPY", error);
+        if (s->in_copy)
+            return TRUE;
+        if (s->statement->len > MAX_STATEMENT_BYTES)
+            return ot_fail(error, OT_REFUSED, "line %" G_GUINT64_FORMAT ": a statement is longer than 1 GiB",
+                           s->line_number);
+    }
+    return TRUE;
+}
+
+/* \restrict and \unrestrict guard psql, which is not used here. */
+static gboolean is_guard(const struct scan *s)
+{
+    static const char key[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    if (!begins(s, "\\restrict ") && !begins(s, "\\unrestrict "))
+        return FALSE;
+    const char *at = strchr(s->line->str, ' ') + 1;
+    return *at && at[strspn(at, key)] == '\0';
+}
+
+/* Inside a function's body or a string, nothing is a statement, whatever it looks like. end: the line's end. */
+static gboolean scan_sql_line(struct scan *s, const char *end, GError **error)
+{
+    if (s->lex.state != SQLLEX_PLAIN)
+        s->complete = FALSE;
     else
-        count_row(s);
-    g_string_truncate(s->line, 0);
+        scan_first_line(s);
+    if (s->lex.state == SQLLEX_PLAIN && s->statement->len == 0 && (begins(s, "--") || is_guard(s)))
+        return TRUE;
+    if (memchr(s->line->str, '\0', s->line->len))
+        return ot_fail(error, OT_CORRUPT, "line %" G_GUINT64_FORMAT " holds a zero byte", s->line_number);
+    g_string_append(s->line, end);
+    return take_statements(s, error);
 }
 
-static void scan_text(struct scan *s, const char *text, gsize length)
+/* ---- rows ---- */
+
+static gboolean give_rows(struct scan *s, const char *text, gsize length, GError **error)
+{
+    return length == 0 || !s->taker || s->sum.refusal || s->taker->rows(text, length, s->data, error);
+}
+
+static gboolean may_end_rows(const GString *line)
+{
+    return line->len < strlen("\\.\r\n") && strncmp("\\.\r\n", line->str, line->len) == 0;
+}
+
+static gboolean ends_rows(const GString *line)
+{
+    return g_str_equal(line->str, "\\.\n") || g_str_equal(line->str, "\\.\r\n") || g_str_equal(line->str, "\\.");
+}
+
+static gboolean end_rows(struct scan *s, GError **error)
+{
+    s->in_copy = FALSE;
+    s->line_number++;
+    g_string_truncate(s->line, 0);
+    return !s->taker || s->sum.refusal || s->taker->rows_end(s->rows_here, s->data, error);
+}
+
+/* Reads rows up to their end or the end of the text; returns where, NULL on failure. What may be the beginning of the
+ * closing line is held in s->line until that is known. */
+static const char *scan_rows(struct scan *s, const char *text, const char *end, GError **error)
+{
+    const char *given = text; /* up to here; s->line->len bytes before it are held */
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (gsize)(end - text));
+        const char *stop = newline ? newline + 1 : end;
+        gboolean held = s->line->len > 0 && may_end_rows(s->line);
+        gsize before = s->line->len;
+        if (before < HELD_BYTES)
+            g_string_append_len(s->line, text, MIN(stop - text, (gssize)(HELD_BYTES - before)));
+        if (ends_rows(s->line) && newline)
+            return give_rows(s, given, (gsize)(text - given), error) && end_rows(s, error) ? stop : NULL;
+        if (held && !may_end_rows(s->line) && !give_rows(s, "\\.\r\n", before, error))
+            return NULL;
+        if (!newline && may_end_rows(s->line))
+            return give_rows(s, given, (gsize)(text - given), error) ? end : NULL;
+        text = stop;
+        if (!newline)
+            break;
+        s->sum.rows++;
+        ++*s->copy_rows;
+        s->rows_here++;
+        s->line_number++;
+        g_string_truncate(s->line, 0);
+    }
+    return give_rows(s, given, (gsize)(text - given), error) ? text : NULL;
+}
+
+/* ---- text ---- */
+
+static gboolean end_line(struct scan *s, GError **error)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    if (++s->line_number == 1 && begins(s, mark))
+        g_string_erase(s->line, 0, (gssize)strlen(mark));
+    const char *end = g_str_has_suffix(s->line->str, "\r\n") ? "\r\n"
+                      : g_str_has_suffix(s->line->str, "\n") ? "\n"
+                                                             : "";
+    g_string_truncate(s->line, s->line->len - strlen(end));
+    gboolean ok = scan_sql_line(s, end, error);
+    g_string_truncate(s->line, 0);
+    return ok;
+}
+
+static gboolean scan_text(struct scan *s, const char *text, gsize length, GError **error)
 {
     s->sum.plain_bytes += length;
     const char *end = text + length;
-    while (text < end) {
+    while (text && text < end) {
+        if (s->in_copy) {
+            text = scan_rows(s, text, end, error);
+            continue;
+        }
         const char *newline = memchr(text, '\n', (gsize)(end - text));
-        gsize piece = (gsize)((newline ? newline : end) - text);
-        if (s->line->len < (s->in_copy ? 8 : MAX_STATEMENT_LINE))
-            g_string_append_len(s->line, text, (gssize)(s->in_copy ? MIN(piece, 8) : piece));
-        text += piece;
-        if (!newline)
-            return;
-        text++;
-        if (s->line->len > 0 && s->line->str[s->line->len - 1] == '\r')
-            g_string_truncate(s->line, s->line->len - 1);
-        scan_line(s);
+        const char *stop = newline ? newline + 1 : end;
+        g_string_append_len(s->line, text, (gssize)(stop - text));
+        if (s->line->len > MAX_STATEMENT_BYTES)
+            return ot_fail(error, OT_REFUSED, "line %" G_GUINT64_FORMAT " is longer than 1 GiB", s->line_number + 1);
+        if (newline && !end_line(s, error))
+            return FALSE;
+        text = stop;
     }
+    return text != NULL;
 }
 
 static gboolean judge(struct scan *s, GError **error)
 {
-    if (s->line->len > 0)
-        scan_line(s);
+    if (s->in_copy && ends_rows(s->line) && !end_rows(s, error))
+        return FALSE;
+    if (!s->in_copy && s->line->len > 0 && !end_line(s, error))
+        return FALSE;
     if (!s->has_header)
         return ot_fail(error, OT_CORRUPT, "this is not a plain-text PostgreSQL dump (its header is missing)");
     if (s->lex.state != SQLLEX_PLAIN)
@@ -169,21 +298,11 @@ static gboolean judge(struct scan *s, GError **error)
     if (!s->complete)
         return ot_fail(error, OT_CORRUPT,
                        "the dump is cut: it does not end with \"PostgreSQL database dump complete\"");
-    return TRUE;
-}
-
-static gboolean give(struct scan *s, const char *text, gsize length, plain_take take, void *data, GError **error)
-{
-    scan_text(s, text, length);
-    if (take && s->sum.beyond)
-        return ot_fail(error, OT_REFUSED,
-                       "the dump acts beyond its own database (%s): make one without --create, or load it yourself",
-                       s->sum.beyond);
-    return !take || take(text, length, data, error);
+    return s->statement->len == 0 || end_statement(s, error); /* as psql does with a last one without its semicolon */
 }
 
 static gboolean scan_gzip_step(struct scan *s, struct gunzip *unzip, const guint8 *packed, gsize length, char *buffer,
-                               plain_take take, void *data, GError **error)
+                               GError **error)
 {
     gunzip_feed(unzip, packed, length);
     for (;;) {
@@ -192,13 +311,12 @@ static gboolean scan_gzip_step(struct scan *s, struct gunzip *unzip, const guint
             return FALSE;
         if (made == 0)
             return TRUE;
-        if (!give(s, buffer, made, take, data, error))
+        if (!scan_text(s, buffer, made, error))
             return FALSE;
     }
 }
 
-static gboolean scan_source(struct scan *s, struct source *from, enum archive_kind kind, plain_take take, void *data,
-                            GError **error)
+static gboolean scan_source(struct scan *s, struct source *from, enum archive_kind kind, GError **error)
 {
     g_autofree guint8 *packed = g_malloc(STEP_BYTES);
     g_autofree char *buffer = g_malloc(STEP_BYTES);
@@ -210,8 +328,8 @@ static gboolean scan_source(struct scan *s, struct source *from, enum archive_ki
             return FALSE;
         digest_add(d, packed, n);
         at += n;
-        gboolean ok = kind == ARCHIVE_PLAIN_GZIP ? scan_gzip_step(s, unzip, packed, n, buffer, take, data, error)
-                                                 : give(s, (const char *)packed, n, take, data, error);
+        gboolean ok = kind == ARCHIVE_PLAIN_GZIP ? scan_gzip_step(s, unzip, packed, n, buffer, error)
+                                                 : scan_text(s, (const char *)packed, n, error);
         if (!ok)
             return FALSE;
     }
@@ -221,13 +339,13 @@ static gboolean scan_source(struct scan *s, struct source *from, enum archive_ki
     return TRUE;
 }
 
-gboolean plain_scan(struct source *s, enum archive_kind kind, plain_take take, void *data,
+gboolean plain_scan(struct source *s, enum archive_kind kind, const struct plain_taker *taker, void *data,
                     struct plain_summary *ret_summary, GError **error)
 {
-    struct scan scan = {.line = g_string_new(NULL), .statement = g_string_new(NULL)};
+    struct scan scan = {.taker = taker, .data = data, .line = g_string_new(NULL), .statement = g_string_new(NULL)};
     scan.sum.copied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     scan.sum.roles = g_ptr_array_new_with_free_func(g_free);
-    gboolean ok = scan_source(&scan, s, kind, take, data, error) && judge(&scan, error);
+    gboolean ok = scan_source(&scan, s, kind, error) && judge(&scan, error);
     g_string_free(scan.line, TRUE);
     g_string_free(scan.statement, TRUE);
     if (ok)
@@ -242,7 +360,7 @@ void plain_summary_clear(struct plain_summary *s)
     g_clear_pointer(&s->sha256, g_free);
     g_clear_pointer(&s->server_version, g_free);
     g_clear_pointer(&s->encoding, g_free);
-    g_clear_pointer(&s->beyond, g_free);
+    g_clear_pointer(&s->refusal, g_free);
     g_clear_pointer(&s->roles, g_ptr_array_unref);
     g_clear_pointer(&s->copied, g_hash_table_unref);
 }

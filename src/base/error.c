@@ -23,6 +23,7 @@ static const struct {
      "The next backup or `opstower sync` uploads what is missing; `opstower bucket check` finds what is wrong."},
     {OT_S3, "Check BACKUP_S3_BUCKET, AWS_REGION and the credentials; `opstower bucket check` tries every call."},
     {OT_TAMPERED, "Keep the journal as it is, compare it with its copies (S3, your own), and find out who changed it."},
+    {OT_INCOMPLETE, "Each object that was left out is named in the warnings and in the log."},
     {OT_BUSY, "Wait until it ends, or stop it, then run again."},
 };
 

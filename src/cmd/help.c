@@ -19,7 +19,7 @@ static const char exit_codes[] =
     "   3  something is missing    8  the backup is damaged     13  table locks not to be had\n"
     "   4  disk full               9  not what the proof says   14  a file could not be read or written\n"
     "  15  complete here, but not in S3                         16  S3 cannot be reached, or refuses\n"
-    "  17  the journal is not as it was written\n"
+    "  17  the journal is not as it was written                 18  rows are back, objects left out\n"
     " 130  interrupted (SIGINT)  143  terminated (SIGTERM)\n";
 
 const struct command *help_find(const char *name)

@@ -86,8 +86,8 @@ const struct option_row rows_main[] = {
     {.flag = "put-back",
      .commands = CMD_RESTORE,
      ON(put_back),
-     .help = "With --table: also insert the rows that are missing in the live tables. A table that was dropped is made "
-             "again."},
+     .help = "With --table: also insert the rows that are missing in the live tables, and count that all are there. A "
+             "table that was dropped is made again."},
     {.flag = "allow-other-database",
      .commands = CMD_RESTORE,
      ON(other_database),

@@ -215,8 +215,8 @@ static gboolean create_plain_roles(struct place *p, const GPtrArray *roles, GErr
     return TRUE;
 }
 
-static gboolean load_plain(struct place *p, const struct fulltest_request *request, struct source *file,
-                           enum archive_kind kind, const GPtrArray *roles, struct report *report, GError **error)
+static gboolean load_plain(struct place *p, struct source *file, enum archive_kind kind, const GPtrArray *roles,
+                           struct report *report, GError **error)
 {
     g_autofree char *quoted = session_quote_name(p->admin, p->dbname);
     if (!session_exec(p->admin, "BEGIN", error) || !create_plain_roles(p, roles, error) || !mark_roles(p, error) ||
@@ -225,7 +225,7 @@ static gboolean load_plain(struct place *p, const struct fulltest_request *reque
         !session_execf(p->admin, error, "COMMENT ON DATABASE %s IS '" MARK "%s'", quoted, p->dbname))
         return FALSE;
     struct plain_summary sum = {0};
-    if (!plainload_run(&p->target, p->dbname, request->bindir, file, kind, report, &sum, error))
+    if (!plainload_run(&p->target, p->dbname, file, kind, report, &sum, error))
         return FALSE;
     gboolean ok = check_counts(p, &sum, error);
     plain_summary_clear(&sum);
@@ -238,15 +238,14 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     struct plain_summary sum = {0};
     if (!plain_scan(file, kind, NULL, NULL, &sum, error))
         return FALSE;
-    if (sum.beyond) {
-        ot_fail(error, OT_REFUSED, "the dump acts beyond its own database (%s): it is not loaded", sum.beyond);
+    if (!plain_check_refusal(&sum, error)) {
         plain_summary_clear(&sum);
         return FALSE;
     }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
     gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
-                  load_plain(&p, request, file, kind, sum.roles, report, error);
+                  load_plain(&p, file, kind, sum.roles, report, error);
     place_clear(&p);
     plain_summary_clear(&sum);
     return ok;

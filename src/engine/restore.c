@@ -89,12 +89,8 @@ static gboolean open_backup(struct restore *r, GError **error)
         return FALSE;
     if (r->kind != ARCHIVE_OURS) {
         r->plain = g_steal_pointer(&file);
-        if (!plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error))
-            return FALSE;
-        return !r->plain_sum.beyond ||
-               ot_fail(error, OT_REFUSED,
-                       "the dump acts beyond its own database (%s): make one without --create, or load it yourself",
-                       r->plain_sum.beyond);
+        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
+               plain_check_refusal(&r->plain_sum, error);
     }
     r->reader = archive_reader_open(file, error);
     if (!r->reader)
@@ -222,11 +218,11 @@ static gboolean load_plain(struct restore *r, GError **error)
 {
     struct plain_summary sum = {0};
     gint64 start = g_get_monotonic_time();
-    if (!plainload_run(r->request->target, r->side, r->request->bindir, r->plain, r->kind, r->report, &sum, error))
+    if (!plainload_run(r->request->target, r->side, r->plain, r->kind, r->report, &sum, error))
         return FALSE;
     plain_summary_clear(&sum);
     report_phase(r->report, "load", start);
-    report_info(r->report, "Loaded through psql without an error (a plain dump: it carries no proof to compare with)");
+    report_info(r->report, "Loaded without an error (a plain dump: it carries no proof to compare with)");
     return TRUE;
 }
 

@@ -1141,8 +1141,8 @@ def test_a_plain_dump_keeps_the_live_databases_properties(opstower, server, live
 
 
 PLAIN_ERRORS = {
-    "an SQL error at the end": lambda text: end_with(text, b"SELECT 1 / 0;\n"),
-    "an SQL error at the beginning": lambda text: text.replace(b"SET statement_timeout", b"SELECT no_such_column;\nSET statement_timeout", 1),
+    "an SQL error at the end": lambda text: end_with(text, b"INSERT INTO public.users (id) VALUES (1 / 0);\n"),
+    "an SQL error at the beginning": lambda text: text.replace(b"SET statement_timeout", b"ALTER TABLE public.nowhere ADD a int;\nSET statement_timeout", 1),
     "a table that is there twice": lambda text: end_with(text, b"CREATE TABLE public.users (id int);\n"),
     "rows that do not fit": lambda text: text.replace(b"\n50\t", b"\nfifty\t", 1),
     "a psql command that fails": lambda text: end_with(text, b"\\i /nonexistent\n"),
@@ -1184,6 +1184,53 @@ def test_a_plain_dump_that_connects_elsewhere_does_not_reach_another_database(op
     restore(opstower, source, path, "--force", "--no-pre-backup", check=False)
     kept = [Database(server, name) for name in server.databases() if name == source.name or "_replaced_" in name]
     assert any(picture(each) == before for each in kept), "what was live is nowhere any more"
+
+
+# What a dump of others says openly: psql would run it, with the rights of whoever restores.
+HOSTILE = {
+    "a shell command": "\\! touch {marker}\n",
+    "a command in backticks": "\\restrict `touch {marker}; echo abc`\n",
+    "a command behind a statement": "SELECT 1 \\g | touch {marker}\n",
+    "output into a file": "\\o {marker}\nSELECT 1;\n",
+    "another database dropped": "drop /* quietly */ database {victim};\n",
+    "another database dropped behind a comment": "/* a /* b */ c */ -- d\nDROP DATABASE {victim};\n",
+    "a role with all rights": "create role {victim} superuser;\n",
+    "membership": "GRANT pg_write_server_files TO PUBLIC_ROLE;\n",
+    "the server's settings": "ALTER SYSTEM SET archive_command = 'x';\n",
+    "a program of the server's": "COPY public.users FROM PROGRAM 'touch {marker}';\n",
+    "a file of the server's": "COPY public.users TO '{marker}';\n",
+    "a block of code": "DO $$ BEGIN EXECUTE 'CREATE ROLE {victim} SUPERUSER'; END $$;\n",
+    "two statements in one": "COMMENT ON SCHEMA public IS E'\\\\'; CREATE ROLE {victim} SUPERUSER; --';\n",
+    "another connection": "\\connect {victim}\nDROP TABLE precious;\n",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_plain_dump_does_not_reach_beyond_its_database(opstower, server, live, db, tmp_path, kind):
+    database, victim = live(accident=None), db()
+    victim.query("CREATE TABLE precious (id int)")
+    tmp_path.chmod(0o777)
+    marker = tmp_path / "marker"
+    text = pg_dump(database).decode()
+    text = text.replace("SET statement_timeout = 0;", HOSTILE[kind].format(marker=marker, victim=victim.name), 1)
+    path = plain_file(opstower, "dump.sql", text.encode())
+    name = database.name + "_beside"
+    roles = server.query("SELECT rolname, rolsuper FROM pg_roles ORDER BY 1")
+    with unchanged(database):
+        result = restore(opstower, database, path, "--force", "--target-db", name, check=12)
+    assert len(error_lines(result)) == 1 and "the dump is not loaded" in result.stdout + result.stderr
+    assert not marker.exists() and name not in server.databases()
+    assert victim.value("SELECT count(*) FROM precious") == 0
+    assert server.query("SELECT rolname, rolsuper FROM pg_roles ORDER BY 1") == roles
+
+
+def test_a_plain_dump_with_settings_of_a_newer_server_is_restored(opstower, server, live):
+    database = live(accident=None)
+    text = pg_dump(database).replace(b"SET statement_timeout = 0;", b"SET statement_timeout = 0;\nSET a_setting_of_later = 0;", 1)
+    name = database.name + "_new"
+    result = restore(opstower, database, plain_file(opstower, "dump.sql", text), "--force", "--target-db", name)
+    assert "a_setting_of_later" in result.stdout + result.stderr
+    oracle.assert_same(database.url, server.url(name))
 
 
 def test_a_plain_dump_into_a_new_database(opstower, server, live):

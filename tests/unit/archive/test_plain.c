@@ -30,6 +30,14 @@
     "-- Dumped from database version 17.6\n-- Dumped by pg_dump version 17.6\n\n" TABLES ROWS REST GRANTS COMPLETE     \
     "\\unrestrict " KEY "\n\n"
 
+/* What is run of it. */
+#define GIVEN                                                                                                          \
+    "CREATE TABLE public.a (\n    id integer,\n    note text\n);\nALTER TABLE public.a OWNER TO app;\n"               \
+    "CREATE UNLOGGED TABLE public.b (\n);\nALTER TABLE public.b OWNER TO \"o p s\";\n"                              \
+    "COPY public.a (id, note) FROM stdin; <1\tone\n2\t-- PostgreSQL database dump complete\n3\t\\\\.\n> 3\n"       \
+    "COPY public.b  FROM stdin; <\n\n> 2\nALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id);\n"   \
+    "GRANT SELECT ON TABLE public.a TO reader;\nGRANT ALL ON SCHEMA public TO PUBLIC;\n"
+
 struct memory_source {
     struct source base;
     guint8 *data;
@@ -56,12 +64,30 @@ static struct source *memory_source(const void *data, gsize length)
     return &s->base;
 }
 
-static gboolean gather(const char *text, gsize length, void *data, GError **error)
+/* What a taker was given: statements each on a line of its own, rows as they are. */
+static gboolean gather_statement(const char *sql, guint64 line, gboolean is_copy, void *data, GError **error)
+{
+    (void)line;
+    (void)error;
+    g_string_append_printf(data, "%s%s", sql, is_copy ? " <" : "\n");
+    return TRUE;
+}
+
+static gboolean gather_rows(const char *text, gsize length, void *data, GError **error)
 {
     (void)error;
     g_string_append_len(data, text, (gssize)length);
     return TRUE;
 }
+
+static gboolean gather_end(guint64 rows, void *data, GError **error)
+{
+    (void)error;
+    g_string_append_printf(data, "> %" G_GUINT64_FORMAT "\n", rows);
+    return TRUE;
+}
+
+static const struct plain_taker gatherer = {gather_statement, gather_rows, gather_end};
 
 /* The text in gzip members of STEP plain bytes. */
 static GByteArray *pack(const char *text, gsize length, gsize step)
@@ -81,7 +107,7 @@ static gboolean scan(const void *data, gsize length, enum archive_kind kind, GSt
                      struct plain_summary *ret_summary, GError **error)
 {
     g_autoptr(source) s = memory_source(data, length);
-    return plain_scan(s, kind, text ? gather : NULL, text, ret_summary, error);
+    return plain_scan(s, kind, text ? &gatherer : NULL, text, ret_summary, error);
 }
 
 static void expect_copied(const struct plain_summary *sum, const char *table, guint64 rows)
@@ -106,7 +132,7 @@ static void expect_summary(const struct plain_summary *sum, const void *file, gs
     g_assert_cmpstr(sum->roles->pdata[2], ==, "reader");
 }
 
-static void expect_whole(const char *dump, const char *version)
+static void expect_whole(const char *dump, const char *version, const char *expected)
 {
     gsize length = strlen(dump);
     for (gsize step = 10; step <= 10000; step *= 10) {
@@ -120,7 +146,7 @@ static void expect_whole(const char *dump, const char *version)
             g_assert_true(
                 scan(file, file_length, as_gzip ? ARCHIVE_PLAIN_GZIP : ARCHIVE_PLAIN_SQL, text, &sum, &error));
             g_assert_no_error(error);
-            g_assert_cmpstr(text->str, ==, dump);
+            g_assert_cmpstr(text->str, ==, expected);
             g_assert_cmpuint(sum.plain_bytes, ==, length);
             g_assert_cmpstr(sum.server_version, ==, version);
             expect_summary(&sum, file, file_length);
@@ -131,8 +157,8 @@ static void expect_whole(const char *dump, const char *version)
 
 static void test_whole(void)
 {
-    expect_whole(DUMP, "15.3 (Debian 15.3-1)");
-    expect_whole(RESTRICTED, "17.6");
+    expect_whole(DUMP, "15.3 (Debian 15.3-1)", "SET statement_timeout = 0;\nSET client_encoding = 'UTF8';\n" GIVEN);
+    expect_whole(RESTRICTED, "17.6", GIVEN);
 }
 
 static void expect_damage(const void *data, gsize length, enum archive_kind kind)
@@ -184,7 +210,7 @@ static void test_changed_gzip(void)
         g_autoptr(GString) text = g_string_new(NULL);
         struct plain_summary sum = {0};
         if (scan(packed->data, packed->len, ARCHIVE_PLAIN_GZIP, text, &sum, NULL)) {
-            g_assert_cmpstr(text->str, ==, DUMP);
+            g_assert_cmpstr(text->str, ==, "SET statement_timeout = 0;\nSET client_encoding = 'UTF8';\n" GIVEN);
             passed++;
         }
         plain_summary_clear(&sum);
@@ -256,13 +282,14 @@ static void test_long_lines(void)
             g_string_append_printf(dump, "%s\n", row);
         }
         gsize cut = dump->len;
+        g_autofree char *rows = g_strdup_printf("%s> 3\n", strstr(dump->str, "stdin;\n") + strlen("stdin;\n"));
         g_string_append(dump, "\\.\n\n" COMPLETE);
         g_autoptr(GByteArray) packed = pack(dump->str, dump->len, 1u << 20);
         g_autoptr(GString) text = g_string_new(NULL);
         struct plain_summary sum = {0};
         g_assert_true(scan(packed->data, packed->len, ARCHIVE_PLAIN_GZIP, text, &sum, NULL));
         g_assert_cmpuint(sum.rows, ==, 3);
-        g_assert_true(g_string_equal(text, dump));
+        g_assert_cmpstr(strstr(text->str, " <") + 2, ==, rows);
         plain_summary_clear(&sum);
         expect_damage(dump->str, cut, ARCHIVE_PLAIN_SQL);
     }
@@ -294,12 +321,68 @@ static gboolean refuse(const char *text, gsize length, void *data, GError **erro
     return ot_fail(error, OT_RESTORE, "no more");
 }
 
+/* Rows cut into pieces at each place, that the closing line among them is found. */
+static void test_pieces(void)
+{
+    static const char dump[] = HEADER "COPY a FROM stdin;\n\\\\.\n\\.x\n.\n\n\\.\nCOPY b FROM stdin;\n\\.\n" COMPLETE;
+    static const char expected[] = "COPY a FROM stdin; <\\\\.\n\\.x\n.\n\n> 4\nCOPY b FROM stdin; <> 0\n";
+    for (gsize step = 1; step < 20; step++) {
+        g_autoptr(GByteArray) packed = pack(dump, strlen(dump), step);
+        g_autoptr(GString) text = g_string_new(NULL);
+        struct plain_summary sum = {0};
+        g_assert_true(scan(packed->data, packed->len, ARCHIVE_PLAIN_GZIP, text, &sum, NULL));
+        g_assert_cmpstr(strstr(text->str, "COPY a"), ==, expected);
+        plain_summary_clear(&sum);
+    }
+}
+
+/* What psql would do by itself, and what reaches beyond the database, is never given to a taker. */
+static void test_refusals(void)
+{
+    static const struct {
+        const char *sql, *message;
+    } refused[] = {
+        {"\\restrict `id`\n", "psql"},
+        {"\\restrict a b\n", "psql"},
+        {"\\restrict :x\n", "psql"},
+        {"\\restrict 'x'\n", "psql"},
+        {" \\restrict x\n", "psql"},
+        {"\\connect other\n", "psql"},
+        {"\\! id\n", "psql"},
+        {"SELECT 1 \\gexec\n", "psql"},
+        {"CREATE TABLE t (a int) \\g | id\n", "psql"},
+        {"SET standard_conforming_strings = off;\nCOMMENT ON TABLE a IS '\\' \\\\! id ';\n", NULL},
+        {"drop database victim;\n", "line 11 acts beyond its own database (drop database victim)"},
+        {"-- a\n/* b */ Drop\n -- c\n Database victim;\n", "beyond its own database (drop database victim)"},
+        {"COPY a FROM stdin; DROP DATABASE x;\n", "behind COPY"},
+        {"DO $$ BEGIN END $$;\n", "is not what pg_dump writes (do)"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autofree char *dump = g_strconcat(HEADER, refused[i].sql, COMPLETE, NULL);
+        g_autoptr(GString) text = g_string_new(NULL);
+        g_autoptr(GError) error = NULL;
+        struct plain_summary sum = {0};
+        gboolean ok = scan(dump, strlen(dump), ARCHIVE_PLAIN_SQL, text, &sum, &error);
+        if (refused[i].message) {
+            g_assert_false(ok);
+            g_assert_error(error, OT_ERROR, OT_REFUSED);
+            if (!strstr(error->message, refused[i].message))
+                g_error("%s: %s", refused[i].sql, error->message);
+        } else {
+            g_assert_no_error(error);
+        }
+        plain_summary_clear(&sum);
+    }
+}
+
 static void test_taker_fails(void)
 {
     g_autoptr(source) s = memory_source(DUMP, strlen(DUMP));
     g_autoptr(GError) error = NULL;
     struct plain_summary sum = {0};
-    g_assert_false(plain_scan(s, ARCHIVE_PLAIN_SQL, refuse, NULL, &sum, &error));
+    static const struct plain_taker taker = {gather_statement, refuse, gather_end};
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_assert_false(plain_scan(s, ARCHIVE_PLAIN_SQL, &taker, text, &sum, &error));
     g_assert_error(error, OT_ERROR, OT_RESTORE);
 }
 
@@ -314,6 +397,8 @@ int main(int argc, char **argv)
     g_test_add_func("/plain/good_dumps", test_good_dumps);
     g_test_add_func("/plain/long_lines", test_long_lines);
     g_test_add_func("/plain/messages", test_messages);
+    g_test_add_func("/plain/pieces", test_pieces);
+    g_test_add_func("/plain/refusals", test_refusals);
     g_test_add_func("/plain/taker_fails", test_taker_fails);
     return g_test_run();
 }
