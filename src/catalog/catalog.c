@@ -29,6 +29,7 @@ void catalog_entry_free(struct catalog_entry *e)
     g_free(e->name);
     g_free(e->timestamp);
     g_free(e->path);
+    g_free(e->server_key);
     object_free(e->object);
     object_free(e->monthly);
     meta_free(e->meta);

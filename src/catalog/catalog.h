@@ -28,6 +28,7 @@ struct catalog_entry {
     gint64 named_at;                /* the name's timestamp, read as local time here: seconds since 1970 */
     gint64 taken_at;                /* the moment that it shows: see catalog_moment */
     enum lineage lineage;
+    char *server_key;               /* of another server: by what it is adopted (see lineage_key); else NULL */
     guint64 size_bytes;
     struct meta *meta;  /* NULL if there is none that can be read */
     GError *meta_error; /* why; NULL if there simply is no metadata file */

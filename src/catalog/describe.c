@@ -2,6 +2,7 @@
 #include "catalog/describe.h"
 
 #include "catalog/hold.h"
+#include "catalog/lineage.h"
 
 const char *describe_state(const struct catalog_entry *e)
 {
@@ -15,8 +16,9 @@ static gboolean is_held(const struct meta *m)
 
 char *describe_state_and_hold(const struct catalog_entry *e)
 {
+    const char *whose = e->lineage == LINEAGE_OTHER ? ", other server" : "";
     const char *hold = !e->meta || !e->meta->hold ? "" : is_held(e->meta) ? ", held" : ", hold ended";
-    return g_strconcat(describe_state(e), hold, NULL);
+    return g_strconcat(describe_state(e), hold, whose, NULL);
 }
 
 gint64 describe_age_seconds(const struct catalog_entry *e)
@@ -101,5 +103,8 @@ json_t *describe_json(const struct catalog_entry *e, gboolean looked)
             o, json_pack("{so* ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
                          m->type, "tag", m->tag, "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows,
                          "snapshot_time", m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
+    if (m)
+        json_object_update_new(o, json_pack("{ss* si ss* ss}", "host", m->host, "port", m->port, "system_identifier",
+                                            m->system_identifier, "lineage", lineage_name(e->lineage)));
     return o;
 }

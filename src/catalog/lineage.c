@@ -105,7 +105,7 @@ static char *address_key(const struct meta *m)
     return key ? g_ascii_strdown(key, -1) : NULL;
 }
 
-/* The addresses of the other servers in the list. */
+/* The addresses of the other servers in the list, and whose each is. */
 static GHashTable *addresses_of_others(const GPtrArray *entries)
 {
     GHashTable *addresses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -113,9 +113,16 @@ static GHashTable *addresses_of_others(const GPtrArray *entries)
         const struct catalog_entry *e = entries->pdata[i];
         char *address = e->lineage == LINEAGE_OTHER ? address_key(e->meta) : NULL;
         if (address)
-            g_hash_table_add(addresses, address);
+            g_hash_table_insert(addresses, address, e->server_key);
     }
     return addresses;
+}
+
+static void set(struct catalog_entry *e, enum lineage l, const char *key)
+{
+    e->lineage = l;
+    g_free(e->server_key);
+    e->server_key = g_strdup(key);
 }
 
 /* An older backup that has the address of another server in the list is that one's. */
@@ -123,14 +130,19 @@ void lineage_mark(const GPtrArray *entries, const struct lineage_server *self)
 {
     for (guint i = 0; i < entries->len; i++) {
         struct catalog_entry *e = entries->pdata[i];
-        e->lineage = judge(e->meta, self);
+        enum lineage l = judge(e->meta, self);
+        g_autofree char *key = l == LINEAGE_UNKNOWN || l == LINEAGE_THIS
+                                   ? NULL
+                                   : lineage_key(e->meta->system_identifier, e->meta->host, e->meta->port);
+        set(e, l, key);
     }
     g_autoptr(GHashTable) others = addresses_of_others(entries);
     for (guint i = 0; i < entries->len && g_hash_table_size(others) > 0; i++) {
         struct catalog_entry *e = entries->pdata[i];
         g_autofree char *address = e->meta && e->lineage == LINEAGE_UNKNOWN ? address_key(e->meta) : NULL;
-        if (address && g_hash_table_contains(others, address))
-            e->lineage = LINEAGE_OTHER;
+        const char *key = address ? g_hash_table_lookup(others, address) : NULL;
+        if (key)
+            set(e, LINEAGE_OTHER, key);
     }
 }
 
@@ -149,13 +161,13 @@ gboolean lineage_is_certain(const struct catalog_entry *e)
 struct lineage_others lineage_find_others(const GPtrArray *entries, gboolean with_unsure)
 {
     struct lineage_others o = {0};
-    g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) keys = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < entries->len; i++) {
         const struct catalog_entry *e = entries->pdata[i];
         if (e->lineage != LINEAGE_OTHER && !(with_unsure && e->lineage == LINEAGE_UNSURE))
             continue;
-        char *key = lineage_key(e->meta->system_identifier, e->meta->host, e->meta->port);
-        g_hash_table_add(keys, key ? key : g_strdup(""));
+        if (e->server_key)
+            g_hash_table_add(keys, e->server_key);
         o.backups++;
         o.newest = o.newest && o.newest->taken_at >= e->taken_at ? o.newest : e;
     }

@@ -265,8 +265,12 @@ gboolean request_list(struct console *c, struct listing *l, GError **error)
     const struct settings *s = &c->settings;
     gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
     g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
-    if (one && !database)
-        return FALSE;
+    return (database || !one) && request_list_of(c, database, l, error);
+}
+
+gboolean request_list_of(struct console *c, const char *database, struct listing *l, GError **error)
+{
+    const struct settings *s = &c->settings;
     l->name = database ? names_encode(database) : NULL;
     l->list = catalog_list(s->backup_dir, l->name, error);
     if (!l->list)

@@ -59,6 +59,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(listing, listing_clear)
 /* If S3 does not answer, what lies here is listed all the same. */
 gboolean request_list(struct console *c, struct listing *ret_listing, GError **error);
 
+/* The same of that database, whatever the settings say of it. */
+gboolean request_list_of(struct console *c, const char *database, struct listing *ret_listing, GError **error);
+
 /* FALSE with the error if something in S3 is missing in the list. */
 gboolean request_list_complete(struct listing *l, GError **error);
 

@@ -174,6 +174,7 @@ static gboolean run(struct console *c, char **words, GError **error)
         .critical_tables = s->critical_tables,
         .tables = s->tables,
         .put_back = s->put_back,
+        .other_database = s->other_database,
         .confirm = go_ahead,
         .confirm_data = &restoring,
     };

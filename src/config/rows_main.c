@@ -8,7 +8,8 @@ static const char *const fast[] = {"fast", NULL};
 const struct option_row rows_main[] = {
     /* backup */
     {.flag = "local-only",
-     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT | CMD_PRUNE | CMD_RETENTION,
+     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT | CMD_PRUNE | CMD_RETENTION |
+                 CMD_ADOPT,
      ON(local_only),
      .help = "Do without S3: keep the backup on this machine only; list what is on this machine; do not ask S3."},
     {.flag = "s3-only",
@@ -106,6 +107,12 @@ const struct option_row rows_main[] = {
      .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD | CMD_PRUNE | CMD_RETENTION,
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
+
+    /* adopt */
+    {.flag = "undo",
+     .commands = CMD_ADOPT,
+     ON(undo),
+     .help = "Take it back: that server's backups are a history of their own again."},
 
     /* how the work is done */
     {.flag = "jobs",

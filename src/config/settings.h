@@ -94,6 +94,9 @@ struct settings {
     char *since;
     char *export_format; /* json or csv */
 
+    /* Adopt. */
+    gboolean undo;
+
     /* List. */
     gboolean all;
 

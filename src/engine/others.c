@@ -16,8 +16,8 @@ char *others_text(const GPtrArray *entries, const char *place, gboolean with_uns
     g_autofree char *count = o.backups == 1 ? g_strdup("1 backup") : g_strdup_printf("%u backups", o.backups);
     g_autofree char *servers =
         o.servers <= 1 ? g_strdup("another server") : g_strdup_printf("%u other servers", o.servers);
-    return g_strdup_printf("%s holds %s of database %s of %s; the newest, %s, is of %s. " WAY_OUT, place, count,
-                           m->database, servers, o.newest->id, server);
+    return g_strdup_printf("%s: %s of database %s of %s; the newest, %s, is of %s. " WAY_OUT, place, count, m->database,
+                           servers, o.newest->id, server);
 }
 
 void others_warn(const GPtrArray *entries, const char *place, struct report *report)

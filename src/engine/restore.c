@@ -15,6 +15,7 @@
 #include "engine/plainload.h"
 #include "engine/prebackup.h"
 #include "engine/preview.h"
+#include "engine/restore_target.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
 #include "pg/facts.h"
@@ -38,6 +39,7 @@ struct restore {
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
     struct inuse *reading; /* keeps retention off */
+    struct restore_target target;
 };
 
 void restore_result_clear(struct restore_result *r)
@@ -55,6 +57,7 @@ static void restore_clear(struct restore *r)
     toc_free(r->toc);
     session_free(r->admin);
     inuse_free(r->reading);
+    restore_target_clear(&r->target);
     json_decref(r->facts);
     g_free(r->timestamp);
     g_free(r->live);
@@ -382,7 +385,8 @@ static gboolean run(struct restore *r, GError **error)
     note_facts(r);
     r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
     report_fact_text(r->report, "database", r->live);
-    if (!r->live || !report_check_log(r->report, error))
+    if (!r->live || !report_check_log(r->report, error) ||
+        !restore_target_check(q, r->live, r->report, &r->target, error))
         return FALSE;
     if (q->tables)
         return open_backup(r, error) &&
@@ -400,6 +404,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
         report_fact_text(report, "replaced", r.replaced);
         note_result(&r);
+        restore_target_offer(&r.target, report);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){
