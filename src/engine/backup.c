@@ -35,6 +35,7 @@ struct backup {
     int server_version;
     char *newest_id; /* of this server's backups in the folder so far; NULL: none */
     gint64 newest_at;
+    gboolean unclaimed; /* nobody in the bucket knows of this id */
     gint64 started_us;
     guint64 expected_bytes; /* of the file, by what is known before */
     struct dump_result dump;
@@ -423,16 +424,47 @@ static void clean_s3(struct backup *b)
         leftover_clean(q->offsite, q->dir, b->name, b->report);
 }
 
+/* The id is this run's in the bucket too. If S3 does not answer, a backup that is kept here is taken all the same. */
+static gboolean claim_in_s3(const char *timestamp, gboolean *ret_taken, void *data, GError **error)
+{
+    struct backup *b = data;
+    const struct backup_request *q = b->request;
+    GError *problem = NULL;
+    g_autofree char *id = g_strdup_printf("%s_%s", b->name, timestamp);
+    if (!is_in_s3(b) || b->unclaimed || offsite_reserve(q->offsite, id, ret_taken, &problem))
+        return TRUE;
+    b->unclaimed = q->places == BACKUP_BOTH && !g_error_matches(problem, OT_ERROR, OT_INTERRUPTED);
+    if (!b->unclaimed)
+        return offsite_fail(problem, OT_S3, error);
+    g_error_free(problem); /* the upload tells it */
+    return TRUE;
+}
+
+static void give_back(const char *timestamp, void *data)
+{
+    struct backup *b = data;
+    g_autofree char *id = g_strdup_printf("%s_%s", b->name, timestamp);
+    if (is_in_s3(b) && !b->unclaimed)
+        offsite_release(b->request->offsite, id);
+}
+
+static gboolean take_slot(struct backup *b, GError **error)
+{
+    struct slot_claim claim = {claim_in_s3, give_back, b};
+    b->timestamp = slot_take(b->request->dir, "backup", b->name, &claim, b->report, error);
+    return b->timestamp != NULL;
+}
+
 static gboolean run_locked(struct backup *b, GError **error)
 {
-    b->timestamp = slot_take(b->request->dir, "backup", b->name, b->report, error);
-    if (!b->timestamp)
+    if (!take_slot(b, error))
         return FALSE;
     b->id = g_strdup_printf("%s_%s", b->name, b->timestamp);
     clean_s3(b);
     gboolean ok =
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
+    give_back(b->timestamp, b);
     if (ok)
         return followup_run(b->request, b->name, &b->identity, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
                             b->report, error);

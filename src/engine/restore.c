@@ -377,7 +377,7 @@ static void note_result(struct restore *r)
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error)) ||
+    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, NULL, r->report, error)) ||
         !inuse_share_copy(q->copy, q->dir, &r->reading, error))
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");

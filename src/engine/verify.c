@@ -389,7 +389,7 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: the folder %s is not there", dir);
         return;
     }
-    g_autofree char *timestamp = slot_take(dir, "verification", NULL, v->report, &problem);
+    g_autofree char *timestamp = slot_take(dir, "verification", NULL, NULL, v->report, &problem);
     if (!timestamp)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }

@@ -202,6 +202,61 @@ gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsiz
     return put(s, key, data, length, props, NULL, ret_refused, error);
 }
 
+gboolean s3_exists(struct s3 *s, const char *key, guint retry_s, gboolean *ret_there, GError **error)
+{
+    GError *problem = NULL;
+    struct http_response r = {0};
+    struct s3_request request = {.method = "HEAD", .key = key, .retry_s = retry_s};
+    *ret_there = s3_send(s, &request, &r, NULL, &problem);
+    http_response_clear(&r);
+    if (!problem || g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
+        g_clear_error(&problem);
+        return TRUE;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+/* Whether the object is what was just put there. */
+static gboolean is_still(struct s3 *s, const char *key, const char *text, gboolean *ret_same, GError **error)
+{
+    g_autofree char *found = s3_get(s, key, strlen(text) + 1, NULL, error);
+    *ret_same = found && g_str_equal(found, text);
+    return found != NULL;
+}
+
+gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry_s, gboolean *ret_there,
+                    GError **error)
+{
+    static const char *const only_new[] = {"If-None-Match: *", NULL};
+    GError *problem = NULL;
+    struct http_response r = {0};
+    struct s3_failure failure = {0};
+    struct s3_request request = {
+        .method = "PUT",
+        .key = key,
+        .headers = only_new,
+        .body = text,
+        .body_length = strlen(text),
+        .checksum = TRUE,
+        .retry_s = retry_s,
+    };
+    gboolean same = FALSE;
+    if (!s3_exists(s, key, retry_s, ret_there, error) || *ret_there)
+        return *ret_there;
+    gboolean ok = s3_send(s, &request, &r, &failure, &problem);
+    http_response_clear(&r);
+    *ret_there = !ok && (failure.status == 412 || failure.status == 409);
+    if (ok && !is_still(s, key, text, &same, &problem))
+        ok = FALSE;
+    *ret_there = *ret_there || (ok && !same);
+    if (problem && !*ret_there)
+        g_propagate_error(error, problem);
+    else
+        g_clear_error(&problem);
+    return ok || *ret_there;
+}
+
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error)
 {
     struct http_response r = {0};
