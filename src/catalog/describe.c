@@ -44,6 +44,10 @@ char *describe_copies(const struct catalog_entry *e, gboolean looked)
 {
     const char *state = describe_s3(e, looked);
     gboolean good = state && (g_str_equal(state, "present") || g_str_equal(state, "uploaded"));
+    if (good && e->path && meta_s3_text(e->meta, "proven_at")) {
+        state = "proven";
+        good = FALSE;
+    }
     g_autofree char *there = !state ? NULL : good ? g_strdup("s3") : g_strdup_printf("s3 (%s)", state);
     const char *also = e->monthly ? ", monthly" : "";
     if (!e->path)
@@ -73,6 +77,8 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
                                                 "verified_at", meta_s3_text(m, "verified_at"), "lock_mode",
                                                 meta_s3_text(m, "lock_mode"), "lock_until",
                                                 meta_s3_text(m, "lock_until"), "error", meta_s3_text(m, "error")));
+    if (m && meta_s3_text(m, "proven_at"))
+        json_object_set_new(there, "proven_at", json_string(meta_s3_text(m, "proven_at")));
     json_array_append_new(copies, there);
     if (e->monthly)
         json_array_append_new(copies, json_pack("{ss ss sI ss ss*}", "place", "monthly", "key", e->monthly->key, "size",
