@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "catalog/copy.h"
 #include "catalog/names.h"
+#include "catalog/retention.h"
 
 static void object_free(struct catalog_object *o)
 {
@@ -55,7 +56,7 @@ struct catalog_entry *catalog_entry_new(const char *file, const char *name)
         return NULL;
     struct catalog_entry *e = g_new0(struct catalog_entry, 1);
     text_parse_timestamp(timestamp, &e->named_at);
-    e->taken_at = e->named_at;
+    e->taken_at = e->dated_at = e->named_at;
     e->id = g_steal_pointer(&id);
     e->name = g_steal_pointer(&found);
     e->timestamp = g_steal_pointer(&timestamp);
@@ -80,10 +81,17 @@ gint64 catalog_moment(const struct meta *m, gint64 named_at)
     return noted ? at : named_at;
 }
 
+gboolean catalog_is_future(const struct catalog_entry *e, gint64 now)
+{
+    return MAX(e->taken_at, e->dated_at) > now + RETENTION_SLACK_S;
+}
+
 void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m)
 {
     e->meta = m;
-    e->taken_at = catalog_moment(m, e->named_at);
+    e->taken_at = e->dated_at = catalog_moment(m, e->named_at);
+    if (m && m->date)
+        text_parse_iso_time(m->date, &e->dated_at);
 }
 
 static void read_metadata(struct catalog_entry *e, gboolean with_tables)

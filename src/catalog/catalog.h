@@ -27,6 +27,7 @@ struct catalog_entry {
     struct catalog_object *monthly; /* its copy in the monthly archive beside that; NULL if there is none */
     gint64 named_at;                /* the name's timestamp, read as local time here: seconds since 1970 */
     gint64 taken_at;                /* the moment that it shows: see catalog_moment */
+    gint64 dated_at;                /* by the clock of the machine that took it; else as taken_at */
     enum lineage lineage;
     char *server_key;               /* of another server: by what it is adopted (see lineage_key); else NULL */
     guint64 size_bytes;
@@ -42,6 +43,9 @@ struct catalog_entry *catalog_entry_new(const char *file, const char *name);
 /* The moment that a backup shows: its metadata's snapshot_time, else its date, both of which have their offset from UTC;
  * else what its name says, in which a local time stands that may be that of any zone. */
 gint64 catalog_moment(const struct meta *m, gint64 named_at);
+
+/* Dated later than now, by either clock: the server's, or that of the machine that took it. */
+gboolean catalog_is_future(const struct catalog_entry *e, gint64 now);
 
 /* Gives the entry its metadata (NULL: none) and with it its moment. Takes m. */
 void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m);

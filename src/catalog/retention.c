@@ -259,8 +259,7 @@ char *retention_text(const struct retention_item *i, const struct retention_poli
 gboolean retention_date_is_odd(const struct catalog_entry *e)
 {
     gint64 noted;
-    return !e->meta || !text_parse_iso_time(e->meta->date, &noted) || ABS(noted - e->named_at) > CATALOG_ZONES_S ||
-           ABS(e->taken_at - e->named_at) > CATALOG_ZONES_S;
+    return !e->meta || !text_parse_iso_time(e->meta->date, &noted) || ABS(noted - e->named_at) > CATALOG_ZONES_S;
 }
 
 void retention_month(const char *id, char *ret_month)

@@ -2,7 +2,6 @@
 #include "catalog/select.h"
 
 #include "catalog/lineage.h"
-#include "catalog/retention.h"
 
 gboolean select_parse_word(const char *word, enum select_kind *ret_kind)
 {
@@ -17,14 +16,9 @@ gboolean select_is_bad(const struct catalog_entry *e)
                        (e->meta->size_bytes && e->size_bytes && e->meta->size_bytes != e->size_bytes));
 }
 
-static gboolean is_future(const struct catalog_entry *e, const struct select_wish *w)
-{
-    return e->taken_at > w->now + RETENTION_SLACK_S;
-}
-
 static gboolean is_wanted(const struct catalog_entry *e, const struct select_wish *w)
 {
-    if (!lineage_is_ours(e) || is_future(e, w) || (w->until && e->taken_at > w->until))
+    if (!lineage_is_ours(e) || catalog_is_future(e, w->now) || (w->until && e->taken_at > w->until))
         return FALSE;
     if (w->kind == SELECT_GOOD && (!e->meta || e->meta->state < META_VERIFIED || select_is_bad(e)))
         return FALSE;
@@ -58,7 +52,7 @@ static struct select_passed passed_over(const GPtrArray *entries, const struct s
         const struct catalog_entry *e = entries->pdata[i];
         if (!lineage_is_ours(e) || (chosen && e->taken_at < chosen->taken_at))
             continue;
-        if (is_future(e, w))
+        if (catalog_is_future(e, w->now))
             note(e, &p.future, &p.futures);
         else if (select_is_bad(e) && e != chosen && (!w->until || e->taken_at <= w->until))
             note(e, &p.bad, &p.bads);

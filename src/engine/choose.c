@@ -76,7 +76,7 @@ static char *place_of(const struct choose_request *q)
 
 static void tell_passed(const struct select_passed *p, const struct catalog_entry *chosen, struct report *report)
 {
-    g_autofree char *future = p->future ? text_iso_time(p->future->taken_at) : NULL;
+    g_autofree char *future = p->future ? text_iso_time(MAX(p->future->taken_at, p->future->dated_at)) : NULL;
     if (p->future)
         report_warn(report, "%s is dated in the future (%s), and is not taken for the latest: is the clock right?",
                     p->future->id, future);

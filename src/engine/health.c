@@ -118,7 +118,7 @@ gint64 health_taken_at(const struct catalog_entry *e)
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e)
 {
     return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
-           health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
+           !catalog_is_future(e, d->now);
 }
 
 const struct catalog_entry *health_newest_good(const struct health_data *d)

@@ -30,7 +30,7 @@ static gboolean is_backup(const struct offsite *o, const struct catalog_entry *e
 static struct retention_item item_of(const struct offsite *o, struct catalog_entry *e)
 {
     const struct meta *m = e->meta;
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.copy = is_archive(o, e);
     i.other_server = !lineage_is_certain(e);
     i.unread = !m && e->object->has_meta && is_backup(o, e);
@@ -38,6 +38,7 @@ static struct retention_item item_of(const struct offsite *o, struct catalog_ent
     if (i.copy || i.unread || i.no_metadata)
         return i;
     i.odd_date = retention_date_is_odd(e);
+    i.taken_at = i.odd_date ? e->named_at : e->dated_at;
     i.unknown_type = !tiers_find(m->type, &i.tier);
     gboolean damaged = m->size_bytes != e->size_bytes || g_strcmp0(meta_s3_text(m, "state"), "failed") == 0;
     i.state = damaged ? META_FAILED : m->state;

@@ -106,16 +106,16 @@ gboolean offsite_reserve(const struct offsite *o, const char *id, gboolean *ret_
 {
     g_autofree char *dump = names_key(o->prefix, id), *key = reserved_key(o, id), *mine = g_uuid_string_random();
     g_autofree char *text = g_strdup_printf("%s %s\n", g_get_host_name(), mine);
-    return s3_exists(o->client, dump, RESERVE_RETRY_S, ret_taken, error) &&
+    g_autofree char *beside = g_strndup(dump, strlen(dump) - strlen(NAMES_DUMP) + 1); /* with the dot */
+    return s3_any(o->client, beside, RESERVE_RETRY_S, ret_taken, error) &&
            (*ret_taken || s3_put_new(o->client, key, text, RESERVE_RETRY_S, ret_taken, error));
 }
 
 void offsite_release(const struct offsite *o, const char *id)
 {
     g_autofree char *key = reserved_key(o, id);
-    gboolean unused;
     if (key)
-        s3_delete_if_allowed(o->client, key, &unused, NULL);
+        s3_drop(o->client, key, RESERVE_RETRY_S);
 }
 
 /* ---- a file that grows ---- */

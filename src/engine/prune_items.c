@@ -24,12 +24,13 @@ void prune_set_clear(struct prune_set *set)
 static struct retention_item item_of(const struct prune_request *q, struct catalog_entry *e)
 {
     const struct meta *m = e->meta;
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.no_metadata = !m || g_strcmp0(m->id, e->id) != 0;
     if (i.no_metadata)
         return i;
     i.other_server = !lineage_is_certain(e);
     i.odd_date = retention_date_is_odd(e);
+    i.taken_at = i.odd_date ? e->named_at : e->dated_at;
     i.unknown_type = !tiers_find(m->type, &i.tier);
     i.state = m->size_bytes == e->size_bytes ? m->state : META_FAILED;
     i.held = hold_is_active(m, q->now);
@@ -92,7 +93,7 @@ gboolean prune_gather_local(const struct prune_request *q, const char *name, str
 static struct retention_item unread_item(const struct prune_request *q, struct catalog_entry *e)
 {
     g_autofree char *usual = names_key(q->offsite->prefix, e->id);
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.unread = TRUE;
     i.copy = is_copy(q, e);
     i.no_metadata = !e->object->has_meta || !(i.copy || g_str_equal(e->object->key, usual));
@@ -114,7 +115,7 @@ static gboolean may_be_old(const struct prune_request *q, const struct gap_list 
     int days = q->tiers.days[0][TIER_S3];
     for (int tier = 1; tier < TIERS; tier++)
         days = MIN(days, q->tiers.days[tier][TIER_S3]);
-    return e->taken_at + gaps_uncounted(silence, e->taken_at) < q->now - (gint64)days * DAY_S + MARGIN_S;
+    return e->named_at + gaps_uncounted(silence, e->named_at) < q->now - (gint64)days * DAY_S + MARGIN_S;
 }
 
 static GPtrArray *old_ones(const struct prune_request *q, const struct gap_list *silence, const GPtrArray *entries)

@@ -202,21 +202,6 @@ gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsiz
     return put(s, key, data, length, props, NULL, ret_refused, error);
 }
 
-gboolean s3_exists(struct s3 *s, const char *key, guint retry_s, gboolean *ret_there, GError **error)
-{
-    GError *problem = NULL;
-    struct http_response r = {0};
-    struct s3_request request = {.method = "HEAD", .key = key, .retry_s = retry_s};
-    *ret_there = s3_send(s, &request, &r, NULL, &problem);
-    http_response_clear(&r);
-    if (!problem || g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
-        g_clear_error(&problem);
-        return TRUE;
-    }
-    g_propagate_error(error, problem);
-    return FALSE;
-}
-
 /* Whether the object is what was just put there. */
 static gboolean is_still(struct s3 *s, const char *key, const char *text, gboolean *ret_same, GError **error)
 {
@@ -242,8 +227,6 @@ gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry
         .retry_s = retry_s,
     };
     gboolean same = FALSE;
-    if (!s3_exists(s, key, retry_s, ret_there, error) || *ret_there)
-        return *ret_there;
     gboolean ok = s3_send(s, &request, &r, &failure, &problem);
     http_response_clear(&r);
     *ret_there = !ok && (failure.status == 412 || failure.status == 409);
@@ -255,6 +238,14 @@ gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry
     else
         g_clear_error(&problem);
     return ok || *ret_there;
+}
+
+void s3_drop(struct s3 *s, const char *key, guint retry_s)
+{
+    struct http_response r = {0};
+    struct s3_request request = {.method = "DELETE", .key = key, .retry_s = retry_s, .despite_interrupt = TRUE};
+    s3_send(s, &request, &r, NULL, NULL);
+    http_response_clear(&r);
 }
 
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error)
@@ -385,6 +376,27 @@ GPtrArray *s3_list(struct s3 *s, const char *prefix, GError **error)
         xmlFreeDoc(doc);
     } while (token);
     return g_steal_pointer(&list);
+}
+
+gboolean s3_any(struct s3 *s, const char *prefix, guint retry_s, gboolean *ret_any, GError **error)
+{
+    struct http_response r = {0};
+    char *query[] = {(char *)"list-type", (char *)"2", (char *)"max-keys", (char *)"1",
+                     (char *)"prefix",    (char *)prefix, NULL};
+    struct s3_request request = {
+        .method = "GET", .query = query, .max_answer_bytes = MAX_LIST_BYTES, .retry_s = retry_s};
+    if (!s3_send(s, &request, &r, NULL, error))
+        return FALSE;
+    xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "ListBucketResult", error);
+    http_response_clear(&r);
+    if (!doc)
+        return FALSE;
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    *ret_any = FALSE;
+    for (const xmlNode *node = root->children; node; node = node->next)
+        *ret_any = *ret_any || is_node(node, "Contents");
+    xmlFreeDoc(doc);
+    return TRUE;
 }
 
 static void unfinished_free(gpointer data)
