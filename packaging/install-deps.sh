@@ -10,7 +10,7 @@ build_set="gcc libc6-dev make meson ninja-build pkg-config libglib2.0-dev libpq-
     postgresql-client-15"
 demo_set="$build_set postgresql-15"
 test_set="$demo_set python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-aiosmtpd python3-jsonschema
-    faketime prometheus python3-xxhash groff-base
+    pgbouncer faketime prometheus python3-xxhash groff-base
     ceph-mon ceph-osd radosgw ceph-common openssl curl python3-boto3 awscli s3cmd
     systemd cron rsyslog python3-yaml yamllint shellcheck jq
     chromium chromium-driver python3-selenium"

@@ -269,23 +269,3 @@ gboolean files_remove(const char *path, GError **error)
         return ot_fail_errno(error, OT_IO, "cannot remove %s", path);
     return TRUE;
 }
-
-gboolean files_remove_tree(const char *path, GError **error)
-{
-    struct stat st;
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? TRUE : ot_fail_errno(error, OT_IO, "cannot remove %s", path);
-    if (!S_ISDIR(st.st_mode))
-        return files_remove(path, error);
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    if (!dir)
-        return ot_fail_errno(error, OT_IO, "cannot read the folder %s", path);
-    for (const char *name; (name = g_dir_read_name(dir));) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-        if (!files_remove_tree(child, error))
-            return FALSE;
-    }
-    if (rmdir(path) != 0)
-        return ot_fail_errno(error, OT_IO, "cannot remove the folder %s", path);
-    return TRUE;
-}

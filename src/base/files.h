@@ -61,5 +61,9 @@ gboolean files_free_space(const char *folder, guint64 *ret_bytes, GError **error
 /* Removes a file; that it is not there is fine. */
 gboolean files_remove(const char *path, GError **error);
 
-/* Removes a folder with all that is in it, without following symbolic links. */
+/* Removes a file, or a folder with all that is in it; follows no symbolic link, also none that appears meanwhile. Its
+ * parent is trusted. That it is not there is fine. */
 gboolean files_remove_tree(const char *path, GError **error);
+
+/* All that is in the open folder, likewise; the folder itself stays, and so does the descriptor. */
+gboolean files_empty_folder(int fd, GError **error);

@@ -5,16 +5,23 @@
 #include <signal.h>
 #include <string.h>
 
+#define GRACE_US (INTERRUPT_GRACE_MS * (gint64)1000)
+#define LAST_US (INTERRUPT_LAST_MS * (gint64)1000)
+
 struct callback {
     guint id;
-    void (*function)(void *data);
+    struct interrupt_calls calls;
     void *data;
 };
 
+enum stage { NOT_YET, AT_ONCE, AFTER_GRACE, AT_LAST };
+
 static gint arrived;
-static GMutex mutex;
+static gint64 arrived_us; /* monotonic; set before arrived is */
+static GMutex mutex;      /* of the rest */
 static GArray *callbacks;
 static guint last_id;
+static enum stage stage;
 
 static void fill(sigset_t *set)
 {
@@ -23,23 +30,53 @@ static void fill(sigset_t *set)
     sigaddset(set, SIGTERM);
 }
 
+static void call(const struct callback *c, enum stage which)
+{
+    void (*const functions[])(void *) = {
+        [AT_ONCE] = c->calls.at_once, [AFTER_GRACE] = c->calls.after_grace, [AT_LAST] = c->calls.at_last};
+    if (functions[which])
+        functions[which](c->data);
+}
+
+static void enter(enum stage which)
+{
+    g_mutex_lock(&mutex);
+    stage = which;
+    for (guint i = 0; i < callbacks->len; i++)
+        call(&g_array_index(callbacks, struct callback, i), which);
+    g_mutex_unlock(&mutex);
+}
+
+/* The signal's number; 0 if the time ran out before one came. until_us < 0: there is no limit. */
+static int next_signal(const sigset_t *set, gint64 until_us)
+{
+    if (until_us < 0) {
+        int number = 0;
+        return sigwait(set, &number) == 0 ? number : 0;
+    }
+    gint64 left = MAX(0, until_us - g_get_monotonic_time());
+    struct timespec limit = {left / G_USEC_PER_SEC, left % G_USEC_PER_SEC * 1000};
+    return MAX(0, sigtimedwait(set, NULL, &limit));
+}
+
 static void *wait_for_signals(void *unused)
 {
     (void)unused;
     sigset_t set;
     fill(&set);
+    enum stage reached = NOT_YET;
     for (;;) {
-        int signal_number = 0;
-        if (sigwait(&set, &signal_number) != 0)
-            continue;
-        g_atomic_int_compare_and_exchange(&arrived, 0, signal_number);
-        g_mutex_lock(&mutex);
-        for (guint i = 0; i < callbacks->len; i++) {
-            struct callback *c = &g_array_index(callbacks, struct callback, i);
-            c->function(c->data);
+        gint64 until = reached == AT_ONCE ? arrived_us + GRACE_US : reached == AFTER_GRACE ? arrived_us + LAST_US : -1;
+        int number = next_signal(&set, until);
+        if (number) {
+            if (!g_atomic_int_get(&arrived))
+                arrived_us = g_get_monotonic_time();
+            g_atomic_int_compare_and_exchange(&arrived, 0, number);
         }
-        g_array_set_size(callbacks, 0);
-        g_mutex_unlock(&mutex);
+        if (reached == NOT_YET && number)
+            enter(reached = AT_ONCE);
+        else if (until >= 0 && g_get_monotonic_time() >= until)
+            enter(++reached);
     }
     return NULL;
 }
@@ -63,6 +100,21 @@ int interrupt_signal(void)
     return g_atomic_int_get(&arrived);
 }
 
+gint64 interrupt_age_ms(void)
+{
+    return interrupt_signal() ? (g_get_monotonic_time() - arrived_us) / 1000 : 0;
+}
+
+gboolean interrupt_time_is_over(void)
+{
+    return interrupt_age_ms() >= INTERRUPT_LAST_MS;
+}
+
+gboolean interrupt_ends(gboolean despite_interrupt)
+{
+    return despite_interrupt ? interrupt_time_is_over() : interrupt_signal() != 0;
+}
+
 gboolean interrupt_check(GError **error)
 {
     int signal_number = interrupt_signal();
@@ -81,17 +133,23 @@ gboolean interrupt_wait(guint seconds, GError **error)
     return TRUE;
 }
 
-guint interrupt_add(void (*function)(void *data), void *data)
+guint interrupt_add_calls(const struct interrupt_calls *calls, void *data)
 {
     g_mutex_lock(&mutex);
     guint id = ++last_id;
-    struct callback c = {id, function, data};
-    if (interrupt_signal())
-        function(data);
-    else if (callbacks)
+    struct callback c = {id, *calls, data};
+    for (enum stage s = AT_ONCE; s <= stage; s++)
+        call(&c, s);
+    if (callbacks)
         g_array_append_val(callbacks, c);
     g_mutex_unlock(&mutex);
     return id;
+}
+
+guint interrupt_add(void (*function)(void *data), void *data)
+{
+    struct interrupt_calls calls = {.at_once = function};
+    return interrupt_add_calls(&calls, data);
 }
 
 void interrupt_remove(guint id)

@@ -22,14 +22,17 @@ struct subprocess {
     GPid pid;
     int stdin_fd, stdout_fd, stderr_fd;
     int stop_signal;
-    gboolean own_group, despite_interrupt;
+    gboolean own_group, despite_interrupt, ends_itself;
     gboolean pass_stderr;
     gboolean reaped;
     int status;
     guint interrupt_id;
     GThread *reader;
-    GMutex mutex;
+    GMutex mutex; /* of the rest */
     GString *said;
+    char *given_up; /* why it was killed */
+    GDestroyNotify detach;
+    void *attached;
 };
 
 /* What the child does between fork and exec; everything is looked up before the fork. */
@@ -53,7 +56,8 @@ static void prepare_child(gpointer data)
         (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 || setuid(plan->uid) != 0))
         _exit(126);
     /* After setuid: a change of user clears it. */
-    prctl(PR_SET_PDEATHSIG, plan->death_signal);
+    if (plan->death_signal)
+        prctl(PR_SET_PDEATHSIG, plan->death_signal);
     if (getppid() != plan->parent)
         _exit(126);
 }
@@ -105,12 +109,52 @@ static void stop_on_interrupt(void *data)
     send_signal(p, p->stop_signal);
 }
 
+static void kill_on_interrupt(void *data)
+{
+    send_signal(data, SIGKILL);
+}
+
+static guint listen_to_interrupts(struct subprocess *p)
+{
+    struct interrupt_calls calls = {.at_once = stop_on_interrupt};
+    if (!p->ends_itself)
+        calls.after_grace = kill_on_interrupt;
+    return p->despite_interrupt ? 0 : interrupt_add_calls(&calls, p);
+}
+
+void subprocess_give_up(struct subprocess *p, const char *why)
+{
+    g_mutex_lock(&p->mutex);
+    if (!p->given_up)
+        p->given_up = g_strdup(why);
+    g_mutex_unlock(&p->mutex);
+    send_signal(p, SIGKILL);
+}
+
+void subprocess_attach(struct subprocess *p, void *data, GDestroyNotify detach)
+{
+    p->attached = data;
+    p->detach = detach;
+}
+
+/* Before it is reaped: from then on its number may be somebody else's. */
+static void detach(struct subprocess *p)
+{
+    if (p->interrupt_id)
+        interrupt_remove(p->interrupt_id);
+    p->interrupt_id = 0;
+    if (p->detach)
+        p->detach(p->attached);
+    p->detach = NULL;
+}
+
 struct subprocess *subprocess_start(const char *const *argv, const struct subprocess_options *options, GError **error)
 {
     static const struct subprocess_options none;
     const struct subprocess_options *o = options ? options : &none;
-    struct child_plan plan = {
-        .death_signal = o->death_signal ? o->death_signal : SIGTERM, .own_group = o->own_group, .parent = getpid()};
+    struct child_plan plan = {.own_group = o->own_group, .parent = getpid()};
+    if (!o->outlives)
+        plan.death_signal = o->death_signal ? o->death_signal : SIGTERM;
     if (!plan_user(&plan, o->user, error))
         return NULL;
     GPid pid = 0;
@@ -137,13 +181,15 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->stop_signal = o->stop_signal ? o->stop_signal : SIGTERM;
     p->own_group = o->own_group;
     p->despite_interrupt = o->despite_interrupt;
+    p->ends_itself = o->ends_itself;
     p->pass_stderr = o->pass_stderr;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
     if (err >= 0)
         p->reader = g_thread_new("stderr", read_stderr, p);
-    if (!o->despite_interrupt)
-        p->interrupt_id = interrupt_add(stop_on_interrupt, p);
+    if (o->started)
+        o->started(p, o->started_data);
+    p->interrupt_id = listen_to_interrupts(p);
     return p;
 }
 
@@ -166,21 +212,33 @@ gboolean subprocess_close_stdin(struct subprocess *p, GError **error)
     return TRUE;
 }
 
-/* Reaps the child; flags as for waitpid. TRUE once it is reaped. */
-static gboolean reap(struct subprocess *p, int flags)
+/* Waits until it has ended, without reaping it; options as for waitid. */
+static gboolean has_exited(const struct subprocess *p, int options)
 {
-    while (!p->reaped) {
-        pid_t got = waitpid(p->pid, &p->status, flags);
-        if (got == 0)
-            return FALSE;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            p->status = 0xff00; /* somebody else reaped it: how it ended is not known, so it did not succeed */
-        p->reaped = TRUE;
-        if (p->interrupt_id)
-            interrupt_remove(p->interrupt_id);
-    }
+    siginfo_t info;
+    int got;
+    do {
+        memset(&info, 0, sizeof info);
+        got = waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT | options);
+    } while (got != 0 && errno == EINTR);
+    return got != 0 || info.si_pid != 0;
+}
+
+/* Reaps the child; options as for waitid. TRUE once it is reaped. */
+static gboolean reap(struct subprocess *p, int options)
+{
+    if (p->reaped)
+        return TRUE;
+    if (!has_exited(p, options))
+        return FALSE;
+    detach(p);
+    pid_t got;
+    do
+        got = waitpid(p->pid, &p->status, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        p->status = 0xff00; /* somebody else reaped it: how it ended is not known, so it did not succeed */
+    p->reaped = TRUE;
     return TRUE;
 }
 
@@ -213,25 +271,23 @@ gboolean subprocess_wait(struct subprocess *p, GError **error)
     if (!p->despite_interrupt && !interrupt_check(error))
         return FALSE;
     g_autofree char *said = subprocess_stderr(p);
+    if (p->given_up)
+        return ot_fail(error, OT_CONNECT, "%s was ended: %s%s%s", p->name, p->given_up, *said ? ": " : "", said);
     g_autofree char *end = WIFSIGNALED(p->status) ? g_strdup_printf("was killed by signal %d", WTERMSIG(p->status))
                                                   : g_strdup_printf("failed with exit code %d", WEXITSTATUS(p->status));
     return ot_fail(error, OT_FAILED, "%s %s%s%s", p->name, end, *said ? ": " : "", said);
 }
 
-/* Whether it has ended, without reaping it: until then its group cannot become somebody else's. */
-static gboolean has_exited(const struct subprocess *p)
-{
-    siginfo_t info;
-    memset(&info, 0, sizeof info);
-    return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
-}
-
 static void stop(struct subprocess *p)
 {
     send_signal(p, p->stop_signal);
-    for (int waited = 0; waited < STOP_WAIT_MS && !has_exited(p); waited += 20)
+    for (int waited = 0; waited < STOP_WAIT_MS && !has_exited(p, WNOHANG); waited += 20) {
+        if (!p->ends_itself && interrupt_age_ms() >= INTERRUPT_GRACE_MS)
+            break;
         g_usleep(20000);
-    if (p->own_group || !has_exited(p))
+    }
+    /* Until it is reaped, its group cannot become somebody else's. */
+    if (p->own_group || !has_exited(p, WNOHANG))
         send_signal(p, SIGKILL);
     reap(p, 0);
 }
@@ -241,23 +297,42 @@ int subprocess_exit_code(const struct subprocess *p)
     return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
 }
 
-void subprocess_free(struct subprocess *p)
+/* Of a child that has ended, or is left to itself. */
+static void release(struct subprocess *p)
 {
-    if (!p)
-        return;
-    if (p->stdin_fd >= 0)
-        close(p->stdin_fd);
-    if (p->stdout_fd >= 0)
-        close(p->stdout_fd);
-    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
-        stop(p);
+    detach(p);
     join_reader(p);
     if (p->stderr_fd >= 0)
         close(p->stderr_fd);
+    g_free(p->given_up);
     g_mutex_clear(&p->mutex);
     g_string_free(p->said, TRUE);
     g_free(p->name);
     g_free(p);
+}
+
+static void close_pipes(struct subprocess *p)
+{
+    if (p->stdin_fd >= 0)
+        close(p->stdin_fd);
+    if (p->stdout_fd >= 0)
+        close(p->stdout_fd);
+}
+
+void subprocess_free(struct subprocess *p)
+{
+    if (!p)
+        return;
+    close_pipes(p);
+    if (p->own_group ? !p->reaped : !reap(p, WNOHANG))
+        stop(p);
+    release(p);
+}
+
+void subprocess_leave(struct subprocess *p)
+{
+    close_pipes(p);
+    release(p);
 }
 
 static gboolean collect(int fd, GString *into, gsize max_bytes, GError **error)

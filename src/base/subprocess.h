@@ -1,6 +1,7 @@
 /*
  * Child processes by argument vector; never a shell. A child's last lines on stderr become part of the error when it
- * fails, so that the reader sees what pg_dump said. A child is told to end when we are interrupted or die.
+ * fails, so that the reader sees what pg_dump said. A child is told to end when we are interrupted or die, and killed
+ * if it does not.
  */
 #pragma once
 
@@ -22,7 +23,11 @@ struct subprocess_options {
     gboolean despite_interrupt; /* it is not told to end when we are interrupted */
     int third_fd;               /* > 0: becomes the child's file descriptor 3 */
     gboolean pass_stderr;       /* what it says on stderr also goes to ours, as it comes */
+    gboolean ends_itself;       /* a run of this program: told to end, it does so in time, and is not killed */
+    gboolean outlives;          /* it is not told to end when this program ends; see subprocess_leave */
     int death_signal;           /* sent to the child if this program dies; 0: SIGTERM */
+    void (*started)(struct subprocess *p, void *data); /* called at once, for subprocess_attach; may be NULL */
+    void *started_data;
     int stop_signal;            /* sent by subprocess_free and on interrupt; 0: SIGTERM */
 };
 
@@ -40,6 +45,12 @@ gboolean subprocess_close_stdin(struct subprocess *p, GError **error);
  * last lines of its stderr. Call once. */
 gboolean subprocess_wait(struct subprocess *p, GError **error);
 
+/* Kills the child from another thread; its wait then fails with OT_CONNECT and these words. */
+void subprocess_give_up(struct subprocess *p, const char *why);
+
+/* Calls detach(data) as soon as the child has ended, before it is reaped. Once per child. */
+void subprocess_attach(struct subprocess *p, void *data, GDestroyNotify detach);
+
 /* After the wait: its exit code, or 128 and the number of the signal that ended it. */
 int subprocess_exit_code(const struct subprocess *p);
 
@@ -49,8 +60,12 @@ gboolean subprocess_has_ended(struct subprocess *p);
 /* All that the child has said on stderr so far (at most its last 16 KiB); valid UTF-8; the caller frees it. */
 char *subprocess_stderr(struct subprocess *p);
 
-/* Stops the child if it still runs (stop_signal, after 10 s SIGKILL), waits for it, frees. NULL is fine. */
+/* Stops the child if it still runs (stop_signal; SIGKILL after 10 s, or sooner after an interrupt), waits for it, frees.
+ * NULL is fine. */
 void subprocess_free(struct subprocess *p);
+
+/* Frees without stopping the child: it goes on when this program has ended. For one that collects no stderr. */
+void subprocess_leave(struct subprocess *p);
 typedef struct subprocess subprocess;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(subprocess, subprocess_free)
 

@@ -8,6 +8,7 @@
 
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "pg/silence.h"
 
 #define TICK_MS 250
 
@@ -102,6 +103,8 @@ void console_start(struct console *c)
                                    g_strdup(s->database_password), s->database_port,
                                    g_strdup(s->database),          0};
     c->started_us = g_get_monotonic_time();
+    if (s->server_timeout_s)
+        silence_set_limit((guint)s->server_timeout_s);
     c->report.line = line;
     c->report.redact = redact;
     c->report.data = c;

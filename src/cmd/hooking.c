@@ -8,7 +8,6 @@
 #include "engine/hooks.h"
 
 #define MAX_ERROR_BYTES 2000
-#define INTERRUPTED_TIMEOUT_S 60 /* of a hook that is run although somebody wants us to end */
 
 #define COMMAND(field) offsetof(struct settings, field)
 
@@ -126,8 +125,6 @@ static gboolean run(struct console *c, enum hooking_event event, const struct ho
     set_outcome(c, &environment, ended, problem);
     h.environment = environment;
     h.despite_interrupt = ended && interrupt_signal();
-    if (h.despite_interrupt)
-        h.timeout_s = MIN(h.timeout_s, INTERRUPTED_TIMEOUT_S);
     if (event == HOOKING_ON_FAILURE && h.policy == HOOK_ABORT)
         h.policy = HOOK_WARN; /* there is nothing left to abort */
     gboolean ok = hook_run(&h, &c->report, error);

@@ -247,6 +247,7 @@ static gboolean start_and_follow(struct several_part *p, GPtrArray *argv, gboole
         return FALSE;
     }
     struct subprocess_options o = {
+        .ends_itself = TRUE,
         .environment = p->environment,
         .pipe_stdout = json,
         .stdout_fd = out,

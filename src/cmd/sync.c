@@ -13,6 +13,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     struct sync_request request = {.dir = s->backup_dir,
                                    .reach = s->all ? SYNC_ALL : SYNC_MISSING,
                                    .identity = request_identity(c),
+                                   .wait_s = (guint)s->wait_minutes * 60,
                                    .monthly = g_str_equal(s->monthly_archive, "true")};
     guint count = 0;
     if (!request_s3(c, error) || !request_offsite(c, &request.offsite, error))

@@ -28,6 +28,7 @@ struct option_row {
     int min, max;
     const char *const *choices; /* NULL at the end */
     const char *arg;            /* the value's name in help; NULL = takes none */
+    const char *bare;           /* the value of a flag without one, which only a number after it is; NULL = needs one */
     gboolean secret;
     const char *help; /* never NULL, but in the row after the last */
 };

@@ -13,6 +13,8 @@ static char *left_text(const struct option_row *row)
 {
     if (!row->flag)
         return g_strconcat("  ", row->env, NULL);
+    if (row->bare)
+        return g_strconcat("  --", row->flag, "[=", row->arg, "]", NULL);
     return g_strconcat("  --", row->flag, row->arg ? " " : "", row->arg ? row->arg : "", NULL);
 }
 

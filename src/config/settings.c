@@ -88,6 +88,11 @@ static const struct option_row *find_option(const char *name, unsigned command, 
     return NULL;
 }
 
+static gboolean is_number(const char *word)
+{
+    return word && *word && strspn(word, "0123456789") == strlen(word);
+}
+
 /* Finds the value of ROW's option, whose = is at EQUALS or NULL; *I moves on if the value is the next word. */
 static gboolean find_value(const struct option_row *row, const char *equals, int argc, char **argv, int *i,
                            const char **ret_value, GError **error)
@@ -95,6 +100,10 @@ static gboolean find_value(const struct option_row *row, const char *equals, int
     *ret_value = NULL;
     if (!row->arg)
         return equals ? ot_fail(error, OT_USAGE, "--%s takes no value", row->flag) : TRUE;
+    if (row->bare && !equals && (*i + 1 >= argc || !is_number(argv[*i + 1]))) {
+        *ret_value = row->bare;
+        return TRUE;
+    }
     if (!equals && (*i + 1 >= argc || !argv[*i + 1]))
         return ot_fail(error, OT_USAGE, "--%s needs a value: --%s=%s", row->flag, row->flag, row->arg);
     const char *value = equals ? equals + 1 : argv[++*i];

@@ -61,6 +61,8 @@ struct settings {
     int compress_level; /* 1 to 12; 0 = fast */
     int lock_timeout_s; /* how long we wait for a table lock, and how long others may wait for ours */
     int lock_attempts;
+    int wait_minutes; /* for another run on the same database; 0: do not wait */
+    int server_timeout_s; /* how long the server may be silent before it is asked whether it is still at work */
     char *pg_bindir;        /* folder of pg_dump, initdb...; NULL = search */
     char *tmp_dir;          /* for scratch clusters; NULL = $TMPDIR, else /tmp */
     char **critical_tables; /* as written, double quotes kept; NULL = none */

@@ -11,20 +11,59 @@ struct analyze {
     struct report *report;
 };
 
-static gboolean analyze_one(guint worker, guint task, void *data, GError **error)
+/* FALSE only if the session or the run has ended. */
+static gboolean analyze_table(struct session *s, const char *name, char **ret_problem, GError **error)
 {
-    struct analyze *a = data;
-    const char *name = PQgetvalue(a->tables, (int)task, 0);
     g_autoptr(GError) problem = NULL;
-    if (session_execf(a->sessions[worker], &problem, "ANALYZE %s", name))
+    if (session_execf(s, &problem, "ANALYZE %s", name))
         return TRUE;
-    if (PQstatus(session_pg(a->sessions[worker])) != CONNECTION_OK || !interrupt_check(NULL)) {
+    if (PQstatus(session_pg(s)) != CONNECTION_OK || !interrupt_check(NULL)) {
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    report_warn(a->report, "%s was not analysed: %s", name, problem->message);
+    *ret_problem = g_strdup(problem->message);
     return TRUE;
 }
+
+#define PARTITIONS_SQL                                                                                                 \
+    "SELECT relid::pg_catalog.regclass::text FROM pg_catalog.pg_partition_tree($1::text::pg_catalog.regclass) t"       \
+    " JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE c.relkind = 'r'"
+
+/* One that cannot be sampled, like a foreign table of a server that is down, is no reason to leave out the others. */
+static gboolean analyze_partitions(struct session *s, const char *name, struct report *report, GError **error)
+{
+    const char *params[] = {name};
+    g_autoptr(PGresult) found = session_query(s, error, PARTITIONS_SQL, 1, params);
+    for (int i = 0; found && i < PQntuples(found); i++) {
+        g_autofree char *problem = NULL;
+        if (!analyze_table(s, PQgetvalue(found, i, 0), &problem, error))
+            return FALSE;
+        if (problem)
+            report_warn(report, "%s was not analysed: %s", PQgetvalue(found, i, 0), problem);
+    }
+    return found != NULL;
+}
+
+static gboolean analyze_one(guint worker, guint task, void *data, GError **error)
+{
+    struct analyze *a = data;
+    struct session *s = a->sessions[worker];
+    const char *name = PQgetvalue(a->tables, (int)task, 0);
+    gboolean partitioned = *PQgetvalue(a->tables, (int)task, 1) == 'p';
+    g_autofree char *problem = NULL;
+    if (!analyze_table(s, name, &problem, error))
+        return FALSE;
+    if (problem)
+        report_warn(a->report, "%s was not analysed: %s", name, problem);
+    return !problem || !partitioned || analyze_partitions(s, name, a->report, error);
+}
+
+/* ANALYZE of a partitioned table makes its own statistics, which autovacuum never does, and those of all below it. */
+#define TABLES_SQL                                                                                                     \
+    "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind"                                        \
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"                             \
+    " WHERE c.relkind IN ('r', 'm', 'p') AND NOT c.relispartition AND n.nspname !~ '^pg_'"                             \
+    " ORDER BY c.relkind = 'p' DESC, pg_catalog.pg_table_size(c.oid) DESC"
 
 gboolean aftercare_analyze(const struct pg_target *t, const char *dbname, guint jobs, struct report *report,
                            GError **error)
@@ -38,12 +77,7 @@ gboolean aftercare_analyze(const struct pg_target *t, const char *dbname, guint 
         ok = a.sessions[i] != NULL;
     }
     if (ok) {
-        a.tables = session_query(a.sessions[0], error,
-                                 "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
-                                 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                                 " WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_'"
-                                 " ORDER BY pg_catalog.pg_table_size(c.oid) DESC",
-                                 0, NULL);
+        a.tables = session_query(a.sessions[0], error, TABLES_SQL, 0, NULL);
         ok = a.tables && pool_run(n, (guint)PQntuples(a.tables), analyze_one, NULL, &a, error);
     }
     for (guint i = 0; i < n; i++)

@@ -7,13 +7,13 @@
 #include "archive/check.h"
 #include "base/files.h"
 #include "base/interrupt.h"
-#include "base/lock.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "catalog/select.h"
+#include "engine/dblock.h"
 #include "engine/dump.h"
 #include "engine/followup.h"
 #include "engine/leftover.h"
@@ -484,8 +484,9 @@ static gboolean run(struct backup *b, GError **error)
     b->name = names_encode(b->database);
     report_fact_text(b->report, "database", b->database);
     others_note_address(b->request->target, b->report);
-    g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", b->request->dir, b->name);
-    g_autoptr(lock) held = lock_take(lock_path, "backup", error);
+    g_autoptr(lock) held =
+        dblock_take(b->request->dir, b->name, "backup", b->request->wait_s, b->report, error);
+    b->started_us = g_get_real_time(); /* whatever it waited for */
     return held && (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);
 }
 

@@ -20,6 +20,7 @@ struct backup_request {
     guint jobs;
     int compress_level;
     guint lock_timeout_ms, lock_attempts;
+    guint wait_s; /* for another run on this database; 0: do not wait */
     struct tiers tiers;
     int keep_min;
     enum backup_places places;

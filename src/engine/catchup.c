@@ -126,7 +126,7 @@ static int run_job(const struct schedule_request *q, const struct schedule_job *
     g_auto(GStrv) environment = g_get_environ();
     if (q->env_file)
         environment = g_environ_setenv(environment, "OPSTOWER_ENV_FILE", q->env_file, TRUE);
-    struct subprocess_options o = {.environment = environment, .pass_stderr = TRUE};
+    struct subprocess_options o = {.environment = environment, .pass_stderr = TRUE, .ends_itself = TRUE};
     g_autoptr(subprocess) child = subprocess_start((const char *const *)argv->pdata, &o, error);
     if (!child)
         return OT_FAILED;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/compare_schema.h"
+#include "engine/rowround.h"
 #include "pg/copy.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
@@ -15,12 +17,14 @@
 
 struct compare {
     const struct compare_request *request;
-    const struct archive_contents *contents;
+    struct archive_reader *reader;
+    const struct archive_contents *contents; /* the reader's */
     struct report *report;
     guint jobs;
     GArray *pieces;
     struct session **sessions;
     struct fingerprint *found; /* per table */
+    gboolean *absent;          /* per table: it, or a column of it, is not in the restored database */
     GMutex mutex;
     guint differences;
     char *first;
@@ -55,6 +59,21 @@ static gboolean take_row(const char *row, gsize length, void *data, GError **err
     return TRUE;
 }
 
+/* Whether the worker's last statement failed because there is no such table or column; that is a difference. */
+static gboolean note_absent(struct compare *c, guint worker, guint table)
+{
+    const char *state = session_sqlstate(c->sessions[worker]);
+    if (!g_str_equal(state, "42P01") && !g_str_equal(state, "42703") && !g_str_equal(state, "3F000"))
+        return FALSE;
+    const struct table_def *def = ((struct archive_table *)c->contents->tables->pdata[table])->def;
+    g_mutex_lock(&c->mutex);
+    if (!c->absent[table])
+        differ(c, "table %s.%s, or a column of it, is not in the restored database", def->schema, def->name);
+    c->absent[table] = TRUE;
+    g_mutex_unlock(&c->mutex);
+    return TRUE;
+}
+
 static gboolean run_piece(guint worker, guint task, void *data, GError **error)
 {
     struct compare *c = data;
@@ -62,8 +81,13 @@ static gboolean run_piece(guint worker, guint task, void *data, GError **error)
     const struct archive_table *t = c->contents->tables->pdata[piece->table];
     struct piece_run run = {0};
     g_autofree char *sql = plan_copy_out_sql(c->sessions[worker], t->def, piece);
-    if (!copy_out(c->sessions[worker], sql, take_row, &run, error)) {
-        g_prefix_error(error, "cannot read back %s.%s: ", t->def->schema, t->def->name);
+    GError *problem = NULL;
+    if (!copy_out(c->sessions[worker], sql, take_row, &run, &problem)) {
+        if (note_absent(c, worker, piece->table)) {
+            g_error_free(problem);
+            return TRUE;
+        }
+        g_propagate_prefixed_error(error, problem, "cannot read back %s.%s: ", t->def->schema, t->def->name);
         return FALSE;
     }
     report_progress_add(c->report, run.bytes);
@@ -82,28 +106,75 @@ static void cancel_workers(void *data)
 
 /* Rows that pg_dump loads through a root may lie in another partition now: what is compared is the sum of all tables
  * that load into the same one. */
-static void compare_sums(struct compare *c)
+static GArray *tables_of_group(const GPtrArray *tables, guint first)
+{
+    const char *copy_sql = ((struct archive_table *)tables->pdata[first])->def->copy_sql;
+    GArray *group = g_array_new(FALSE, FALSE, sizeof(guint));
+    for (guint i = first; i < tables->len; i++)
+        if (g_str_equal(((struct archive_table *)tables->pdata[i])->def->copy_sql, copy_sql))
+            g_array_append_val(group, i);
+    return group;
+}
+
+/* The rows are as many, and their text differs: it may be what one dump and restore makes of it. */
+static gboolean compare_round(struct compare *c, const GArray *group, const struct table_def *def, GError **error)
+{
+    struct session *s = c->sessions[0];
+    g_autoptr(GPtrArray) read_sqls = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < group->len; i++) {
+        struct plan_piece whole = {.table = g_array_index(group, guint, i), .whole = TRUE};
+        const struct archive_table *t = c->contents->tables->pdata[whole.table];
+        g_ptr_array_add(read_sqls, plan_copy_out_sql(s, t->def, &whole));
+    }
+    g_autofree char *relation = session_quote_pair(s, def->schema, def->name);
+    struct rowround round = {s, c->reader, group, relation, read_sqls};
+    g_autofree char *columns = NULL;
+    gboolean equal;
+    if (!rowround_compare(&round, &equal, &columns, error)) {
+        g_prefix_error(error, "cannot compare the rows of %s.%s: ", def->schema, def->name);
+        return FALSE;
+    }
+    if (equal)
+        report_warn(c->report,
+                    "%s.%s: values do not read as before (%s): any dump and restore changes the text of such a type so",
+                    def->schema, def->name, columns);
+    else
+        differ(c, "the rows of %s.%s are not those of the backup", def->schema, def->name);
+    return TRUE;
+}
+
+static gboolean compare_group(struct compare *c, const GArray *group, GError **error)
+{
+    const GPtrArray *tables = c->contents->tables;
+    const struct archive_table *t = tables->pdata[g_array_index(group, guint, 0)];
+    struct fingerprint proof = {0}, found = {0};
+    for (guint i = 0; i < group->len; i++) {
+        guint table = g_array_index(group, guint, i);
+        if (c->absent[table])
+            return TRUE;
+        fingerprint_merge(&proof, &((struct archive_table *)tables->pdata[table])->proof);
+        fingerprint_merge(&found, &c->found[table]);
+    }
+    if (proof.rows != found.rows)
+        differ(c, "%s.%s has %" G_GUINT64_FORMAT " rows, the backup %" G_GUINT64_FORMAT, t->def->schema, t->def->name,
+               found.rows, proof.rows);
+    else if (!fingerprint_equal(&proof, &found))
+        return compare_round(c, group, t->def, error);
+    return TRUE;
+}
+
+static gboolean compare_sums(struct compare *c, GError **error)
 {
     const GPtrArray *tables = c->contents->tables;
     g_autoptr(GHashTable) done = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < tables->len; i++) {
-        const struct archive_table *t = tables->pdata[i];
-        if (!g_hash_table_add(done, t->def->copy_sql))
+        if (!g_hash_table_add(done, ((struct archive_table *)tables->pdata[i])->def->copy_sql))
             continue;
-        struct fingerprint proof = {0}, found = {0};
-        for (guint j = i; j < tables->len; j++) {
-            const struct archive_table *other = tables->pdata[j];
-            if (!g_str_equal(other->def->copy_sql, t->def->copy_sql))
-                continue;
-            fingerprint_merge(&proof, &other->proof);
-            fingerprint_merge(&found, &c->found[j]);
-        }
-        if (proof.rows != found.rows)
-            differ(c, "%s.%s has %" G_GUINT64_FORMAT " rows, the backup %" G_GUINT64_FORMAT, t->def->schema,
-                   t->def->name, found.rows, proof.rows);
-        else if (!fingerprint_equal(&proof, &found))
-            differ(c, "the rows of %s.%s are not those of the backup", t->def->schema, t->def->name);
+        g_autoptr(GArray) group = tables_of_group(tables, i);
+        if (!compare_group(c, group, error))
+            return FALSE;
     }
+    return TRUE;
 }
 
 static gboolean open_workers(struct compare *c, GError **error)
@@ -131,9 +202,7 @@ static gboolean compare_rows(struct compare *c, GError **error)
     report_progress_start(c->report, "comparing with the proof", total, 0);
     gboolean ok = pool_run(c->jobs, c->pieces->len, run_piece, cancel_workers, c, error);
     report_progress_end(c->report);
-    if (ok)
-        compare_sums(c);
-    return ok;
+    return ok && compare_sums(c, error);
 }
 
 /* ---- large objects ---- */
@@ -158,54 +227,31 @@ static gboolean compare_large_objects(struct compare *c, struct session *s, GErr
 
 /* ---- schema and sequences ---- */
 
-/* Everything that makes an object what it is, as one text. The database itself has another name here. */
-static char *entry_text(const struct toc_entry *e, gboolean tablespaces)
+static void take_difference(const char *text, void *data)
 {
-    if (g_str_has_prefix(e->desc, "DATABASE") || g_str_has_prefix(e->tag, "DATABASE ") ||
-        g_str_equal(e->desc, "TABLE DATA") || g_str_equal(e->desc, "BLOBS") || g_str_equal(e->desc, "STATISTICS DATA"))
-        return NULL;
-    return g_strdup_printf("%s\n%s\n%s\n%s\n%s\n%s\n%s", e->desc, e->schema ? e->schema : "", e->tag,
-                           e->owner ? e->owner : "", tablespaces && e->tablespace ? e->tablespace : "",
-                           e->access_method ? e->access_method : "", e->definition ? e->definition : "");
+    differ(data, "%s", text);
 }
 
-/* Counts of entry texts: an object may be there twice (comments, ACLs of the same name). */
-static void count_entries(GHashTable *counts, const struct toc *t, int step, gboolean tablespaces)
+static gboolean compare_objects(struct compare *c, const struct toc *t, GError **error)
 {
-    for (guint i = 0; i < t->entries->len; i++) {
-        char *text = entry_text(t->entries->pdata[i], tablespaces);
-        if (!text)
-            continue;
-        int count = GPOINTER_TO_INT(g_hash_table_lookup(counts, text)) + step;
-        g_hash_table_replace(counts, text, GINT_TO_POINTER(count));
-    }
-}
-
-static void name_schema_differences(struct compare *c, GHashTable *counts)
-{
-    GHashTableIter iter;
-    gpointer key, value;
-    g_hash_table_iter_init(&iter, counts);
-    while (g_hash_table_iter_next(&iter, &key, &value)) {
-        int count = GPOINTER_TO_INT(value);
-        if (count == 0)
-            continue;
-        g_auto(GStrv) parts = g_strsplit(key, "\n", 4);
-        g_autofree char *valid = g_utf8_make_valid(parts[2], -1);
-        differ(c, "%s %s%s%s %s", parts[0], parts[1], *parts[1] ? "." : "", valid,
-               count > 0 ? "is not as in the backup" : "is not in the backup, or not so");
-    }
-}
-
-static gboolean compare_schema(struct compare *c, struct session *s, const struct toc *t, GError **error)
-{
-    g_autoptr(toc) restored = pgdump_toc(s, c->request->bindir, NULL, 0, error);
-    if (!restored)
+    const struct compare_request *q = c->request;
+    struct compare_schema schema = {
+        .restored = c->sessions[0],
+        .bindir = q->bindir,
+        .reader = c->reader,
+        .tablespaces = q->tablespaces,
+        .open_empty = q->open_empty,
+        .open_data = q->open_data,
+        .differ = take_difference,
+        .differ_data = c,
+    };
+    guint reworded;
+    if (!compare_schema(&schema, t, &reworded, error))
         return FALSE;
-    g_autoptr(GHashTable) counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    count_entries(counts, t, 1, c->request->tablespaces);
-    count_entries(counts, restored, -1, c->request->tablespaces);
-    name_schema_differences(c, counts);
+    if (reworded > 0)
+        report_info(c->report,
+                    "%u objects are worded otherwise after any restore: they read as the file's own statements make them",
+                    reworded);
     return TRUE;
 }
 
@@ -219,16 +265,18 @@ static gboolean run(struct compare *c, const struct toc *t, GError **error)
     /* Where the backup has none, pg_dump would be started to find none. */
     gboolean has_large_objects = c->contents->large_objects.rows > 0;
     return (!has_large_objects || compare_large_objects(c, s, error)) &&
-           (!c->request->schema || compare_schema(c, s, t, error));
+           (!c->request->open_empty || compare_objects(c, t, error));
 }
 
-gboolean compare_with_proof(const struct compare_request *request, const struct archive_contents *contents,
-                            const struct toc *t, struct report *report, GError **error)
+gboolean compare_with_proof(const struct compare_request *request, struct archive_reader *reader, const struct toc *t,
+                            struct report *report, GError **error)
 {
-    struct compare c = {.request = request, .contents = contents, .report = report};
+    const struct archive_contents *contents = reader->contents;
+    struct compare c = {.request = request, .reader = reader, .contents = contents, .report = report};
     c.jobs = pool_default_jobs(request->jobs);
     c.sessions = g_new0(struct session *, c.jobs);
     c.found = g_new0(struct fingerprint, contents->tables->len + 1);
+    c.absent = g_new0(gboolean, contents->tables->len + 1);
     g_mutex_init(&c.mutex);
     gboolean ok = run(&c, t, error);
     for (guint i = 0; i < c.jobs; i++)
@@ -239,6 +287,7 @@ gboolean compare_with_proof(const struct compare_request *request, const struct 
                     c.differences, c.first);
     g_free(c.sessions);
     g_free(c.found);
+    g_free(c.absent);
     g_free(c.first);
     if (c.pieces)
         g_array_unref(c.pieces);

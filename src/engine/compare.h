@@ -1,7 +1,7 @@
 /* Holds a restored database against the backup's own proof: rows, large objects, sequences, schema. */
 #pragma once
 
-#include "archive/contents.h"
+#include "archive/reader.h"
 #include "engine/report.h"
 #include "pg/session.h"
 #include "pg/toc.h"
@@ -11,10 +11,13 @@ struct compare_request {
     const char *dbname;
     const char *bindir;
     guint jobs;
-    gboolean schema;      /* compare every object's SQL as well; needs a server of the backup's major version */
     gboolean tablespaces; /* FALSE: where things lie is not compared */
+    /* Not NULL: every object's SQL is compared as well, which needs a server of the backup's major version. Opens a
+     * session in an empty database that is made as the restored one was (see compare_schema.h). */
+    struct session *(*open_empty)(void *data, GError **error);
+    void *open_data;
 };
 
 /* TRUE if nothing differs. OT_MISMATCH names the first difference; every one is said to the report. */
-gboolean compare_with_proof(const struct compare_request *request, const struct archive_contents *contents,
-                            const struct toc *t, struct report *report, GError **error);
+gboolean compare_with_proof(const struct compare_request *request, struct archive_reader *reader, const struct toc *t,
+                            struct report *report, GError **error);

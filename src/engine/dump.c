@@ -8,12 +8,11 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "engine/sections.h"
-#include "pg/copy.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
 #include "pg/pgdump.h"
 #include "pg/plan.h"
-#include "pg/snapshot.h"
+#include "pg/reader.h"
 #include "pg/system.h"
 
 #define PROGRESS_STEP (1u << 20)
@@ -36,8 +35,9 @@ struct dump {
     side_task sides[2]; /* what is done beside the pieces, before them */
     guint n_sides;
     GString *tail;             /* the post-data section, made meanwhile */
-    struct session **sessions; /* one per worker */
+    struct reader **readers; /* one per worker */
     struct member_builder **builders;
+    gboolean short_of_connections, large_objects_first;
     GMutex mutex;
     gint stop; /* set when the others failed: whoever still works ends */
 };
@@ -55,12 +55,13 @@ static void cancel_workers(void *data)
     struct dump *d = data;
     g_atomic_int_set(&d->stop, 1);
     for (guint i = 0; i < d->jobs; i++)
-        session_cancel(d->sessions[i]);
+        if (d->readers[i])
+            session_cancel(reader_session(d->readers[i]));
 }
 
 static gboolean go_on(struct dump *d, GError **error)
 {
-    return (!g_atomic_int_get(&d->stop) && !snapshot_gave_way(d->snapshot)) || ot_fail(error, OT_DUMP, "given up");
+    return (!g_atomic_int_get(&d->stop) && !snapshot_is_lost(d->snapshot)) || ot_fail(error, OT_DUMP, "given up");
 }
 
 /* ---- plan ---- */
@@ -96,10 +97,10 @@ static gboolean make_plan(struct dump *d, GError **error)
 {
     const struct dump_request *q = d->request;
     struct session *s = snapshot_session(d->snapshot);
-    d->toc = pgdump_toc(s, q->bindir, snapshot_id(d->snapshot), q->lock_timeout_ms, error);
+    d->toc = snapshot_toc(d->snapshot, q->bindir, error);
     if (!d->toc)
         return FALSE;
-    g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, error);
+    g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, snapshot_guards(d->snapshot), error);
     if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
         return FALSE;
     if (!take_facts(d, s, error))
@@ -124,24 +125,6 @@ static guint64 total_weight(const GArray *pieces)
     for (guint i = 0; i < pieces->len; i++)
         total += g_array_index(pieces, struct plan_piece, i).weight_bytes;
     return total;
-}
-
-static gboolean open_workers(struct dump *d, GError **error)
-{
-    gsize member_bytes = archive_member_bytes(total_weight(d->pieces));
-    for (guint i = 0; i < d->jobs; i++) {
-        d->sessions[i] = snapshot_join(d->snapshot, d->request->target, error);
-        if (!d->sessions[i])
-            return FALSE;
-        d->builders[i] = member_builder_new(d->writer, d->request->compress_level, member_bytes);
-    }
-    return TRUE;
-}
-
-static void close_workers(struct dump *d)
-{
-    for (guint i = 0; i < d->jobs; i++)
-        session_free(g_steal_pointer(&d->sessions[i]));
 }
 
 /* ---- rows ---- */
@@ -171,10 +154,10 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
     struct archive_table *t = d->contents->tables->pdata[piece->table];
     struct fingerprint proof = {0};
     struct piece_run run = {.dump = d, .builder = d->builders[worker]};
-    g_autofree char *sql = plan_copy_out_sql(d->sessions[worker], t->def, piece);
     member_builder_begin_rows(run.builder, piece->table, t->def->copy_sql, &proof);
-    if (!copy_out(d->sessions[worker], sql, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
-        gboolean refused = g_str_equal(session_sqlstate(d->sessions[worker]), "42501");
+    struct reader *r = d->readers[worker];
+    if (!reader_copy(r, t->def, piece, take_row, &run, error) || !member_builder_end_rows(run.builder, error)) {
+        gboolean refused = g_str_equal(session_sqlstate(reader_session(r)), "42501");
         g_prefix_error(error, "table %s.%s: %s", t->def->schema, t->def->name,
                        refused
                            ? "the role may not read all of it (it needs pg_read_all_data, and BYPASSRLS where there "
@@ -236,6 +219,68 @@ static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
     return ok;
 }
 
+/* ---- workers ---- */
+
+static gboolean open_reader(struct dump *d, guint worker, GError **error)
+{
+    d->readers[worker] = reader_open(d->snapshot, d->request->target, d->contents->tables->len, error);
+    return d->readers[worker] != NULL;
+}
+
+/* A role, a database or a server may allow fewer connections than there are workers. */
+static gboolean open_readers(struct dump *d, GError **error)
+{
+    for (guint i = 0; i < d->jobs; i++) {
+        GError *problem = NULL;
+        if (open_reader(d, i, &problem))
+            continue;
+        gboolean refused = g_error_matches(problem, OT_ERROR, OT_CONNECT);
+        if (i == 0 && refused)
+            g_prefix_error(&problem, "a backup takes 3 connections at a time, even with --jobs 1: ");
+        if (i == 0 || !refused) {
+            g_propagate_error(error, problem);
+            return FALSE;
+        }
+        report_warn(d->report, "%u of %u workers: the server allows no more connections (%s); --jobs %u asks for no more",
+                    i, d->jobs, problem->message, i);
+        g_error_free(problem);
+        d->jobs = i;
+        d->short_of_connections = TRUE;
+    }
+    return TRUE;
+}
+
+/* pg_dump, which reads the large objects, needs a connection too: a worker's, if need be the only one's before it has
+ * anything to do. */
+static gboolean spare_connection(struct dump *d, GError **error)
+{
+    if (!d->short_of_connections || d->large_objects == 0)
+        return TRUE;
+    reader_free(g_steal_pointer(&d->readers[d->jobs - 1]));
+    if (d->jobs > 1) {
+        member_builder_free(g_steal_pointer(&d->builders[--d->jobs]));
+        return TRUE;
+    }
+    d->large_objects_first = TRUE;
+    return dump_large_objects(d, 0, error) && open_reader(d, 0, error);
+}
+
+static gboolean open_workers(struct dump *d, GError **error)
+{
+    gsize member_bytes = archive_member_bytes(total_weight(d->pieces));
+    if (!open_readers(d, error))
+        return FALSE;
+    for (guint i = 0; i < d->jobs; i++)
+        d->builders[i] = member_builder_new(d->writer, d->request->compress_level, member_bytes);
+    return TRUE;
+}
+
+static void close_workers(struct dump *d)
+{
+    for (guint i = 0; i < d->jobs; i++)
+        reader_free(g_steal_pointer(&d->readers[i]));
+}
+
 /* ---- beside the rows: while a child works, the processors have rows to work on ---- */
 
 static gboolean make_tail(struct dump *d, guint worker, GError **error)
@@ -248,7 +293,7 @@ static gboolean make_tail(struct dump *d, guint worker, GError **error)
 
 static void list_sides(struct dump *d)
 {
-    if (d->large_objects > 0)
+    if (d->large_objects > 0 && !d->large_objects_first)
         d->sides[d->n_sides++] = dump_large_objects;
     d->sides[d->n_sides++] = make_tail;
 }
@@ -276,6 +321,15 @@ static gboolean put_sequences(struct dump *d, GError **error)
     return !*sql || put_text(d, MEMBER_SEQUENCES, sql, error);
 }
 
+/* What was read is what was planned, and nobody could touch it meanwhile. */
+static gboolean prove_all_read(struct dump *d, GError **error)
+{
+    for (guint i = 0; i < d->jobs; i++)
+        if (!reader_prove(d->readers[i], error))
+            return FALSE;
+    return snapshot_prove(d->snapshot, error);
+}
+
 static gboolean write_all(struct dump *d, GError **error)
 {
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
@@ -283,12 +337,15 @@ static gboolean write_all(struct dump *d, GError **error)
     if (!pre)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);
+    if (!put_text(d, MEMBER_HEAD, head, error) || !spare_connection(d, error))
+        return FALSE;
     list_sides(d);
-    if (!put_text(d, MEMBER_HEAD, head, error) ||
-        !pool_run(d->jobs, d->n_sides + d->pieces->len, run_task, cancel_workers, d, error))
+    if (!pool_run(d->jobs, d->n_sides + d->pieces->len, run_task, cancel_workers, d, error))
         return FALSE;
     g_autofree char *tail = sections_tail(d->tail->str, pre->str);
-    /* All is read: nobody need wait for us any longer. */
+    if (!prove_all_read(d, error))
+        return FALSE;
+    /* Nobody need wait for us any longer. */
     close_workers(d);
     return snapshot_end(d->snapshot, error) && put_sequences(d, error) && put_text(d, MEMBER_TAIL, tail, error);
 }
@@ -299,10 +356,10 @@ static void dump_clear(struct dump *d)
 {
     for (guint i = 0; i < d->jobs; i++) {
         member_builder_free(d->builders[i]);
-        session_free(d->sessions[i]);
+        reader_free(d->readers[i]);
     }
     g_free(d->builders);
-    g_free(d->sessions);
+    g_free(d->readers);
     g_free(d->pieces_left);
     if (d->tail)
         g_string_free(d->tail, TRUE);
@@ -320,6 +377,7 @@ static gboolean read_and_write(struct dump *d, struct sink *sink, GError **error
         return FALSE;
     d->writer = archive_writer_new(sink, d->contents);
     report_progress_start(d->report, "dumping", total_weight(d->pieces), d->contents->tables->len);
+    snapshot_planned(d->snapshot);
     return open_workers(d, error) && write_all(d, error);
 }
 
@@ -329,19 +387,36 @@ static gboolean read_politely(struct dump *d, struct sink *sink, GError **error)
     g_autoptr(GError) problem = NULL;
     if (read_and_write(d, sink, &problem))
         return TRUE;
+    snapshot_explain(d->snapshot, &problem);
     if (!interrupt_signal() && !snapshot_end(d->snapshot, error))
         return FALSE;
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
 }
 
-static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+static GString *read_globals(struct dump *d, GError **error)
 {
     g_autoptr(session) s = session_open(d->request->target, NULL, error);
-    GString *globals = s ? pgdump_globals(s, d->request->bindir, error) : NULL;
-    if (globals)
+    return s ? pgdump_globals(s, d->request->bindir, error) : NULL;
+}
+
+/* Roles and tablespaces are a file of their own: what keeps us from them is told, and takes nothing from the rows. */
+static gboolean take_globals(struct dump *d, struct dump_result *result, GError **error)
+{
+    GError *problem = NULL;
+    GString *globals = read_globals(d, &problem);
+    if (globals) {
         result->globals_sql = g_string_free(globals, FALSE);
-    return result->globals_sql != NULL;
+        return TRUE;
+    }
+    if (!interrupt_check(error)) {
+        g_error_free(problem);
+        return FALSE;
+    }
+    report_warn(d->report, "The backup is without roles and tablespaces, which a new server would need: %s",
+                problem->message);
+    g_error_free(problem);
+    return TRUE;
 }
 
 static gboolean take(struct dump *d, struct sink *sink, struct dump_result *result, GError **error)
@@ -364,7 +439,7 @@ gboolean dump_take(const struct dump_request *request, struct sink *sink, struct
     struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
     struct dump_result result = {.contents = archive_contents_new()};
     d.contents = result.contents;
-    d.sessions = g_new0(struct session *, d.jobs);
+    d.readers = g_new0(struct reader *, d.jobs);
     d.builders = g_new0(struct member_builder *, d.jobs);
     g_mutex_init(&d.mutex);
     gboolean ok = take(&d, sink, &result, error);

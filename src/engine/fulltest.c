@@ -6,6 +6,8 @@
 #include "engine/compare.h"
 #include "engine/plainload.h"
 #include "engine/statements.h"
+#include "engine/testhost.h"
+#include "pg/door.h"
 #include "pg/facts.h"
 #include "pg/scratch.h"
 #include "pg/snapshot.h"
@@ -19,6 +21,8 @@ struct place {
     struct pg_target target; /* of the maintenance database */
     struct session *admin;
     char *dbname;
+    struct door door;   /* of that database */
+    struct door second; /* of another one, which is made if the comparison asks for it */
     GPtrArray *roles; /* created by us on a server that is not ours */
 };
 
@@ -80,25 +84,37 @@ static gboolean mark_roles(struct place *p, GError **error)
 static void place_clear(struct place *p)
 {
     if (p->admin && p->dbname && !p->scratch) {
-        swap_discard(&p->target, p->admin, p->dbname, NULL); /* what stays is dropped by the next test */
+        /* What stays is dropped by the next test. */
+        swap_discard(&p->target, p->admin, p->dbname, NULL);
+        if (p->second.name)
+            swap_discard(&p->target, p->admin, p->second.name, NULL);
         for (guint i = 0; i < p->roles->len; i++) {
             g_autofree char *role = session_quote_name(p->admin, p->roles->pdata[i]);
             session_execf(p->admin, NULL, "DROP ROLE IF EXISTS %s", role);
         }
     }
     session_free(p->admin);
+    door_clear(&p->door);
+    door_clear(&p->second);
     scratch_free(p->scratch);
     pg_target_clear(&p->target);
     g_ptr_array_unref(p->roles);
     g_free(p->dbname);
 }
 
-static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const char *superuser,
+static gboolean place_open(struct place *p, const struct fulltest_request *request, int major, const json_t *facts,
                            GError **error)
 {
     p->roles = g_ptr_array_new_with_free_func(g_free);
     if (!request->server) {
-        p->scratch = scratch_start(request->tmp_dir, request->bindir, major, superuser, error);
+        struct scratch_options options = {
+            .tmp_dir = request->tmp_dir,
+            .bindir = request->bindir,
+            .major = MAX(major, OLDEST_MAJOR),
+            .superuser = facts_text(facts, "bootstrap_superuser"),
+            .preload = facts_text(facts, "shared_preload_libraries"),
+        };
+        p->scratch = scratch_start(&options, error);
         if (!p->scratch) {
             g_prefix_error(error, "cannot make a scratch server for the test (--test-url names another): ");
             return FALSE;
@@ -122,13 +138,51 @@ static gboolean prepare(struct place *p, const json_t *facts, GError **error)
     g_autofree char *mark = g_strconcat(MARK, p->dbname, NULL);
     return session_exec(p->admin, "BEGIN", error) && facts_create_roles(p->admin, facts, TRUE, p->roles, error) &&
            mark_roles(p, error) && session_exec(p->admin, "COMMIT", error) &&
-           facts_create_database(p->admin, facts, p->dbname, mark, error);
+           door_create(p->admin, facts, p->dbname, mark, FALSE, &p->door, error);
+}
+
+struct handing_over {
+    struct place *place;
+    const json_t *facts;
+};
+
+/* An empty database like the first one. It is its owner's from the beginning: no row and no trigger of his gets in, so
+ * nothing runs for him. */
+static struct session *open_second(void *data, GError **error)
+{
+    const struct handing_over *h = data;
+    struct place *p = h->place;
+    g_autofree char *name = g_strconcat(p->dbname, "_2", NULL);
+    g_autofree char *mark = g_strconcat(MARK, name, NULL);
+    const char *owner = facts_text(h->facts, "owner");
+    g_autofree char *quoted = session_quote_name(p->admin, name);
+    g_autofree char *quoted_owner = session_quote_name(p->admin, owner ? owner : "");
+    gboolean held;
+    if (!hold_name(p->admin, name, &held, error) ||
+        !door_create(p->admin, h->facts, name, mark, FALSE, &p->second, error) ||
+        (owner && !session_execf(p->admin, error, "ALTER DATABASE %s OWNER TO %s", quoted, quoted_owner)))
+        return NULL;
+    return session_open(&p->target, name, error);
+}
+
+static gboolean hand_over(struct session *s, void *data, GError **error)
+{
+    struct handing_over *h = data;
+    return door_hand_over(&h->place->door, h->place->admin, s, h->facts, error);
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
                                  const struct toc *t, struct report *report, GError **error)
 {
-    struct load_request load = {&p->target, p->dbname, request->bindir, request->jobs, FALSE};
+    struct handing_over handing_over = {p, reader->contents->facts};
+    struct load_request load = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .before_indexes = hand_over,
+        .data = &handing_over,
+    };
     struct load_times times;
     if (!load_backup(&load, reader, t, report, &times, error))
         return FALSE;
@@ -140,8 +194,15 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     if (!same_major)
         report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
                     major, facts_major(reader->contents->facts));
-    struct compare_request compare = {&p->target, p->dbname, request->bindir, request->jobs, same_major, FALSE};
-    return compare_with_proof(&compare, reader->contents, t, report, error);
+    struct compare_request compare = {
+        .target = &p->target,
+        .dbname = p->dbname,
+        .bindir = request->bindir,
+        .jobs = request->jobs,
+        .open_empty = same_major ? open_second : NULL,
+        .open_data = &handing_over,
+    };
+    return compare_with_proof(&compare, reader, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
@@ -150,12 +211,16 @@ gboolean fulltest_backup(const struct fulltest_request *request, struct archive_
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
     if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
         return FALSE;
+    const json_t *facts = reader->contents->facts;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(facts_major(reader->contents->facts), OLDEST_MAJOR),
-                             facts_text(reader->contents->facts, "bootstrap_superuser"), error) &&
-                  prepare(&p, reader->contents->facts, error) &&
+    struct testhost host = {0};
+    gboolean ok = place_open(&p, request, facts_major(facts), facts, error) &&
+                  testhost_check(&host, p.admin, facts, report, error) && prepare(&p, facts, error) &&
                   load_and_compare(&p, request, reader, t, report, error);
+    if (!ok)
+        testhost_explain(&host, error);
     place_clear(&p);
+    testhost_clear(&host);
     return ok;
 }
 
@@ -244,7 +309,7 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, MAX(major, OLDEST_MAJOR), NULL, error) &&
+    gboolean ok = place_open(&p, request, major, NULL, error) &&
                   load_plain(&p, file, kind, sum.roles, report, error);
     place_clear(&p);
     plain_summary_clear(&sum);

@@ -22,29 +22,61 @@ char *gate_side_mark(const char *live, const char *side)
     return g_strdup_printf("opstower is restoring database %s into this one, %s", live, side);
 }
 
-static gboolean say_who_holds(const struct gate *g, GError **error)
+/* Advisory locks belong to the database in which they are taken, and not every role is let into the same ones: who else
+ * holds this one in any database is seen in pg_locks, which shows them all to everybody. */
+#define OTHER_HOLDER_SQL                                                                                               \
+    "SELECT 'process ' || l.pid || ' of the server, user ' || coalesce(a.usename, 'unknown')"                          \
+    " || coalesce(', since ' || a.backend_start, '') FROM pg_catalog.pg_locks l"                                       \
+    " LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"                                                             \
+    " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_catalog.pg_backend_pid()"         \
+    " AND l.classid::bigint = (pg_catalog.hashtext('opstower restore')::bigint & 4294967295)"                          \
+    " AND l.objid::bigint = (pg_catalog.hashtext($1)::bigint & 4294967295) LIMIT 1"
+
+#define LOCK_TRIES 3
+
+static gboolean say_who_holds(const struct gate *g, const char *holder, GError **error)
 {
-    g_autofree char *holder = NULL;
-    session_get_text(g->admin, NULL,
-                     "SELECT format('process %s of the server, user %s, since %s', a.pid, a.usename, a.backend_start)"
-                     " FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)"
-                     " WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint ="
-                     " (hashtext('opstower restore')::bigint & 4294967295) LIMIT 1",
-                     0, NULL, &holder);
     return ot_fail(error, OT_BUSY, "another restore of database %s is at work (%s)", g->live,
                    holder ? holder : "its holder cannot be seen");
 }
 
-/* Held by the session: it ends with it, however that ends. */
-static gboolean take_lock(const struct gate *g, GError **error)
+/* TRUE without *ret_holder: the lock is ours alone. */
+static gboolean try_lock(const struct gate *g, char **ret_holder, GError **error)
 {
     const char *params[] = {g->live};
     g_autofree char *got = NULL;
     if (!session_get_text(g->admin, error,
-                          "SELECT pg_catalog.pg_try_advisory_lock(hashtext('opstower restore'), hashtext($1))", 1,
-                          params, &got))
+                          "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('opstower restore'),"
+                          " pg_catalog.hashtext($1))",
+                          1, params, &got) ||
+        !session_get_text(g->admin, error, OTHER_HOLDER_SQL, 1, params, ret_holder))
         return FALSE;
-    return g_strcmp0(got, "t") == 0 || say_who_holds(g, error);
+    if (g_strcmp0(got, "t") != 0)
+        return say_who_holds(g, *ret_holder, error);
+    return TRUE;
+}
+
+/* Held by the session: it ends with it, however that ends. Two that came at the same moment in two databases both see
+ * the other one; both step back, and try again after a time that is hardly the same. */
+static gboolean take_lock(const struct gate *g, GError **error)
+{
+    for (int i = 0;; i++) {
+        const char *params[] = {g->live};
+        g_autofree char *holder = NULL;
+        g_autofree char *unlocked = NULL;
+        if (!try_lock(g, &holder, error))
+            return FALSE;
+        if (!holder)
+            return TRUE;
+        if (!session_get_text(g->admin, error,
+                              "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('opstower restore'),"
+                              " pg_catalog.hashtext($1))",
+                              1, params, &unlocked))
+            return FALSE;
+        if (i + 1 >= LOCK_TRIES)
+            return say_who_holds(g, holder, error);
+        g_usleep((gulong)g_random_int_range(50, 400) * 1000);
+    }
 }
 
 /* A kill while the server made the side database leaves one without its mark: it has the exact name, and is empty. */

@@ -69,7 +69,8 @@ static void drain(struct output *o, int fd)
 /* ---- the child ---- */
 
 /* Until it ends; what it has left running in the background may keep its output open, and is not waited for. */
-static gboolean follow(const struct hook *h, struct subprocess *p, int fd, struct output *o, GError **error)
+static gboolean follow(const struct hook *h, struct subprocess *p, int fd, struct output *o, gboolean *ret_left,
+                       GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + (gint64)h->timeout_s * G_USEC_PER_SEC;
     gboolean open = TRUE;
@@ -78,6 +79,10 @@ static gboolean follow(const struct hook *h, struct subprocess *p, int fd, struc
             return FALSE; /* first, so that all of its group is ended, not only those that listen */
         if (subprocess_has_ended(p))
             break;
+        if (interrupt_time_is_over()) {
+            *ret_left = TRUE;
+            return ot_fail(error, OT_FAILED, "it is still at work after the interrupt, and is left to end by itself");
+        }
         if (g_get_monotonic_time() > deadline)
             return ot_fail(error, OT_FAILED, "it was ended after %u s (HOOK_TIMEOUT)", h->timeout_s);
         struct pollfd wanted = {open ? fd : -1, POLLIN, 0};
@@ -103,6 +108,8 @@ static struct subprocess *start(const struct hook *h, char **words, int ret_fds[
         .stderr_fd = ret_fds[1],
         .own_group = TRUE,
         .despite_interrupt = h->despite_interrupt,
+        .outlives = h->despite_interrupt,
+        .third_fd = h->despite_interrupt ? ret_fds[0] : 0, /* or it would be ended by what it says once we are gone */
     };
     struct subprocess *p = subprocess_start((const char *const *)words, &options, error);
     close(ret_fds[1]);
@@ -123,8 +130,12 @@ static gboolean run(const struct hook *h, struct report *report, GError **error)
     if (!p)
         return FALSE;
     struct output o = {h, report, g_string_new(NULL), 0};
-    gboolean ok = follow(h, p, fds[0], &o, error);
-    subprocess_free(p); /* with its group, if it is still at work */
+    gboolean left = FALSE;
+    gboolean ok = follow(h, p, fds[0], &o, &left, error);
+    if (left)
+        subprocess_leave(p);
+    else
+        subprocess_free(p); /* with its group, if it is still at work */
     drain(&o, fds[0]);
     end_line(&o);
     g_string_free(o.line, TRUE);

@@ -19,7 +19,8 @@ struct hook {
     guint timeout_s;
     enum hook_policy policy;
     char **environment;         /* whole; borrowed */
-    gboolean despite_interrupt; /* run it to its end though the run was interrupted: it puts things right */
+    gboolean despite_interrupt; /* it is run though the run was interrupted, for it puts things right; not
+                                   waited for to the end */
 };
 
 /* The words of a command line; g_strfreev. NULL with OT_USAGE if quotes are not closed, or there is no word. */

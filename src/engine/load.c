@@ -243,7 +243,8 @@ static gboolean run_phases(struct load *l, struct session *s, const struct toc *
     if (!pgdump_restore_section(s, t, l->request->bindir, "pre-data", 1, LOAD_OPTIONS, extra, error))
         return FALSE;
     gint64 schema = now_ms();
-    if (!load_data(l, error) || !set_sequences(s, t, error))
+    if (!load_data(l, error) || !set_sequences(s, t, error) ||
+        (l->request->before_indexes && !l->request->before_indexes(s, l->request->data, error)))
         return FALSE;
     gint64 rows = now_ms();
     report_progress_start(l->report, "building indexes and constraints", 0, 0);

@@ -12,6 +12,9 @@ struct load_request {
     const char *bindir;
     guint jobs;
     gboolean tablespaces; /* FALSE: everything goes to the database's default tablespace */
+    /* Called when all rows are there, before indexes are made, with a session in the database. NULL: nothing */
+    gboolean (*before_indexes)(struct session *s, void *data, GError **error);
+    void *data;
 };
 
 struct load_times {

@@ -45,7 +45,7 @@ gboolean plainload_run(const struct pg_target *target, const char *dbname, struc
 {
     static const struct plain_taker taker = {take_statement, take_rows, end_rows};
     g_autoptr(session) s = session_open(target, dbname, error);
-    if (!s)
+    if (!s || !session_exec(s, "RESET search_path", error)) /* a dump may name no schema, and mean the database's own */
         return FALSE;
     struct feed f = {.session = s, .report = report};
     report_progress_start(report, "loading", 0, 0);

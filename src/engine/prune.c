@@ -5,7 +5,6 @@
 
 #include "base/files.h"
 #include "base/interrupt.h"
-#include "base/lock.h"
 #include "base/text.h"
 #include "catalog/copy.h"
 #include "catalog/hold.h"
@@ -13,6 +12,7 @@
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "catalog/remote.h"
+#include "engine/dblock.h"
 #include "engine/prune_items.h"
 
 /* One place of one database. */
@@ -323,8 +323,7 @@ static gboolean lock_and_prune(const struct prune_request *q, const char *name, 
     one.name = name;
     if (!q->apply)
         return prune_database(&one, report, verdicts, error);
-    g_autofree char *path = g_strdup_printf("%s/.%s.backup.lock", q->dir, name);
-    g_autoptr(lock) held = lock_take(path, "prune", error);
+    g_autoptr(lock) held = dblock_take(q->dir, name, "prune", q->wait_s, report, error);
     return held && prune_database(&one, report, verdicts, error);
 }
 

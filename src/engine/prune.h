@@ -20,6 +20,7 @@ struct prune_request {
     struct server_identity *identity; /* whose backups these rules are for; NULL: everybody's */
     gboolean thorough;             /* a verdict on every backup, not only on those that could go */
     gboolean apply;                /* delete */
+    guint wait_s;                  /* for another run on a database; 0: do not wait */
     gint64 now;                    /* seconds since 1970 */
 };
 

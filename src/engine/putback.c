@@ -310,7 +310,7 @@ static gboolean is_state(struct putback *p, const char *const *states)
 static gint64 count_without_conflict(struct putback *p, const char *insert)
 {
     g_autofree char *sql = g_strdup_printf("%s ON CONFLICT DO NOTHING", insert);
-    g_autoptr(PGresult) result = as_others(p, TRUE, NULL) ? PQexec(session_pg(p->session), sql) : NULL;
+    g_autoptr(PGresult) result = as_others(p, TRUE, NULL) ? session_run(p->session, sql) : NULL;
     gint64 n = PQresultStatus(result) == PGRES_COMMAND_OK ? g_ascii_strtoll(PQcmdTuples(result), NULL, 10) : -1;
     session_exec(p->session, "ROLLBACK TO put_back", NULL);
     return n;
@@ -356,7 +356,7 @@ static gboolean put_one(struct putback *p, struct put *w, gboolean *ret_later, G
         return TRUE;
     if (!session_exec(p->session, "SAVEPOINT put_back", error) || !as_others(p, TRUE, error))
         return FALSE;
-    g_autoptr(PGresult) result = PQexec(session_pg(p->session), sql);
+    g_autoptr(PGresult) result = session_run(p->session, sql);
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
         return as_others(p, FALSE, error) && session_exec(p->session, "RELEASE put_back", error);
     session_fail(p->session, result, OT_RESTORE, w->live->name, error);

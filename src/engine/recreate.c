@@ -194,7 +194,7 @@ static gboolean run_sql(struct recreate *r, const struct toc_entry *e, const cha
 {
     if (!interrupt_check(error) || !session_exec(r->session, "SAVEPOINT recreate", error))
         return FALSE;
-    g_autoptr(PGresult) result = PQexec(session_pg(r->session), sql);
+    g_autoptr(PGresult) result = session_run(r->session, sql);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY)
         return session_exec(r->session, "RELEASE recreate", error);

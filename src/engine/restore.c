@@ -16,6 +16,7 @@
 #include "engine/prebackup.h"
 #include "engine/preview.h"
 #include "engine/restore_target.h"
+#include "engine/side.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
 #include "pg/facts.h"
@@ -36,6 +37,7 @@ struct restore {
     json_t *facts;  /* the result's: of the backup, else of the database it replaces; may be NULL */
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    struct side made;
     char *replaced; /* what the old database is called afterwards; NULL: there is none */
     gboolean exists;
     struct inuse *reading; /* keeps retention off */
@@ -59,6 +61,7 @@ static void restore_clear(struct restore *r)
     inuse_free(r->reading);
     restore_target_clear(&r->target);
     json_decref(r->facts);
+    side_clear(&r->made);
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
@@ -179,13 +182,20 @@ static gboolean learn_from_live(struct restore *r, GError **error)
 
 static gboolean make_side(struct restore *r, GError **error)
 {
+    const struct restore_request *q = r->request;
     g_autofree char *suffix = g_strdup_printf("_restoring_%s", r->timestamp);
-    if (r->request->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
+    if (q->create_roles && r->facts && !facts_create_roles(r->admin, r->facts, FALSE, NULL, error))
         return FALSE;
     r->side = swap_name(r->live, suffix);
     g_autofree char *mark = gate_side_mark(r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
-    return facts_create_database(r->admin, r->facts, r->side, mark, error);
+    r->made = (struct side){.admin = r->admin, .facts = r->facts, .live = r->live, .tablespaces = q->tablespaces};
+    return side_make(&r->made, r->side, mark, r->report, error);
+}
+
+static gboolean before_indexes(struct session *s, void *data, GError **error)
+{
+    return side_hand_over(data, s, error);
 }
 
 static double seconds(gint64 ms)
@@ -196,7 +206,15 @@ static double seconds(gint64 ms)
 static gboolean load_ours(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    struct load_request load = {q->target, r->side, q->bindir, q->jobs, q->tablespaces};
+    struct load_request load = {
+        .target = q->target,
+        .dbname = r->side,
+        .bindir = q->bindir,
+        .jobs = q->jobs,
+        .tablespaces = q->tablespaces,
+        .before_indexes = before_indexes,
+        .data = &r->made,
+    };
     struct load_times t;
     gint64 load_start = g_get_monotonic_time();
     if (!load_backup(&load, r->reader, r->toc, r->report, &t, error))
@@ -206,8 +224,14 @@ static gboolean load_ours(struct restore *r, GError **error)
                 seconds(t.schema_ms + t.rows_ms + t.indexes_ms), seconds(t.schema_ms), seconds(t.rows_ms),
                 seconds(t.indexes_ms));
     gint64 start = g_get_monotonic_time();
-    struct compare_request compare = {q->target, r->side, q->bindir, q->jobs, FALSE, q->tablespaces};
-    if (!compare_with_proof(&compare, r->reader->contents, r->toc, r->report, error))
+    struct compare_request compare = {
+        .target = q->target,
+        .dbname = r->side,
+        .bindir = q->bindir,
+        .jobs = q->jobs,
+        .tablespaces = q->tablespaces,
+    };
+    if (!compare_with_proof(&compare, r->reader, r->toc, r->report, error))
         return FALSE;
     report_phase(r->report, "compare", start);
     report_info(r->report,
@@ -233,7 +257,7 @@ static gboolean fill_side(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
     if (!(r->reader ? load_ours : load_plain)(r, error) ||
-        (r->facts && !facts_apply_settings(r->admin, r->facts, r->side, error)))
+        !side_apply_settings(&r->made, error))
         return FALSE;
     gint64 start = g_get_monotonic_time();
     report_info(r->report, "Optimizing restored database (ANALYZE)...");
@@ -241,8 +265,7 @@ static gboolean fill_side(struct restore *r, GError **error)
         return FALSE;
     report_phase(r->report, "analyze", start);
     report_info(r->report, "Analysed in %.1f s", seconds((g_get_monotonic_time() - start) / 1000));
-    return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) &&
-           (!r->facts || facts_apply_rights(r->admin, r->facts, r->side, error)) && interrupt_check(error);
+    return aftercare_report(q->target, r->side, q->critical_tables, r->report, error) && interrupt_check(error);
 }
 
 /* After an error or an interrupt; with a session of its own, for the other may be broken or cancelled. */
@@ -264,7 +287,7 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
     if (!r->request->in_place || !r->exists)
         return TRUE;
     report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!report_check_log(r->report, error) || !swap_drop(r->admin, r->live, error))
+    if (!report_check_log(r->report, error) || !swap_drop(r->request->target, r->admin, r->live, error))
         return FALSE;
     *ret_dropped = TRUE;
     r->exists = FALSE;
@@ -273,14 +296,16 @@ static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GEr
 
 static gboolean swap(struct restore *r, GError **error)
 {
+    g_autofree char *open = side_open_sql(&r->made, error);
+    if (!open)
+        return FALSE;
     if (r->exists) {
         g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
         r->replaced = swap_name(r->live, suffix);
         report_info(r->report, "Terminating connections and swapping names...");
     }
     gint64 start = g_get_monotonic_time();
-    g_autofree char *comment = facts_comment_sql(r->admin, r->facts, r->side);
-    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, comment, error)) {
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, open, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return FALSE;
     }
@@ -300,7 +325,7 @@ static gboolean deal_with_replaced(struct restore *r, GError **error)
         return TRUE;
     }
     report_info(r->report, "Dropping the old database (%s)...", r->replaced);
-    if (swap_drop(r->admin, r->replaced, error)) {
+    if (swap_drop(r->request->target, r->admin, r->replaced, error)) {
         g_clear_pointer(&r->replaced, g_free);
         return TRUE;
     }

@@ -2,8 +2,8 @@
 #include "engine/sync.h"
 
 #include "base/interrupt.h"
-#include "base/lock.h"
 #include "catalog/remote.h"
+#include "engine/dblock.h"
 #include "engine/hold.h"
 #include "engine/leftover.h"
 #include "engine/monthly.h"
@@ -56,8 +56,7 @@ gboolean sync_database(const struct sync_request *q, struct report *report, guin
 static gboolean lock_and_sync(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
                               GError **error)
 {
-    g_autofree char *lock_path = g_strdup_printf("%s/.%s.backup.lock", q->dir, name);
-    g_autoptr(lock) held = lock_take(lock_path, "sync", error);
+    g_autoptr(lock) held = dblock_take(q->dir, name, "sync", q->wait_s, report, error);
     if (!held)
         return FALSE;
     leftover_clean(q->offsite, q->dir, name, report);

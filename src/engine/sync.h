@@ -16,6 +16,7 @@ struct sync_request {
     const char *name; /* encoded; NULL: every database's backups */
     enum sync_reach reach;
     gboolean monthly;                 /* also make the monthly archives that are missing */
+    guint wait_s;                     /* for another run on a database; 0: do not wait */
     struct server_identity *identity; /* whose backups; NULL: everybody's. Others' are left to their own runs */
 };
 

@@ -159,7 +159,7 @@ static int on_progress(void *data, curl_off_t to_receive, curl_off_t received, c
         call->moved = moved;
         call->moved_at = now;
     }
-    if (!call->request->despite_interrupt && interrupt_signal())
+    if (interrupt_ends(call->request->despite_interrupt))
         call->stop = HTTP_STOP_INTERRUPTED;
     else if (now - call->moved_at > (gint64)call->options->stall_timeout_s * G_USEC_PER_SEC)
         call->stop = HTTP_STOP_STALLED;
@@ -324,7 +324,7 @@ gboolean http_perform(struct http_client *c, const struct http_request *request,
     *ret_failure = HTTP_FINAL;
     g_autofree char *place = NULL;
     struct http_call call = {.request = request, .options = &c->options};
-    if ((!request->despite_interrupt && !interrupt_check(error)) || !check_headers(request, error) ||
+    if ((interrupt_ends(request->despite_interrupt) && !interrupt_check(error)) || !check_headers(request, error) ||
         !check_url(request->url, &place, &call.loopback, error))
         return FALSE;
     call.place = place;

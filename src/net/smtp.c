@@ -143,7 +143,7 @@ static int on_progress(void *data, curl_off_t to_receive, curl_off_t received, c
 {
     (void)to_receive, (void)received, (void)to_send, (void)sent;
     const struct call *call = data;
-    return !call->despite_interrupt && interrupt_signal() != 0;
+    return interrupt_ends(call->despite_interrupt);
 }
 
 static void set_server(CURL *curl, const struct call *call, const char *url, gboolean demanded)

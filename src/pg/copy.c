@@ -8,11 +8,31 @@
 #define PUT_STEP (1u << 20)
 #define CHECK_STEP (1u << 20)
 
+static PGresult *next_result(struct session *s)
+{
+    session_wait_begins(s);
+    PGresult *result = PQgetResult(session_pg(s));
+    session_wait_ends(s);
+    return result;
+}
+
+/* PQgetCopyData that says when it begins to wait; while rows are there, nothing more is done for each. */
+static int next_row(struct session *s, char **ret_row)
+{
+    int length = PQgetCopyData(session_pg(s), ret_row, 1);
+    if (length != 0)
+        return length;
+    session_wait_begins(s);
+    length = PQgetCopyData(session_pg(s), ret_row, 0);
+    session_wait_ends(s);
+    return length;
+}
+
 /* Consumes results to the end of the statement; the first one that is not a success fails it. */
 static gboolean end_statement(struct session *s, const char *sql, guint64 rows, GError **error)
 {
     gboolean ok = TRUE, counted = FALSE;
-    for (PGresult *result; (result = PQgetResult(session_pg(s)));) {
+    for (PGresult *result; (result = next_result(s));) {
         if (ok && PQresultStatus(result) != PGRES_COMMAND_OK) {
             ok = session_fail(s, result, OT_DUMP, sql, error);
         } else if (ok) {
@@ -31,14 +51,14 @@ static gboolean end_statement(struct session *s, const char *sql, guint64 rows, 
 
 gboolean copy_out(struct session *s, const char *sql, copy_row take, void *data, GError **error)
 {
-    g_autoptr(PGresult) begun = PQexec(session_pg(s), sql);
+    g_autoptr(PGresult) begun = session_run(s, sql);
     if (PQresultStatus(begun) != PGRES_COPY_OUT)
         return session_fail(s, begun, OT_DUMP, sql, error);
     guint64 rows = 0;
     gsize unchecked = 0; /* bytes since the last look for an interrupt: a cancel may have come before the COPY did */
     for (;;) {
         char *row = NULL;
-        int length = PQgetCopyData(session_pg(s), &row, 0);
+        int length = next_row(s, &row);
         if (length == -1)
             return end_statement(s, sql, rows, error);
         if (length < 0)
@@ -58,7 +78,7 @@ gboolean copy_out(struct session *s, const char *sql, copy_row take, void *data,
 
 gboolean copy_in_begin(struct session *s, const char *sql, GError **error)
 {
-    g_autoptr(PGresult) begun = PQexec(session_pg(s), sql);
+    g_autoptr(PGresult) begun = session_run(s, sql);
     return PQresultStatus(begun) == PGRES_COPY_IN || session_fail(s, begun, OT_RESTORE, sql, error);
 }
 
@@ -68,7 +88,10 @@ gboolean copy_in_put(struct session *s, const char *text, gsize length, GError *
         int n = (int)MIN(PUT_STEP, length - at);
         if (!interrupt_check(error))
             return FALSE;
-        if (PQputCopyData(session_pg(s), text + at, n) != 1)
+        session_wait_begins(s);
+        int sent = PQputCopyData(session_pg(s), text + at, n);
+        session_wait_ends(s);
+        if (sent != 1)
             return session_fail(s, NULL, OT_RESTORE, "cannot send rows", error);
         at += (gsize)n;
     }
@@ -85,6 +108,6 @@ gboolean copy_in_end(struct session *s, guint64 expected_rows, GError **error)
 void copy_in_abort(struct session *s)
 {
     if (PQputCopyEnd(session_pg(s), "given up") == 1)
-        for (PGresult *result; (result = PQgetResult(session_pg(s)));)
+        for (PGresult *result; (result = next_result(s));)
             PQclear(result);
 }

@@ -23,19 +23,6 @@ int facts_major(const json_t *facts);
 /* What this server lacks of what the facts need, as sentences ("role app", "extension postgis"): char *. */
 GPtrArray *facts_missing(struct session *s, const json_t *facts, GError **error);
 
-/* CREATE DATABASE name as the facts say (owner, encoding, locale). comment marks it. */
-gboolean facts_create_database(struct session *s, const json_t *facts, const char *name, const char *comment,
-                               GError **error);
-
-/* Gives the database its settings (ALTER DATABASE ... SET, also per role). */
-gboolean facts_apply_settings(struct session *s, const json_t *facts, const char *name, GError **error);
-
-/* Gives the database its ACL, connection limit and template mark. Last, for they may lock out whoever loads it. */
-gboolean facts_apply_rights(struct session *s, const json_t *facts, const char *name, GError **error);
-
-/* The statement that gives the database its comment (or none); the caller frees it. facts may be NULL. */
-char *facts_comment_sql(struct session *s, const json_t *facts, const char *name);
-
 /* Creates the roles that the facts name and the server lacks, without login or password; with_attributes: superusers
  * become superusers (for a scratch cluster). created: their names are added (char *), also on failure; may be NULL. */
 gboolean facts_create_roles(struct session *s, const json_t *facts, gboolean with_attributes, GPtrArray *created,

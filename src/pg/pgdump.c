@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/child.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -55,7 +56,8 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_auto(GStrv) environment = session_child_environment(s, NULL);
+    /* Bounds of partitions and defaults hold times, which pg_dump leaves in the session's time zone. */
+    g_auto(GStrv) environment = session_child_environment(s, "-c timezone=UTC");
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     g_ptr_array_add(argv, g_strdup(program));
     g_ptr_array_add(argv, g_strdup("--no-password"));
@@ -67,12 +69,24 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
     g_ptr_array_add(argv, g_strdup("-d"));
     g_ptr_array_add(argv, g_strdup(conninfo));
     g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {.environment = environment, .pipe_stdout = TRUE};
+    struct subprocess_options options = {
+        .environment = environment,
+        .pipe_stdout = TRUE,
+        .own_group = TRUE,
+        .started = session_watch_child,
+        .started_data = s,
+    };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
 }
 
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GError **error)
+{
+    return pgdump_toc_kept(s, bindir, snapshot, lock_timeout_ms, NULL, error);
+}
+
+struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                            struct subprocess **ret_running, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
@@ -82,6 +96,8 @@ struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapsh
         return NULL;
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
+    if (t && ret_running)
+        *ret_running = g_steal_pointer(&p);
     if (t)
         return t;
     /* A cut table of contents is how a failed pg_dump looks from here: its own words say more. */
@@ -197,15 +213,34 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
     }
 }
 
+/* A database's name where libpq would take one with = or :// in it for a connection string. */
+static char *as_database(struct session *s)
+{
+    g_auto(GStrv) parts = g_strsplit_set(session_database(s), "\\'", -1);
+    GString *out = g_string_new("dbname='");
+    const char *name = session_database(s);
+    for (char **part = parts; *part; part++) {
+        g_string_append(out, *part);
+        name += strlen(*part);
+        if (*name)
+            g_string_append_printf(out, "\\%c", *name++);
+    }
+    return g_string_free(g_string_append_c(out, '\''), FALSE);
+}
+
 GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
     if (!program)
         return NULL;
     g_autofree char *conninfo = session_child_conninfo(s, NULL);
+    g_autofree char *database = as_database(s);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
-    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, NULL};
-    struct subprocess_options options = {.environment = environment};
+    /* Connected to the database that is backed up: postgres and template1 may be closed to the role. */
+    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
+                          database, NULL};
+    struct subprocess_options options = {
+        .environment = environment, .started = session_watch_child, .started_data = s};
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
@@ -237,7 +272,12 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
         g_ptr_array_add(argv, (gpointer)*extra);
     g_ptr_array_add(argv, archive);
     g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {.environment = environment};
+    struct subprocess_options options = {
+        .environment = environment,
+        .own_group = TRUE, /* its workers too */
+        .started = session_watch_child,
+        .started_data = s,
+    };
     gboolean ok = FALSE;
     g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
     if (p)

@@ -1,6 +1,7 @@
 /* What we leave to pg_dump, pg_restore and pg_dumpall: the plan, the schema's SQL, large objects, roles. */
 #pragma once
 
+#include "base/subprocess.h"
 #include "pg/session.h"
 #include "pg/toc.h"
 
@@ -8,6 +9,11 @@
  * once it has said it: the data is not read. lock_timeout_ms 0: wait for locks as long as it takes. */
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                        GError **error);
+
+/* The same. ret_running, if not NULL, becomes pg_dump itself: it has locked every table, and wants to write their data
+ * to its pipe, which nobody reads. The caller ends it with subprocess_free. */
+struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
+                            struct subprocess **ret_running, GError **error);
 
 /* The version of the pg_restore that serves a server of that major version ("15.13"); the caller frees it. */
 char *pgdump_restore_version(const char *bindir, int server_major, GError **error);

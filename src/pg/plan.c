@@ -15,7 +15,7 @@ gboolean plan_has_rows(const struct toc_entry *e)
     return g_str_equal(e->desc, "TABLE DATA") && e->copy_sql && *e->copy_sql;
 }
 
-static GPtrArray *tables_of(const struct toc *t, GHashTable *by_oid)
+static GPtrArray *tables_of(const struct toc *t, gboolean guarded, GHashTable *by_oid)
 {
     GPtrArray *tables = g_ptr_array_new_with_free_func((GDestroyNotify)table_def_free);
     for (guint i = 0; i < t->entries->len; i++) {
@@ -23,6 +23,8 @@ static GPtrArray *tables_of(const struct toc *t, GHashTable *by_oid)
         if (!plan_has_rows(e))
             continue;
         struct table_def *def = table_def_new();
+        def->oid = e->oid;
+        def->unguarded = !guarded;
         def->schema = g_strdup(e->schema ? e->schema : "");
         def->name = g_strdup(e->tag);
         def->copy_sql = g_strchomp(g_strdup(e->copy_sql));
@@ -87,10 +89,10 @@ static gboolean add_filters(struct session *s, GHashTable *by_oid, GError **erro
     return rows != NULL;
 }
 
-GPtrArray *plan_tables(struct session *s, const struct toc *t, GError **error)
+GPtrArray *plan_tables(struct session *s, const struct toc *t, gboolean guarded, GError **error)
 {
     g_autoptr(GHashTable) by_oid = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    g_autoptr(GPtrArray) tables = tables_of(t, by_oid);
+    g_autoptr(GPtrArray) tables = tables_of(t, guarded, by_oid);
     if (!add_columns(s, by_oid, error) || !add_keys(s, by_oid, error) || !add_filters(s, by_oid, error))
         return NULL;
     return g_steal_pointer(&tables);
@@ -141,21 +143,29 @@ gboolean plan_loads_into_itself(const struct table_def *t)
     return g_str_equal(schema, t->schema) && g_str_equal(name, t->name);
 }
 
-/* The table's own name, not the one in copy_sql: pg_dump lets some partitions be loaded through their root. */
-char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece)
+/* The table's own name, not the one in copy_sql: pg_dump lets some partitions be loaded through their root. Where the
+ * server cannot refuse a view (before 12.20, 13.16, ...), the statement must: COPY of a name does, and so does a sample,
+ * here of all rows. */
+char *plan_copy_out_from_sql(const char *name, const struct table_def *t, const struct plan_piece *piece)
 {
-    g_autofree char *name = session_quote_pair(s, t->schema, t->name);
     g_autofree char *columns = copy_columns(t->copy_sql);
     if (piece->whole && !t->filter)
         return g_strdup_printf("COPY %s %s TO stdout", name, columns);
     /* "(a, b)" without its parentheses: SELECT (a, b) would be one row value. */
     g_autofree char *list = *columns ? g_strndup(columns + 1, strlen(columns) - 2) : g_strdup("");
     if (piece->whole)
-        return g_strdup_printf("COPY (SELECT %s FROM ONLY %s %s) TO stdout", list, name, t->filter);
+        return g_strdup_printf("COPY (SELECT %s FROM ONLY %s%s %s) TO stdout", list, name,
+                               t->unguarded ? " TABLESAMPLE SYSTEM (100)" : "", t->filter);
     g_autofree char *to =
         piece->end_page ? g_strdup_printf(" AND ctid < '(%" G_GUINT64_FORMAT ",0)'", piece->end_page) : g_strdup("");
     return g_strdup_printf("COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%" G_GUINT64_FORMAT ",0)'%s) TO stdout", list,
                            name, piece->first_page, to);
+}
+
+char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece)
+{
+    g_autofree char *name = session_quote_pair(s, t->schema, t->name);
+    return plan_copy_out_from_sql(name, t, piece);
 }
 
 /* ---- pieces ---- */
@@ -165,7 +175,8 @@ struct size {
     gboolean ranges; /* can be read by ctid ranges */
 };
 
-/* Asked by name, so that it works for tables of a backup in the database they were restored to. */
+/* Asked by name, so that it works for tables of a backup in the database they were restored to. A query looks at a
+ * table's indexes too, and would wait for one that is being built anew (REINDEX); COPY of the whole does not. */
 static gboolean read_sizes(struct session *s, const GPtrArray *tables, struct size *sizes, GError **error)
 {
     g_autoptr(GHashTable) by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -176,7 +187,10 @@ static gboolean read_sizes(struct session *s, const GPtrArray *tables, struct si
     g_autoptr(PGresult) rows = session_query(
         s, error,
         "SELECT n.nspname, c.relname, pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid) /"
-        " pg_catalog.current_setting('block_size')::int, a.amname = 'heap'"
+        " pg_catalog.current_setting('block_size')::int, a.amname = 'heap' AND c.oid NOT IN (SELECT i.indrelid"
+        " FROM pg_catalog.pg_index i WHERE i.indexrelid IN (SELECT relation FROM pg_catalog.pg_locks"
+        " WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND database = (SELECT oid"
+        " FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())))"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam WHERE c.relkind = 'r' AND n.nspname !~ '^pg_(toast|temp)'",
         0, NULL);
@@ -209,9 +223,12 @@ static void cut_table(GArray *pieces, guint table, const struct size *size, guin
     }
 }
 
+#define SMALL_BYTES (1ull << 20) /* what is smaller takes no time: tables of one schema are better read together */
+
 static gint heavier_first(gconstpointer a, gconstpointer b)
 {
-    guint64 x = ((const struct plan_piece *)a)->weight_bytes, y = ((const struct plan_piece *)b)->weight_bytes;
+    guint64 x = MAX(((const struct plan_piece *)a)->weight_bytes, SMALL_BYTES);
+    guint64 y = MAX(((const struct plan_piece *)b)->weight_bytes, SMALL_BYTES);
     return x > y ? -1 : x < y ? 1 : 0;
 }
 
@@ -227,7 +244,7 @@ GArray *plan_pieces(struct session *s, const GPtrArray *tables, guint n_jobs, GE
     GArray *pieces = g_array_new(FALSE, TRUE, sizeof(struct plan_piece));
     for (guint i = 0; i < tables->len; i++) {
         const struct table_def *t = tables->pdata[i];
-        if (t->filter)
+        if (t->filter || t->unguarded)
             sizes[i].ranges = FALSE;
         cut_table(pieces, i, &sizes[i], piece_bytes);
     }

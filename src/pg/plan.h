@@ -20,13 +20,18 @@ struct plan_piece {
 /* Whether the entry is a table whose data belongs in a dump. */
 gboolean plan_has_rows(const struct toc_entry *e);
 
-/* The tables whose data belongs in a dump: struct table_def *, in pg_dump's order. */
-GPtrArray *plan_tables(struct session *s, const struct toc *t, GError **error);
+/* The tables whose data belongs in a dump: struct table_def *, in pg_dump's order. guarded: the sessions that read them
+ * refuse views (snapshot_guards). */
+GPtrArray *plan_tables(struct session *s, const struct toc *t, gboolean guarded, GError **error);
 
-/* The pieces of those tables as they are in the session's database now, heaviest first: struct plan_piece. */
+/* The pieces of those tables as they are in the session's database now: struct plan_piece, the heaviest first; small
+ * ones come in the tables' order. */
 GArray *plan_pieces(struct session *s, const GPtrArray *tables, guint n_jobs, GError **error);
 
-/* The COPY ... TO stdout statement of a piece; the caller frees it. */
+/* The COPY ... TO stdout statement of a piece, of the table of that quoted name; the caller frees it. */
+char *plan_copy_out_from_sql(const char *name, const struct table_def *t, const struct plan_piece *piece);
+
+/* The same, of the table's own name. */
 char *plan_copy_out_sql(struct session *s, const struct table_def *t, const struct plan_piece *piece);
 
 /* Whether copy_sql loads the table's rows into the table itself: pg_dump has some partitions loaded through their

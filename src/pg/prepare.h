@@ -7,6 +7,11 @@
 
 #include "pg/session.h"
 
-/* Sets what is not as we need it. *ret_child_options: "-c name=value ..." for a child's PGOPTIONS, NULL if it needs
+/* What is set first of all, so that nothing ends while the rest is set; to be read before, in this order. */
+#define PREPARE_FIRST "statement_timeout", "exit_on_error"
+#define PREPARE_N_FIRST 2
+
+/* Sets what is not as we need it. first: the values of PREPARE_FIRST as the server gave them. *ret_child_options: "-c name=value ..." for a child's PGOPTIONS, NULL if it needs
  * none; the caller frees it with g_free. OT_PREREQUISITE if a setting that would make a backup wrong cannot be set. */
-gboolean prepare_session(struct session *s, char **ret_child_options, GError **error);
+gboolean prepare_session(struct session *s, const char *const first[PREPARE_N_FIRST], char **ret_child_options,
+                         GError **error);

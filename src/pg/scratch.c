@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/subprocess.h"
+#include "pg/preload.h"
 #include "pg/tools.h"
 
 #define PREFIX "opstower-scratch-"
@@ -35,32 +36,57 @@ static const char *server_user(void)
 
 /* ---- folders ---- */
 
-/* A folder whose owner lives is locked; one that can be locked was left behind. */
-static void remove_left_behind(const char *tmp_dir)
-{
-    g_autoptr(GDir) dir = g_dir_open(tmp_dir, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (!g_str_has_prefix(name, PREFIX))
-            continue;
-        g_autofree char *path = g_build_filename(tmp_dir, name, NULL);
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            files_remove_tree(path, NULL); /* of another user: it stays, and harms nobody */
-        if (fd >= 0)
-            close(fd);
-    }
-}
-
-static gboolean give_to_server_user(const char *folder, GError **error)
+static gboolean server_ids(uid_t *ret_user, gid_t *ret_group, GError **error)
 {
     const char *user = server_user();
+    *ret_user = geteuid();
+    *ret_group = getegid();
     if (!user)
         return TRUE;
     const struct passwd *entry = getpwnam(user);
     if (!entry)
         return ot_fail(error, OT_PREREQUISITE, "there is no user \"%s\" to run a scratch server as", user);
-    if (chown(folder, entry->pw_uid, entry->pw_gid) != 0)
-        return ot_fail_errno(error, OT_IO, "cannot give %s to user %s", folder, user);
+    *ret_user = entry->pw_uid;
+    *ret_group = entry->pw_gid;
+    return TRUE;
+}
+
+/* Whether the folder is one that a run of ours made: others may make what they like in a shared folder. */
+static gboolean is_ours(int fd)
+{
+    uid_t user;
+    gid_t group;
+    struct stat st;
+    return server_ids(&user, &group, NULL) && fstat(fd, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == user);
+}
+
+/* A folder whose maker lives is locked; one that can be locked was left behind. */
+static void remove_left_behind(const char *tmp_dir)
+{
+    g_autoptr(GDir) dir = g_dir_open(tmp_dir, 0, NULL);
+    int parent = open(tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (const char *name; dir && parent >= 0 && (name = g_dir_read_name(dir));) {
+        if (!g_str_has_prefix(name, PREFIX))
+            continue;
+        int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && is_ours(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && files_empty_folder(fd, NULL))
+            unlinkat(parent, name,
+                     AT_REMOVEDIR); /* what another has put in its place meanwhile is not empty, or stays */
+        if (fd >= 0)
+            close(fd);
+    }
+    if (parent >= 0)
+        close(parent);
+}
+
+static gboolean give_to_server_user(const struct scratch *s, GError **error)
+{
+    uid_t user;
+    gid_t group;
+    if (!server_ids(&user, &group, error))
+        return FALSE;
+    if (user != geteuid() && fchown(s->lock_fd, user, group) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot give %s to user %s", s->folder, server_user());
     return TRUE;
 }
 
@@ -68,9 +94,9 @@ static gboolean give_to_server_user(const char *folder, GError **error)
 static gboolean lock_folder(struct scratch *s)
 {
     struct stat held, there;
-    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(s->lock_fd, &held) == 0 &&
-        stat(s->folder, &there) == 0 && held.st_ino == there.st_ino)
+    s->lock_fd = open(s->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (s->lock_fd >= 0 && is_ours(s->lock_fd) && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0 &&
+        fstat(s->lock_fd, &held) == 0 && stat(s->folder, &there) == 0 && held.st_ino == there.st_ino)
         return TRUE;
     if (s->lock_fd >= 0)
         close(s->lock_fd);
@@ -90,7 +116,7 @@ static gboolean make_folder(struct scratch *s, const char *tmp_dir, GError **err
             return FALSE;
         }
         if (lock_folder(s))
-            return give_to_server_user(s->folder, error);
+            return give_to_server_user(s, error);
     }
     return ot_fail_errno(error, OT_IO, "cannot lock %s", s->folder);
 }
@@ -109,7 +135,7 @@ static gboolean init_cluster(struct scratch *s, const char *bindir, int major, G
     return subprocess_run(argv, &options, 1 << 20, NULL, error);
 }
 
-static gboolean start_server(struct scratch *s, const char *bindir, int major, GError **error)
+static gboolean start_server(struct scratch *s, const struct scratch_options *o, const char *preload, GError **error)
 {
     static const char *const settings[] = {
         "listen_addresses=",
@@ -128,7 +154,7 @@ static gboolean start_server(struct scratch *s, const char *bindir, int major, G
         "jit=off",
         "checkpoint_timeout=1h",
     };
-    g_autofree char *program = tools_find_for(bindir, "postgres", major, error);
+    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
     if (!program)
         return FALSE;
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
@@ -141,6 +167,8 @@ static gboolean start_server(struct scratch *s, const char *bindir, int major, G
     }
     g_ptr_array_add(argv, g_strdup("-c"));
     g_ptr_array_add(argv, g_strdup_printf("unix_socket_directories=%s", s->folder));
+    g_ptr_array_add(argv, g_strdup("-c"));
+    g_ptr_array_add(argv, g_strdup_printf("shared_preload_libraries=%s", preload ? preload : ""));
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {
         .user = server_user(),
@@ -171,20 +199,49 @@ static gboolean wait_until_ready(struct scratch *s, GError **error)
     return ot_fail(error, OT_PREREQUISITE, "the scratch server did not answer within %d s", START_TIMEOUT_MS / 1000);
 }
 
-struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser, GError **error)
+static gboolean start(struct scratch *s, const struct scratch_options *o, const char *preload, GError **error)
 {
-    const char *where = tmp_dir ? tmp_dir : g_get_tmp_dir();
+    subprocess_free(g_steal_pointer(&s->server));
+    return start_server(s, o, preload, error) && wait_until_ready(s, error);
+}
+
+/* What a library needs to start is not known here: a server that does not start with them runs without. */
+static gboolean start_with_libraries(struct scratch *s, const struct scratch_options *o, GError **error)
+{
+    g_autoptr(session) admin = session_open(&s->target, NULL, error);
+    GError *problem = NULL;
+    g_autofree char *preload = admin ? preload_installed(admin, o->preload, &problem) : NULL;
+    session_free(g_steal_pointer(&admin));
+    if (problem) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (!preload)
+        return TRUE;
+    if (start(s, o, preload, &problem))
+        return TRUE;
+    if (g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_error_free(problem);
+    return start(s, o, NULL, error);
+}
+
+struct scratch *scratch_start(const struct scratch_options *o, GError **error)
+{
+    const char *where = o->tmp_dir ? o->tmp_dir : g_get_tmp_dir();
     remove_left_behind(where);
     g_autoptr(scratch) s = g_new0(struct scratch, 1);
     s->lock_fd = -1;
     /* initdb refuses names of the system's kind. */
-    s->target.user = g_strdup(superuser && !g_str_has_prefix(superuser, "pg_") ? superuser : SUPERUSER);
-    if (!make_folder(s, where, error) || !init_cluster(s, bindir, major, error))
+    s->target.user = g_strdup(o->superuser && !g_str_has_prefix(o->superuser, "pg_") ? o->superuser : SUPERUSER);
+    if (!make_folder(s, where, error) || !init_cluster(s, o->bindir, o->major, error))
         return NULL;
     s->target.host = g_strdup(s->folder);
     s->target.name = g_strdup("postgres");
     s->target.port = 5432;
-    if (!start_server(s, bindir, major, error) || !wait_until_ready(s, error))
+    if (!start(s, o, NULL, error) || (o->preload && *o->preload && !start_with_libraries(s, o, error)))
         return NULL;
     return g_steal_pointer(&s);
 }

@@ -11,11 +11,18 @@
 struct scratch;
 typedef struct scratch scratch;
 
-/* Makes and starts one under tmp_dir with the programs of that major version or a newer one. OT_PREREQUISITE if
- * PostgreSQL's server programs are not installed. superuser: its first role (NULL: "postgres"); that of the backup's
- * server makes the privileges on system objects come out alike. */
-struct scratch *scratch_start(const char *tmp_dir, const char *bindir, int major, const char *superuser,
-                              GError **error);
+struct scratch_options {
+    const char *tmp_dir; /* NULL: the system's */
+    const char *bindir;
+    int major;             /* programs of that version or a newer one are used */
+    const char *superuser; /* its first role (NULL: "postgres"); that of the backup's server makes the privileges on
+                              system objects come out alike */
+    const char *preload;   /* shared_preload_libraries of the backup's server; those are loaded that this host has, if
+                              the server starts with them. NULL: none */
+};
+
+/* Makes and starts one. OT_PREREQUISITE if PostgreSQL's server programs are not installed. */
+struct scratch *scratch_start(const struct scratch_options *options, GError **error);
 
 /* Where to connect as its superuser; valid as long as the scratch cluster. */
 const struct pg_target *scratch_target(const struct scratch *s);

@@ -5,7 +5,9 @@
 
 gboolean script_run(struct session *s, const char *sql, gboolean is_copy, GError **error)
 {
+    session_wait_begins(s);
     g_autoptr(PGresult) result = PQexecParams(session_pg(s), sql, 0, NULL, NULL, NULL, NULL, 0);
+    session_wait_ends(s);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COPY_IN && is_copy)
         return TRUE;

@@ -1,241 +1,164 @@
-/* Connections and queries by libpq. */
+/* Sessions and queries by libpq. */
 #include "pg/session.h"
 
-#include <poll.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "pg/cancel.h"
+#include "pg/connect.h"
+#include "pg/pooler.h"
 #include "pg/prepare.h"
+#include "pg/session_parts.h"
+#include "pg/silence.h"
+
+#define FIRST_ANSWER_S 60
+
+/* Of what a server may set for us, only these can end a session before it is prepared. */
+#define LIVE_OPTIONS "-c statement_timeout=0"
+#define LIVE_OPTIONS_14 LIVE_OPTIONS " -c idle_session_timeout=0"
 
 struct session {
     PGconn *pg;
-    PGcancel *cancel;
+    int socket; /* a copy: libpq closes its own where a call fails, and another file may get its number */
+    struct conninfo conninfo;
+    struct cancel *cancel;
+    struct silence *silence;
+    char *silent; /* atomic: why it was given up */
+    int backend_pid;
+    gboolean pooled, despite_interrupt;
     char *child_options; /* what prepare_session says children need; NULL: nothing */
     guint interrupt_id;
     char sqlstate[6];
 };
 
-#define CONNECT_TIMEOUT_S 60
-#define CONNECT_POLL_MS 200
-#define STANDARD_PORT 5432
+/* ---- ending what does not answer ---- */
 
-void pg_target_clear(struct pg_target *t)
+/* Whoever waits for an answer gets an error at once, and so does who sends. */
+static void hang_up(void *data)
 {
-    g_free(t->url);
-    g_free(t->host);
-    g_free(t->name);
-    g_free(t->user);
-    g_free(t->password);
-    g_free(t->database);
-    memset(t, 0, sizeof *t);
-}
-
-struct pg_target pg_target_copy(const struct pg_target *t)
-{
-    return (struct pg_target){g_strdup(t->url),      g_strdup(t->host), g_strdup(t->name),     g_strdup(t->user),
-                              g_strdup(t->password), t->port,           g_strdup(t->database), t->timeout_s};
-}
-
-/* ---- connection parameters ---- */
-
-struct params {
-    GPtrArray *keywords, *values;
-};
-
-static void params_set(struct params *p, const char *keyword, const char *value)
-{
-    for (guint i = 0; i < p->keywords->len; i++)
-        if (g_str_equal(p->keywords->pdata[i], keyword))
-            return;
-    if (!value || !*value)
-        return;
-    g_ptr_array_add(p->keywords, g_strdup(keyword));
-    g_ptr_array_add(p->values, g_strdup(value));
-}
-
-static void params_clear(struct params *p)
-{
-    g_ptr_array_unref(p->keywords);
-    g_ptr_array_unref(p->values);
-}
-
-/* The first to set a keyword wins: the override, the URL, the parts. */
-static gboolean params_fill(struct params *p, const struct pg_target *t, const char *dbname, GError **error)
-{
-    p->keywords = g_ptr_array_new_with_free_func(g_free);
-    p->values = g_ptr_array_new_with_free_func(g_free);
-    params_set(p, "dbname", dbname ? dbname : t->database);
-    if (t->url) {
-        char *message = NULL;
-        PQconninfoOption *options = PQconninfoParse(t->url, &message);
-        if (!options) {
-            ot_fail(error, OT_USAGE, "DATABASE_URL cannot be read: %s",
-                    message ? g_strchomp(message) : "out of memory");
-            PQfreemem(message);
-            return FALSE;
-        }
-        for (PQconninfoOption *o = options; o->keyword; o++)
-            params_set(p, o->keyword, o->val);
-        PQconninfoFree(options);
-    }
-    g_autofree char *port = t->port ? g_strdup_printf("%d", t->port) : NULL;
-    params_set(p, "host", t->host);
-    params_set(p, "port", port);
-    params_set(p, "dbname", t->name);
-    params_set(p, "user", t->user);
-    params_set(p, "password", t->password);
-    params_set(p, "fallback_application_name", "opstower");
-    g_ptr_array_add(p->keywords, NULL);
-    g_ptr_array_add(p->values, NULL);
-    return TRUE;
-}
-
-static const char *params_get(const struct params *p, const char *keyword)
-{
-    for (guint i = 0; i + 1 < p->keywords->len; i++)
-        if (g_str_equal(p->keywords->pdata[i], keyword))
-            return p->values->pdata[i];
-    return NULL;
-}
-
-static char *default_value(const char *keyword)
-{
-    char *result = NULL;
-    PQconninfoOption *defaults = PQconndefaults();
-    for (PQconninfoOption *o = defaults; o && o->keyword; o++)
-        if (g_str_equal(o->keyword, keyword))
-            result = g_strdup(o->val);
-    PQconninfoFree(defaults);
-    return result;
-}
-
-char *pg_target_database(const struct pg_target *t, GError **error)
-{
-    struct params p = {0};
-    char *name = NULL;
-    if (params_fill(&p, t, NULL, error)) {
-        name = g_strdup(params_get(&p, "dbname"));
-        if (!name)
-            name = default_value("dbname");
-        if (!name)
-            name = g_strdup(params_get(&p, "user"));
-        if (!name)
-            name = default_value("user");
-        if (!name)
-            ot_fail(error, OT_USAGE, "no database is named: set DATABASE_URL or DATABASE_NAME");
-    }
-    params_clear(&p);
-    return name;
-}
-
-/* The first of several; a server that is named by its address alone has that as its name. */
-static char *first_of(const struct params *p, const char *keyword)
-{
-    const char *given = params_get(p, keyword);
-    g_autofree char *all = given ? g_strdup(given) : default_value(keyword);
-    g_auto(GStrv) parts = all ? g_strsplit(all, ",", 2) : NULL;
-    return parts && parts[0] && *parts[0] ? g_strdup(parts[0]) : NULL;
-}
-
-gboolean pg_target_address(const struct pg_target *t, char **ret_host, int *ret_port, GError **error)
-{
-    struct params p = {0};
-    gboolean ok = params_fill(&p, t, NULL, error);
-    if (ok) {
-        g_autofree char *port = first_of(&p, "port");
-        *ret_host = first_of(&p, "host");
-        *ret_host = *ret_host ? *ret_host : first_of(&p, "hostaddr");
-        *ret_port = port ? (int)g_ascii_strtoll(port, NULL, 10) : STANDARD_PORT;
-    }
-    params_clear(&p);
-    return ok;
-}
-
-/* ---- connecting ---- */
-
-/* "connection to server at ... failed: FATAL:  x" becomes "psql: FATAL: x (connection to ...)": the guide's wording,
- * the cause first. */
-static gboolean connect_failed(PGconn *pg, GError **error)
-{
-    g_autofree char *all = g_utf8_make_valid(PQerrorMessage(pg), -1);
-    g_strstrip(all);
-    char *fatal = strstr(all, "FATAL:");
-    if (!fatal)
-        return ot_fail(error, OT_CONNECT, "cannot connect to the database server: %s", *all ? all : "out of memory");
-    g_autofree char *where = g_strndup(all, (gsize)(fatal - all));
-    g_strchomp(where);
-    if (g_str_has_suffix(where, " failed:"))
-        where[strlen(where) - strlen(" failed:")] = '\0';
-    return ot_fail(error, OT_CONNECT, "psql: FATAL: %s (%s)", g_strchug(fatal + strlen("FATAL:")), where);
+    struct session *s = data;
+    shutdown(s->socket, SHUT_RDWR);
 }
 
 static void on_interrupt(void *data)
 {
-    session_cancel(data);
+    struct session *s = data;
+    cancel_send(s->cancel, INTERRUPT_GRACE_MS / 2 - interrupt_age_ms());
 }
 
-static void drop_notice(void *data, const PGresult *result)
+static void on_silence(void *data, const char *why)
 {
-    (void)data;
-    (void)result;
+    struct session *s = data;
+    g_atomic_pointer_compare_and_exchange(&s->silent, NULL, g_strdup(why));
+    hang_up(s);
 }
 
-static gint64 connect_timeout_us(PGconn *pg)
+static guint listen_to_interrupts(struct session *s, gboolean despite_one)
 {
-    gint64 seconds = 0;
-    PQconninfoOption *options = PQconninfo(pg);
-    for (PQconninfoOption *o = options; o && o->keyword; o++)
-        if (g_str_equal(o->keyword, "connect_timeout") && o->val)
-            seconds = g_ascii_strtoll(o->val, NULL, 10);
-    PQconninfoFree(options);
-    return (seconds > 0 ? seconds : CONNECT_TIMEOUT_S) * G_USEC_PER_SEC;
+    struct interrupt_calls calls = {
+        .at_once = despite_one ? NULL : on_interrupt,
+        .after_grace = s->despite_interrupt ? NULL : hang_up,
+        .at_last = hang_up,
+    };
+    return interrupt_add_calls(&calls, s);
 }
 
-/* libpq's own connecting cannot be interrupted while the server says nothing: so it is done in steps. */
-static gboolean connect_in_steps(PGconn *pg, int timeout_s, gboolean despite_interrupt, GError **error)
+/* ---- opening ---- */
+
+static PGresult *ask_who(struct session *s, const struct connect_limit *limit)
 {
-    gint64 until = g_get_monotonic_time() + (timeout_s ? timeout_s * G_USEC_PER_SEC : connect_timeout_us(pg));
-    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-    while (PQstatus(pg) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
-        struct pollfd p = {PQsocket(pg), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
-        int ready = poll(&p, 1, CONNECT_POLL_MS);
-        if (!despite_interrupt && !interrupt_check(error))
-            return FALSE;
-        if (ready > 0)
-            status = PQconnectPoll(pg);
-        else if (g_get_monotonic_time() > until)
-            return ot_fail(error, OT_CONNECT, "cannot connect to the database server: no answer from %s in time",
-                           PQhost(pg) && *PQhost(pg) ? PQhost(pg) : "it");
-    }
-    return PQstatus(pg) == CONNECTION_OK || connect_failed(pg, error);
+    struct connect_limit bounded = *limit;
+    if (!bounded.until_us)
+        bounded.until_us = g_get_monotonic_time() + FIRST_ANSWER_S * (gint64)G_USEC_PER_SEC;
+    static const char *const first[] = {PREPARE_FIRST};
+    g_autofree char *sql = g_strdup_printf("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_postmaster_start_time(),"
+                                           " pg_catalog.current_setting('%s'), pg_catalog.current_setting('%s')",
+                                           first[0], first[1]);
+    return connect_ask(s->pg, sql, &bounded);
+}
+
+/* The first words with the server: who it is, and whether it will stay the same one. */
+static gboolean meet_server(struct session *s, const struct connect_limit *limit, GError **error)
+{
+    g_autoptr(PGresult) who = ask_who(s, limit);
+    if (PQresultStatus(who) != PGRES_TUPLES_OK)
+        return session_fail(s, who, OT_CONNECT, "cannot connect to the database server", error);
+    s->backend_pid = (int)g_ascii_strtoll(PQgetvalue(who, 0, 0), NULL, 10);
+    s->pooled = s->backend_pid != PQbackendPID(s->pg);
+    if (!pooler_check(s->pg, &s->conninfo, s->backend_pid, limit, error))
+        return FALSE;
+    struct silence_subject subject = {
+        .conninfo = &s->conninfo,
+        .backend_pid = s->backend_pid,
+        .server_started = PQgetvalue(who, 0, 1),
+        .end = on_silence,
+        .data = s,
+    };
+    silence_free(s->silence);
+    s->silence = silence_new(&subject);
+    const char *const first[] = {PQgetvalue(who, 0, 2), PQgetvalue(who, 0, 3)};
+    if (!prepare_session(s, first, &s->child_options, error))
+        return FALSE;
+    if (s->pooled && s->child_options && !pooler_takes_options(&s->conninfo, s->child_options, limit))
+        g_clear_pointer(&s->child_options, g_free);
+    return TRUE;
+}
+
+static struct session *connect_session(const struct conninfo *c, const struct connect_limit *limit,
+                                       gboolean despite_interrupt, GError **error)
+{
+    PGconn *pg = connect_open(c, limit, NULL, error);
+    if (!pg)
+        return NULL;
+    struct session *s = g_new0(struct session, 1);
+    s->pg = pg;
+    s->conninfo = conninfo_copy(c);
+    s->socket = fcntl(PQsocket(pg), F_DUPFD_CLOEXEC, 3);
+    s->cancel = cancel_new(pg);
+    s->despite_interrupt = despite_interrupt;
+    s->silence = silence_new(&(struct silence_subject){.conninfo = c, .end = on_silence, .data = s});
+    s->interrupt_id = listen_to_interrupts(s, limit->despite_interrupt);
+    return s;
+}
+
+/* A limit so short that it ended the session before it could be set: it is set with the connection. Not always, for
+ * poolers do not know that way. */
+static gboolean may_help(const struct session *s, const GError *problem)
+{
+    static const char *const ended_by_limits[] = {"57014", "57P05", NULL};
+    return g_strv_contains(ended_by_limits, s->sqlstate) ||
+           (PQstatus(s->pg) != CONNECTION_OK && g_error_matches(problem, OT_ERROR, OT_CONNECT));
 }
 
 static struct session *open_session(const struct pg_target *t, const char *dbname, gboolean despite_interrupt,
                                     GError **error)
 {
-    struct params p = {0};
-    PGconn *pg = NULL;
-    if (params_fill(&p, t, dbname, error))
-        pg = PQconnectStartParams((const char *const *)p.keywords->pdata, (const char *const *)p.values->pdata, 0);
-    params_clear(&p);
-    if (!pg)
-        return NULL;
-    if (!connect_in_steps(pg, t->timeout_s, despite_interrupt, error)) {
-        PQfinish(pg);
-        return NULL;
-    }
-    PQsetNoticeReceiver(pg, drop_notice, NULL);
-    struct session *s = g_new0(struct session, 1);
-    s->pg = pg;
-    s->cancel = PQgetCancel(pg);
-    if (!despite_interrupt)
-        s->interrupt_id = interrupt_add(on_interrupt, s);
-    if (!prepare_session(s, &s->child_options, error)) {
+    struct conninfo c = {0};
+    struct connect_limit limit = {
+        .until_us = t->timeout_s ? g_get_monotonic_time() + t->timeout_s * (gint64)G_USEC_PER_SEC : 0,
+        .despite_interrupt = despite_interrupt && interrupt_signal() != 0,
+    };
+    g_autoptr(session) s = NULL;
+    if (conninfo_fill(&c, t, dbname, error))
+        s = connect_session(&c, &limit, despite_interrupt, error);
+    GError *problem = NULL;
+    gboolean ok = s && meet_server(s, &limit, &problem);
+    if (s && !ok && !interrupt_signal() && may_help(s, problem)) {
+        conninfo_add_options(&c, session_version(s) >= 140000 ? LIVE_OPTIONS_14 : LIVE_OPTIONS);
         session_free(s);
-        return NULL;
+        g_clear_error(&problem);
+        s = connect_session(&c, &limit, despite_interrupt, &problem);
+        ok = s && meet_server(s, &limit, &problem);
     }
-    return s;
+    conninfo_clear(&c);
+    if (ok)
+        return g_steal_pointer(&s);
+    if (problem)
+        g_propagate_error(error, problem);
+    return NULL;
 }
 
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error)
@@ -245,26 +168,70 @@ struct session *session_open(const struct pg_target *t, const char *dbname, GErr
 
 struct session *session_open_despite_interrupt(const struct pg_target *t, const char *dbname, GError **error)
 {
-    return open_session(t, dbname, interrupt_signal() != 0, error);
+    return open_session(t, dbname, TRUE, error);
+}
+
+/* What a pooler gives to the next client is as we found it; most see to that themselves. */
+static void leave_pool(struct session *s)
+{
+    struct connect_limit limit = {.until_us = g_get_monotonic_time() + G_USEC_PER_SEC};
+    if (PQstatus(s->pg) == CONNECTION_OK && PQtransactionStatus(s->pg) == PQTRANS_IDLE)
+        PQclear(connect_ask(s->pg, "DISCARD ALL", &limit));
 }
 
 void session_free(struct session *s)
 {
     if (!s)
         return;
-    if (s->interrupt_id)
-        interrupt_remove(s->interrupt_id);
-    PQfreeCancel(s->cancel);
+    interrupt_remove(s->interrupt_id);
+    silence_free(s->silence);
+    if (s->pooled)
+        leave_pool(s);
+    if (PQtransactionStatus(s->pg) == PQTRANS_ACTIVE || interrupt_time_is_over())
+        hang_up(s); /* else libpq would say goodbye, and might have to wait for that */
+    cancel_unref(s->cancel);
     PQfinish(s->pg);
+    close(s->socket);
+    conninfo_clear(&s->conninfo);
+    g_free(s->silent);
     g_free(s->child_options);
     g_free(s);
 }
 
 void session_cancel(struct session *s)
 {
-    char unused[256];
-    if (s && s->cancel)
-        PQcancel(s->cancel, unused, sizeof unused);
+    if (s)
+        cancel_send(s->cancel, CANCEL_WAIT_MS);
+}
+
+const struct conninfo *session_conninfo(const struct session *s)
+{
+    return &s->conninfo;
+}
+
+const char *session_child_options(const struct session *s)
+{
+    return s->child_options;
+}
+
+gboolean session_is_pooled(const struct session *s)
+{
+    return s->pooled;
+}
+
+int session_backend_pid(const struct session *s)
+{
+    return s->backend_pid;
+}
+
+void session_wait_begins(struct session *s)
+{
+    silence_begin(s->silence);
+}
+
+void session_wait_ends(struct session *s)
+{
+    silence_end(s->silence);
 }
 
 PGconn *session_pg(struct session *s)
@@ -299,7 +266,7 @@ static const struct {
     const char *sqlstate; /* a prefix */
     enum ot_code code;
 } sqlstates[] = {
-    {"55P03", OT_LOCK_TIMEOUT}, {"40P01", OT_LOCK_TIMEOUT}, {"28", OT_CONNECT},
+    {"55P03", OT_LOCK_TIMEOUT}, {"40P01", OT_LOCK_TIMEOUT}, {"40001", OT_LOCK_TIMEOUT}, {"28", OT_CONNECT},
     {"53100", OT_SPACE},        {"57P", OT_CONNECT},        {"08", OT_CONNECT},
 };
 
@@ -307,6 +274,9 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
 {
     if (!interrupt_check(error))
         return FALSE;
+    const char *silent = g_atomic_pointer_get(&s->silent);
+    if (silent)
+        return ot_fail(error, OT_CONNECT, "%s: %s", what, silent);
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     g_strlcpy(s->sqlstate, state ? state : "", sizeof s->sqlstate);
     for (gsize i = 0; state && i < G_N_ELEMENTS(sqlstates); i++)
@@ -333,9 +303,17 @@ static gboolean ok_status(const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
+PGresult *session_run(struct session *s, const char *sql)
+{
+    session_wait_begins(s);
+    PGresult *result = PQexec(s->pg, sql);
+    session_wait_ends(s);
+    return result;
+}
+
 gboolean session_exec(struct session *s, const char *sql, GError **error)
 {
-    g_autoptr(PGresult) result = PQexec(s->pg, sql);
+    g_autoptr(PGresult) result = session_run(s, sql);
     if (ok_status(result))
         return TRUE;
     g_autofree char *what = excerpt(sql);
@@ -358,7 +336,9 @@ gboolean session_execf(struct session *s, GError **error, const char *format, ..
 
 PGresult *session_query(struct session *s, GError **error, const char *sql, int n_params, const char *const *params)
 {
+    session_wait_begins(s);
     PGresult *result = PQexecParams(s->pg, sql, n_params, NULL, params, NULL, NULL, 0);
+    session_wait_ends(s);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         return result;
     g_autofree char *what = excerpt(sql);
@@ -412,69 +392,4 @@ char *session_quote_pair(struct session *s, const char *schema, const char *name
     g_autofree char *a = session_quote_name(s, schema);
     g_autofree char *b = session_quote_name(s, name);
     return g_strdup_printf("%s.%s", a, b);
-}
-
-/* ---- children ---- */
-
-const char *session_run_name(void)
-{
-    static char *name;
-    static gsize made;
-    if (g_once_init_enter(&made)) {
-        name = g_strdup_printf("opstower %d-%08x", (int)getpid(), g_random_int());
-        g_once_init_leave(&made, 1);
-    }
-    return name;
-}
-
-/* The server lets the last one win. */
-static char *join_options(const char *given, const char *needed, const char *more)
-{
-    g_autofree char *all = g_strdup_printf("%s %s %s", given ? given : "", needed ? needed : "", more ? more : "");
-    return g_strdup(g_strstrip(all));
-}
-
-char **session_child_environment(struct session *s, const char *more_options)
-{
-    char **environment = g_get_environ();
-    PQconninfoOption *options = PQconninfo(s->pg);
-    for (PQconninfoOption *o = options; o && o->keyword; o++)
-        if (o->envvar && o->val && *o->val)
-            environment = g_environ_setenv(environment, o->envvar, o->val, TRUE);
-    PQconninfoFree(options);
-    const char *given = g_environ_getenv(environment, "PGOPTIONS");
-    g_autofree char *all = join_options(given, s->child_options, more_options);
-    if (*all)
-        environment = g_environ_setenv(environment, "PGOPTIONS", all, TRUE);
-    environment = g_environ_setenv(environment, "PGAPPNAME", session_run_name(), TRUE);
-    environment = g_environ_unsetenv(environment, "PGDATABASE");
-    environment =
-        g_environ_setenv(environment, "PGTZ", "UTC", TRUE); /* times as SQL text, whatever the server's zone */
-    return g_environ_setenv(environment, "LC_MESSAGES", "C", TRUE);
-}
-
-static void append_conninfo(GString *out, const char *keyword, const char *value)
-{
-    g_string_append_printf(out, "%s%s='", out->len ? " " : "", keyword);
-    for (const char *c = value; *c; c++) {
-        if (*c == '\'' || *c == '\\')
-            g_string_append_c(out, '\\');
-        g_string_append_c(out, *c);
-    }
-    g_string_append_c(out, '\'');
-}
-
-/* Options that no variable carries go here; secrets all have a variable or are left out. */
-char *session_child_conninfo(struct session *s, const char *dbname)
-{
-    GString *out = g_string_new(NULL);
-    append_conninfo(out, "dbname", dbname ? dbname : PQdb(s->pg));
-    PQconninfoOption *options = PQconninfo(s->pg);
-    for (PQconninfoOption *o = options; o && o->keyword; o++) {
-        gboolean shown = o->dispchar[0] == '\0' && !strstr(o->keyword, "password");
-        if (!o->envvar && o->val && *o->val && shown && !g_str_equal(o->keyword, "fallback_application_name"))
-            append_conninfo(out, o->keyword, o->val);
-    }
-    PQconninfoFree(options);
-    return g_string_free(out, FALSE);
 }

@@ -38,7 +38,8 @@ typedef struct session session;
  * one that came before. */
 struct session *session_open(const struct pg_target *t, const char *dbname, GError **error);
 
-/* The same, to clean up: an interrupt that has come before neither ends this nor cancels what the session does. */
+/* The same, to clean up: an interrupt that has come before neither ends this nor cancels what the session does, and one
+ * that comes later only cancels. Until the time for cleaning up is over (base/interrupt.h). */
 struct session *session_open_despite_interrupt(const struct pg_target *t, const char *dbname, GError **error);
 void session_free(struct session *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(session, session_free)
@@ -49,6 +50,16 @@ const char *session_database(struct session *s);
 
 /* When the server's certificate ends, seconds since 1970; 0: the connection has no TLS, or it does not say. */
 gint64 session_certificate_until(struct session *s);
+
+/* The pid of the session's process on the server. (PQbackendPID is what a pooler invents, where there is one.) */
+int session_backend_pid(const struct session *s);
+
+/* Runs SQL (several statements are fine): the last result, which is not checked. */
+PGresult *session_run(struct session *s, const char *sql);
+
+/* Around a call of libpq that waits for the server: if it is silent for too long, the call fails (pg/silence.h). */
+void session_wait_begins(struct session *s);
+void session_wait_ends(struct session *s);
 
 /* Runs SQL (several statements are fine) and checks each result. */
 gboolean session_exec(struct session *s, const char *sql, GError **error);
@@ -73,7 +84,7 @@ char *session_quote_literal(struct session *s, const char *text);
 /* "schema"."name" */
 char *session_quote_pair(struct session *s, const char *schema, const char *name);
 
-/* Asks the server to stop what this session is doing; thread-safe. */
+/* Asks the server to stop what this session is doing; thread-safe; takes a second at most. */
 void session_cancel(struct session *s);
 
 /* Whether the server can convert the database's encoding to UTF-8. */
@@ -91,8 +102,8 @@ const char *session_run_name(void);
 
 /* Environment for a child like pg_dump to connect as this session does, and with settings as it has them where the
  * child does not set its own: the caller's environment with PG* set.
- * options: further server settings for its sessions, "-c name=value ...", or NULL. */
-char **session_child_environment(struct session *s, const char *options);
+ * helpful_options: further server settings that help but are not needed, "-c name=value ...", or NULL. */
+char **session_child_environment(struct session *s, const char *helpful_options);
 
 /* What to give a child as its -d: names the database, and holds no secret. */
 char *session_child_conninfo(struct session *s, const char *dbname);

@@ -1,32 +1,31 @@
-/* Locks, then the snapshot, then a look whether both fit; and the watch for those who wait for us. */
+/* Locks and the snapshot, and that both fit and last. */
 #include "pg/snapshot.h"
 
 #include <string.h>
 
-#define LOCKS_PER_STATEMENT 200
-#define TRIES 20
-#define WATCH_PERIOD_MS 500
+#include "pg/dumpholder.h"
+#include "pg/objectnames.h"
+#include "pg/pgdump.h"
+#include "pg/tablelocks.h"
+#include "pg/watch.h"
 
-/* What pg_dump locks: ordinary and partitioned tables outside the system's schemas. The third column, whether we may
- * read (and so lock) it, looks at the present and not at the snapshot: it is null for a table dropped since. */
-#define TABLES_SQL                                                                                                     \
-    "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname),"                                           \
-    " pg_catalog.has_table_privilege(c.oid, 'SELECT')"                                                                 \
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"                             \
-    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1"
+#define TRIES 20
+#define TOC_TRIES 5
 
 struct snapshot {
     struct session *session;
+    struct watch *watch;
     char *id;
     gint64 time;
     guint lock_timeout_ms;
-    /* the watch */
-    GThread *watcher;
-    struct session *watch_session;
-    GMutex mutex; /* of the rest */
-    GCond stop_cond;
-    gboolean stop;
-    char *gave_way_to;
+    gboolean guards;
+    GPtrArray *tables; /* struct seen_table *: as the snapshot shows them */
+    /* where pg_dump holds the locks */
+    gboolean dump_holds;
+    struct dumpholder holder;
+    GMutex mutex; /* of the session while it is idle, and of the rest */
+    gboolean idle; /* nobody plans: the session may be asked whether it lives */
+    GError *lost;
 };
 
 struct session *snapshot_open_for_rows(const struct pg_target *t, const char *dbname, const char *encoding,
@@ -41,160 +40,147 @@ struct session *snapshot_open_for_rows(const struct pg_target *t, const char *db
     return g_steal_pointer(&s);
 }
 
-/* ---- the watch ---- */
-
-/* Who waits for an exclusive lock on a table that the first session has locked; pg_locks shows this to every role. All
- * our sessions and children read the same tables, so to watch the first one is enough. */
-#define WAITERS_SQL                                                                                                    \
-    "SELECT w.pid, max(w.relation::regclass::text) FROM pg_catalog.pg_locks w"                                         \
-    " JOIN pg_catalog.pg_locks h ON h.locktype = 'relation' AND h.database = w.database AND h.relation = w.relation"   \
-    " AND h.granted AND h.pid = $1::int"                                                                               \
-    " WHERE NOT w.granted AND w.locktype = 'relation' AND w.mode = 'AccessExclusiveLock' GROUP BY 1"
-
-#define END_ALL_SQL                                                                                                    \
-    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"                                     \
-    " WHERE application_name = $1 AND pid <> pg_catalog.pg_backend_pid()"
-
 static gboolean name_session(struct session *s, GError **error)
 {
     return session_execf(s, error, "SET application_name = '%s'", session_run_name());
 }
 
-/* Seen waiting, by pid: since when (monotonic microseconds). Those who no longer wait are forgotten. */
-static char *longest_waiter(const PGresult *waiters, GHashTable **seen, gint64 limit_us)
+static char *own_pid(const struct snapshot *s)
 {
-    gint64 now = g_get_monotonic_time();
-    GHashTable *still = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    char *result = NULL;
-    for (int i = 0; i < PQntuples(waiters); i++) {
-        gpointer pid = GINT_TO_POINTER((int)g_ascii_strtoll(PQgetvalue(waiters, i, 0), NULL, 10));
-        gint64 *since = g_hash_table_lookup(*seen, pid);
-        gint64 *kept = g_memdup2(since ? since : &now, sizeof now);
-        g_hash_table_insert(still, pid, kept);
-        if (now - *kept >= limit_us && !result)
-            result = g_strdup_printf("process %s of the server, which waits for an exclusive lock on %s",
-                                     PQgetvalue(waiters, i, 0), PQgetvalue(waiters, i, 1));
+    return g_strdup_printf("%d", session_backend_pid(s->session));
+}
+
+/* ---- whether the locks hold ---- */
+
+/* The first answer: after the server's last words libpq has its own to say about the lost connection. */
+static PGresult *first_answer(PGconn *pg, const char *sql)
+{
+    PGresult *first = NULL, *next;
+    if (!PQsendQuery(pg, sql))
+        return NULL;
+    while ((next = PQgetResult(pg))) {
+        if (first)
+            PQclear(next);
+        else
+            first = next;
+        if (PQstatus(pg) == CONNECTION_BAD)
+            break;
     }
-    g_hash_table_unref(*seen);
-    *seen = still;
-    return result;
+    return first;
 }
 
-static gboolean wait_or_stop(struct snapshot *s)
+static gboolean session_lives(struct snapshot *s, GError **error)
 {
-    gint64 until = g_get_monotonic_time() + WATCH_PERIOD_MS * 1000;
-    g_mutex_lock(&s->mutex);
-    while (!s->stop && g_cond_wait_until(&s->stop_cond, &s->mutex, until))
-        ;
-    gboolean stop = s->stop;
-    g_mutex_unlock(&s->mutex);
-    return stop;
+    PGconn *pg = session_pg(s->session);
+    session_wait_begins(s->session);
+    g_autoptr(PGresult) answer = first_answer(pg, "SELECT 1");
+    session_wait_ends(s->session);
+    return (PQresultStatus(answer) == PGRES_TUPLES_OK && PQtransactionStatus(pg) == PQTRANS_INTRANS) ||
+           session_fail(s->session, answer, OT_DUMP, "the session that holds the table locks is lost", error);
 }
 
-static void give_way(struct snapshot *s, char *waiter)
+static gboolean watch_lives(struct snapshot *s, GError **error)
 {
-    g_mutex_lock(&s->mutex);
-    s->gave_way_to = waiter;
-    g_mutex_unlock(&s->mutex);
-    const char *params[] = {session_run_name()};
-    PQclear(session_query(s->watch_session, NULL, END_ALL_SQL, 1, params));
+    return !watch_failed(s->watch) || ot_fail(error, OT_DUMP, "the session that watches over the table locks is lost");
 }
 
-/* A failing watch (the server went away) ends in silence: the workers will meet the same failure and report it. */
-static void *watch(void *data)
+/* The caller holds the mutex. */
+static gboolean ask(struct snapshot *s, GError **error)
+{
+    if (s->lost)
+        return FALSE;
+    GError *problem = NULL;
+    if (session_lives(s, &problem) && watch_lives(s, &problem) &&
+        (!s->holder.pid || dumpholder_lives(&s->holder, s->watch, &problem)))
+        return TRUE;
+    if (g_error_matches(problem, OT_ERROR, OT_INTERRUPTED)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    static const char by_administrator[] = "57P01";
+    gboolean meant = g_str_equal(session_sqlstate(s->session), by_administrator);
+    ot_fail(&s->lost, meant ? OT_DUMP : OT_LOCK_TIMEOUT, "%s", problem->message);
+    g_error_free(problem);
+    return FALSE;
+}
+
+gboolean snapshot_check(struct snapshot *s, GError **error)
+{
+    GError *interrupted = NULL;
+    g_mutex_lock(&s->mutex);
+    gboolean lives = ask(s, &interrupted);
+    if (s->lost && error)
+        *error = g_error_copy(s->lost);
+    g_mutex_unlock(&s->mutex);
+    if (interrupted)
+        g_propagate_error(error, interrupted);
+    return lives;
+}
+
+/* A session that says something now and then is no idle one to those who end such sessions, nor to firewalls. */
+static void beat(void *data)
 {
     struct snapshot *s = data;
-    GHashTable *seen = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
-    g_autofree char *pid = g_strdup_printf("%d", PQbackendPID(session_pg(s->session)));
-    const char *params[] = {pid};
-    char *waiter = NULL;
-    while (!waiter && !wait_or_stop(s)) {
-        g_autoptr(PGresult) waiters = session_query(s->watch_session, NULL, WAITERS_SQL, 1, params);
-        if (!waiters)
-            break;
-        waiter = longest_waiter(waiters, &seen, (gint64)s->lock_timeout_ms * 1000);
-    }
-    g_hash_table_unref(seen);
-    if (waiter)
-        give_way(s, waiter);
+    g_mutex_lock(&s->mutex);
+    g_autoptr(GError) unused = NULL;
+    if (s->idle)
+        ask(s, &unused);
+    g_mutex_unlock(&s->mutex);
+}
+
+static void set_idle(struct snapshot *s, gboolean idle)
+{
+    g_mutex_lock(&s->mutex);
+    s->idle = idle;
+    g_mutex_unlock(&s->mutex);
+}
+
+void snapshot_planned(struct snapshot *s)
+{
+    set_idle(s, TRUE);
+}
+
+gboolean snapshot_is_lost(struct snapshot *s)
+{
+    g_mutex_lock(&s->mutex);
+    gboolean lost = s->lost != NULL;
+    g_mutex_unlock(&s->mutex);
+    return lost || watch_failed(s->watch) || watch_gave_way(s->watch);
+}
+
+gboolean snapshot_prove(struct snapshot *s, GError **error)
+{
+    g_autoptr(PGresult) now = watch_query(s->watch, error, tablelocks_filenodes_sql, 0, NULL);
+    return now && tablelocks_check_filenodes(s->tables, now, error) && snapshot_check(s, error);
+}
+
+char *snapshot_name_now(struct snapshot *s, struct session *quoting, guint64 oid, GError **error)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, oid);
+    const char *params[] = {text};
+    g_autoptr(PGresult) now =
+        watch_query(s->watch, error,
+                    "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+                    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                    1, params);
+    if (now && PQntuples(now) > 0)
+        return session_quote_pair(quoting, PQgetvalue(now, 0, 0), PQgetvalue(now, 0, 1));
+    if (now)
+        ot_fail(error, OT_LOCK_TIMEOUT, "a table was dropped while the backup was taken: its lock did not hold");
     return NULL;
 }
 
-static gboolean start_watch(struct snapshot *s, const struct pg_target *t, GError **error)
+void snapshot_explain(struct snapshot *s, GError **error)
 {
-    s->watch_session = session_open(t, NULL, error);
-    if (!s->watch_session || !session_exec(s->watch_session, "SET statement_timeout = '10s'", error))
-        return FALSE;
-    s->watcher = g_thread_new("watch", watch, s);
-    return TRUE;
-}
-
-static void stop_watch(struct snapshot *s)
-{
-    if (!s->watcher)
+    GError *reason = NULL;
+    if (!error || !*error || g_error_matches(*error, OT_ERROR, OT_INTERRUPTED) || !s->session ||
+        watch_gave_way(s->watch) || snapshot_check(s, &reason) || !reason)
         return;
-    g_mutex_lock(&s->mutex);
-    s->stop = TRUE;
-    g_cond_signal(&s->stop_cond);
-    g_mutex_unlock(&s->mutex);
-    g_thread_join(s->watcher);
-    s->watcher = NULL;
-}
-
-gboolean snapshot_gave_way(struct snapshot *s)
-{
-    g_mutex_lock(&s->mutex);
-    gboolean result = s->gave_way_to != NULL;
-    g_mutex_unlock(&s->mutex);
-    return result;
-}
-
-gboolean snapshot_end(struct snapshot *s, GError **error)
-{
-    stop_watch(s);
-    session_free(g_steal_pointer(&s->session));
-    if (!s->gave_way_to)
-        return TRUE;
-    return ot_fail(error, OT_LOCK_TIMEOUT, "the backup gave way to %s", s->gave_way_to);
+    g_clear_error(error);
+    g_propagate_error(error, reason);
 }
 
 /* ---- the snapshot ---- */
-
-static gboolean lock_some(struct session *s, const GString *names, GError **error)
-{
-    g_autofree char *sql = g_strdup_printf("LOCK TABLE %s IN ACCESS SHARE MODE", names->str);
-    g_autoptr(PGresult) result = PQexec(session_pg(s), sql);
-    return PQresultStatus(result) == PGRES_COMMAND_OK ||
-           session_fail(s, result, OT_DUMP, "cannot lock the tables for reading", error);
-}
-
-static gboolean lock_tables(struct session *s, const PGresult *tables, GError **error)
-{
-    g_autoptr(GString) names = g_string_new(NULL);
-    int n = 0;
-    for (int i = 0; i < PQntuples(tables); i++) {
-        if (PQgetvalue(tables, i, 2)[0] != 't')
-            continue;
-        g_string_append_printf(names, "%sONLY %s", names->len ? ", " : "", PQgetvalue(tables, i, 1));
-        if (++n % LOCKS_PER_STATEMENT != 0)
-            continue;
-        if (!lock_some(s, names, error))
-            return FALSE;
-        g_string_truncate(names, 0);
-    }
-    return names->len == 0 || lock_some(s, names, error);
-}
-
-static gboolean same_tables(const PGresult *a, const PGresult *b)
-{
-    if (PQntuples(a) != PQntuples(b))
-        return FALSE;
-    for (int i = 0; i < PQntuples(a); i++)
-        if (PQgetisnull(b, i, 2) || strcmp(PQgetvalue(a, i, 0), PQgetvalue(b, i, 0)) != 0 ||
-            strcmp(PQgetvalue(a, i, 1), PQgetvalue(b, i, 1)) != 0)
-            return FALSE;
-    return TRUE;
-}
 
 /* Tables that a dump holds but this role may not read: pg_dump would only say "permission denied". */
 static gboolean check_readable(struct session *s, GError **error)
@@ -215,24 +201,26 @@ static gboolean check_readable(struct session *s, GError **error)
                              PQuser(session_pg(s)), table);
 }
 
-/* One try. *ret_again: a table came, went or was renamed meanwhile, so it is worth another. */
-static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **error)
+/* We and pg_dump lock each table; the server has room for twice as many locks as it promises objects. Where that is not
+ * enough, or leaves others too little, pg_dump must do alone. */
+static gboolean choose_holder(struct snapshot *s, guint n_tables, GError **error)
 {
-    struct session *c = s->session;
-    g_autoptr(PGresult) before = session_query(c, error, TABLES_SQL, 0, NULL);
-    if (!before || !session_exec(c, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error))
+    gint64 room = 0;
+    if (!session_get_number(s->session, error,
+                            "SELECT pg_catalog.current_setting('max_locks_per_transaction')::bigint"
+                            " * (pg_catalog.current_setting('max_connections')::bigint"
+                            " + pg_catalog.current_setting('max_prepared_transactions')::bigint)",
+                            0, NULL, &room))
         return FALSE;
-    g_autoptr(GError) lock_error = NULL;
-    if (!lock_tables(c, before, &lock_error)) {
-        /* A table or schema that was dropped since the list was read is no reason to give up. */
-        static const char *const gone[] = {"42P01", "3F000", NULL};
-        *ret_again = g_strv_contains(gone, session_sqlstate(c));
-        g_propagate_error(error, g_steal_pointer(&lock_error));
-        return FALSE;
-    }
+    s->dump_holds = n_tables > room / 4 * 3;
+    return TRUE;
+}
+
+static gboolean export_snapshot(struct snapshot *s, GError **error)
+{
     /* The statement's time is just before its snapshot is taken; the transaction began before the locks were had. */
     g_autoptr(PGresult) taken = session_query(
-        c, error,
+        s->session, error,
         "SELECT pg_catalog.pg_export_snapshot(), floor(extract(epoch FROM pg_catalog.statement_timestamp()))::bigint",
         0, NULL);
     if (!taken)
@@ -240,46 +228,130 @@ static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **erro
     g_free(s->id);
     s->id = g_strdup(PQgetvalue(taken, 0, 0));
     s->time = g_ascii_strtoll(PQgetvalue(taken, 0, 1), NULL, 10);
-    g_autoptr(PGresult) after = session_query(c, error, TABLES_SQL, 0, NULL);
-    if (!after)
+    g_clear_pointer(&s->tables, g_ptr_array_unref);
+    s->tables = tablelocks_list(s->session, error);
+    return s->tables != NULL;
+}
+
+/* Whether the snapshot shows these tables as they are at present, which is under locks. */
+static gboolean shows_present(struct snapshot *s, const GPtrArray *tables, gboolean *ret_same, GError **error)
+{
+    g_autofree char *oids = tablelocks_oids(tables);
+    const char *params[] = {oids};
+    g_autoptr(PGresult) shown = session_query(s->session, error, tablelocks_identity_sql, 1, params);
+    g_autoptr(PGresult) present = shown ? watch_query(s->watch, error, tablelocks_identity_sql, 1, params) : NULL;
+    *ret_same = present && tablelocks_same(shown, present);
+    return present != NULL;
+}
+
+/* Tables that came between the list and the snapshot are locked now, and must be what the snapshot shows. */
+static gboolean lock_the_rest(struct snapshot *s, const GPtrArray *missing, gboolean *ret_again, GError **error)
+{
+    g_autofree char *pid = own_pid(s);
+    gboolean same = FALSE;
+    if (!tablelocks_take(s->session, missing, NULL, ret_again, error))
         return FALSE;
-    *ret_again = !same_tables(before, after);
-    return !*ret_again || ot_fail(error, OT_LOCK_TIMEOUT, "tables keep being created or dropped");
+    g_autoptr(GHashTable) held = tablelocks_held(s->session, pid, error);
+    g_autoptr(GPtrArray) still = held ? tablelocks_missing(missing, held) : NULL;
+    if (!still || !shows_present(s, missing, &same, error))
+        return FALSE;
+    *ret_again = still->len > 0 || !same;
+    return !*ret_again || ot_fail(error, OT_LOCK_TIMEOUT, "tables keep being created or altered");
+}
+
+static gboolean has_gone(const GPtrArray *tables)
+{
+    for (guint i = 0; i < tables->len; i++)
+        if (((struct seen_table *)tables->pdata[i])->gone)
+            return TRUE;
+    return FALSE;
+}
+
+/* A table that was locked before the snapshot was taken is what the snapshot shows. */
+static gboolean check_locked(struct snapshot *s, gboolean *ret_again, GError **error)
+{
+    g_autofree char *pid = own_pid(s);
+    g_autoptr(GHashTable) held = tablelocks_held(s->session, pid, error);
+    g_autoptr(GPtrArray) missing = held ? tablelocks_missing(s->tables, held) : NULL;
+    return missing && (missing->len == 0 || lock_the_rest(s, missing, ret_again, error));
+}
+
+/* One try. *ret_again: a table came, went or was renamed meanwhile, so it is worth another. */
+static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **error)
+{
+    static const char out_of_memory[] = "53200";
+    g_autoptr(GPtrArray) before = tablelocks_list(s->session, error);
+    if (!before || (!s->dump_holds && !choose_holder(s, before->len, error)) ||
+        !session_exec(s->session, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error))
+        return FALSE;
+    if (!s->dump_holds && !tablelocks_take(s->session, before, NULL, ret_again, error)) {
+        if (g_str_equal(session_sqlstate(s->session), out_of_memory))
+            s->dump_holds = *ret_again = TRUE;
+        return FALSE;
+    }
+    if (!export_snapshot(s, error))
+        return FALSE;
+    if (has_gone(s->tables)) {
+        *ret_again = TRUE;
+        return ot_fail(error, OT_LOCK_TIMEOUT, "tables keep being dropped");
+    }
+    return s->dump_holds || check_locked(s, ret_again, error);
+}
+
+static gboolean begin(struct snapshot *s, GError **error)
+{
+    for (int i = 0; i < TRIES; i++) {
+        gboolean again = FALSE;
+        g_autoptr(GError) problem = NULL;
+        if (try_begin(s, &again, &problem))
+            return TRUE;
+        if (watch_gave_way(s->watch))
+            return snapshot_end(s, error);
+        if (!again || i == TRIES - 1) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        if (!session_exec(s->session, "ROLLBACK", error))
+            return FALSE;
+    }
+    return FALSE;
+}
+
+/* As pg_dump does: a view in a table's place would run its owner's functions with our rights. */
+static gboolean set_guard(struct snapshot *s, struct session *joined, GError **error)
+{
+    g_autofree char *set = NULL;
+    if (!session_get_text(joined, error,
+                          "SELECT pg_catalog.set_config(name, 'view, foreign-table', false)"
+                          " FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
+                          0, NULL, &set))
+        return FALSE;
+    s->guards = set != NULL;
+    return TRUE;
 }
 
 struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms, GError **error)
 {
     g_autoptr(snapshot) s = g_new0(struct snapshot, 1);
     g_mutex_init(&s->mutex);
-    g_cond_init(&s->stop_cond);
     s->lock_timeout_ms = lock_timeout_ms;
     s->session = session_open(t, NULL, error);
     if (!s->session || !name_session(s->session, error) ||
-        !session_set_lock_timeout(s->session, lock_timeout_ms, error) || !check_readable(s->session, error) ||
-        !start_watch(s, t, error))
+        !session_set_lock_timeout(s->session, lock_timeout_ms, error) ||
+        !set_guard(s, s->session, error) || !check_readable(s->session, error))
         return NULL;
-    for (int i = 0; i < TRIES; i++) {
-        gboolean again = FALSE;
-        g_autoptr(GError) try_error = NULL;
-        if (try_begin(s, &again, &try_error))
-            return g_steal_pointer(&s);
-        if (snapshot_gave_way(s)) {
-            snapshot_end(s, error);
-            return NULL;
-        }
-        if (!again || i == TRIES - 1) {
-            g_propagate_error(error, g_steal_pointer(&try_error));
-            return NULL;
-        }
-        if (!session_exec(s->session, "ROLLBACK", error))
-            return NULL;
-    }
-    return NULL;
+    s->watch = watch_start(t, lock_timeout_ms, beat, s, error);
+    return s->watch && begin(s, error) ? g_steal_pointer(&s) : NULL;
 }
 
 struct session *snapshot_session(struct snapshot *s)
 {
     return s->session;
+}
+
+gboolean snapshot_guards(const struct snapshot *s)
+{
+    return s->guards;
 }
 
 const char *snapshot_id(const struct snapshot *s)
@@ -292,26 +364,123 @@ gint64 snapshot_time(const struct snapshot *s)
     return s->time;
 }
 
+/* ---- the table of contents ---- */
+
+/* The tables that pg_dump means to dump: of an extension's it locks only some. */
+static void keep_dumped(struct snapshot *s, const struct toc *t)
+{
+    g_autoptr(GHashTable) dumped = g_hash_table_new(g_direct_hash, g_direct_equal);
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_str_equal(e->desc, "TABLE") || g_str_equal(e->desc, "TABLE DATA"))
+            g_hash_table_add(dumped, GUINT_TO_POINTER((guint32)e->oid));
+    }
+    for (guint i = s->tables->len; i-- > 0;)
+        if (!g_hash_table_contains(dumped, GUINT_TO_POINTER(((struct seen_table *)s->tables->pdata[i])->oid)))
+            g_ptr_array_remove_index(s->tables, i);
+}
+
+static gboolean check_holder(struct snapshot *s, GError **error)
+{
+    g_autofree char *own = own_pid(s);
+    gboolean same = FALSE;
+    if (!dumpholder_find(&s->holder, s->watch, own, error))
+        return FALSE;
+    g_autoptr(GHashTable) held = dumpholder_held(&s->holder, s->watch, error);
+    if (!held || !shows_present(s, s->tables, &same, error))
+        return FALSE;
+    g_autoptr(GPtrArray) missing = tablelocks_missing(s->tables, held);
+    return (missing->len == 0 && same) ||
+           ot_fail(error, OT_LOCK_TIMEOUT, "tables were altered before pg_dump had locked them");
+}
+
+static gboolean schemas_now(struct snapshot *s, char **ret_text, GError **error)
+{
+    g_autoptr(PGresult) now = watch_query(s->watch, error, objectnames_schemas_sql, 0, NULL);
+    if (now)
+        *ret_text = g_strdup(PQgetvalue(now, 0, 0));
+    return now != NULL;
+}
+
+/* *ret_again: something was done to a schema meanwhile. It may have been renamed, and back. */
+static struct toc *toc_once(struct snapshot *s, const char *bindir, gboolean *ret_again, GError **error)
+{
+    g_autofree char *before = NULL, *after = NULL;
+    dumpholder_clear(&s->holder);
+    if (!schemas_now(s, &before, error))
+        return NULL;
+    set_idle(s, TRUE);
+    g_autoptr(toc) t = pgdump_toc_kept(s->session, bindir, s->id, s->lock_timeout_ms,
+                                       s->dump_holds ? &s->holder.child : NULL, error);
+    set_idle(s, FALSE);
+    if (!t || !schemas_now(s, &after, error))
+        return NULL;
+    *ret_again = !g_str_equal(before, after);
+    if (*ret_again) {
+        ot_fail(error, OT_LOCK_TIMEOUT, "schemas keep being altered");
+        return NULL;
+    }
+    return g_steal_pointer(&t);
+}
+
+static gboolean check_names(struct snapshot *s, GError **error)
+{
+    g_autoptr(PGresult) shown = session_query(s->session, error, objectnames_sql, 0, NULL);
+    g_autoptr(PGresult) now = shown ? watch_query(s->watch, error, objectnames_sql, 0, NULL) : NULL;
+    return now && objectnames_check(shown, now, error);
+}
+
+struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GError **error)
+{
+    g_autoptr(toc) t = NULL;
+    gboolean again = TRUE;
+    for (int i = 0; i < TOC_TRIES && !t && again; i++) {
+        g_clear_error(error);
+        again = FALSE;
+        t = toc_once(s, bindir, &again, error);
+    }
+    if (!t || !check_names(s, error))
+        return NULL;
+    if (s->dump_holds)
+        keep_dumped(s, t);
+    return !s->dump_holds || check_holder(s, error) ? g_steal_pointer(&t) : NULL;
+}
+
+/* ---- further sessions ---- */
+
 struct session *snapshot_join(struct snapshot *s, const struct pg_target *t, GError **error)
 {
     g_autoptr(session) joined = session_open(t, NULL, error);
     if (!joined || !name_session(joined, error) || !session_set_lock_timeout(joined, s->lock_timeout_ms, error) ||
+        !set_guard(s, joined, error) ||
         !session_exec(joined, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error) ||
         !session_execf(joined, error, "SET TRANSACTION SNAPSHOT '%s'", s->id))
         return NULL;
     return g_steal_pointer(&joined);
 }
 
+/* ---- the end ---- */
+
+gboolean snapshot_end(struct snapshot *s, GError **error)
+{
+    watch_stop(s->watch);
+    dumpholder_clear(&s->holder);
+    session_free(g_steal_pointer(&s->session));
+    const char *reason = watch_gave_way(s->watch);
+    return !reason || ot_fail(error, OT_LOCK_TIMEOUT, "the backup gave way to %s", reason);
+}
+
 void snapshot_free(struct snapshot *s)
 {
     if (!s)
         return;
-    stop_watch(s);
-    session_free(s->watch_session);
+    watch_free(s->watch);
+    dumpholder_clear(&s->holder);
     session_free(s->session);
     g_mutex_clear(&s->mutex);
-    g_cond_clear(&s->stop_cond);
-    g_free(s->gave_way_to);
+    g_clear_error(&s->lost);
+    if (s->tables)
+        g_ptr_array_unref(s->tables);
     g_free(s->id);
     g_free(s);
 }

@@ -14,10 +14,56 @@
 #define TRIES 3
 #define POLL_MS 50
 
+/* Hardened servers let nobody in particular into postgres and template1. Who is neither live nor one of a restore's own
+ * databases, which are dropped and renamed; the oldest first. */
+#define OTHERS_SQL                                                                                                     \
+    "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname <> $1 AND datname <> current_database()" \
+    " AND datname !~ '_(restoring|replaced)_[0-9]{8}_[0-9]{6}$'"                                                       \
+    " AND pg_catalog.has_database_privilege(oid, 'CONNECT') ORDER BY oid LIMIT 10"
+
+static struct session *admin_elsewhere(const struct pg_target *t, const char *live, GError **error)
+{
+    const char *params[] = {live};
+    g_autoptr(session) in_live = session_open_despite_interrupt(t, live, error);
+    g_autoptr(PGresult) found = in_live ? session_query(in_live, error, OTHERS_SQL, 1, params) : NULL;
+    for (int i = 0; found && i < PQntuples(found); i++) {
+        struct session *s = session_open_despite_interrupt(t, PQgetvalue(found, i, 0), NULL);
+        if (s)
+            return s;
+    }
+    if (found)
+        ot_fail(error, OT_PREREQUISITE,
+                "user %s may connect to no database but %s, and a database is not renamed or dropped from within: GRANT"
+                " CONNECT ON DATABASE postgres TO %s",
+                PQuser(session_pg(in_live)), live, PQuser(session_pg(in_live)));
+    return NULL;
+}
+
 struct session *swap_admin(const struct pg_target *t, const char *live, GError **error)
 {
-    struct session *s = g_str_equal(live, "postgres") ? NULL : session_open_despite_interrupt(t, "postgres", NULL);
-    return s ? s : session_open_despite_interrupt(t, "template1", error);
+    static const char *const usual[] = {"postgres", "template1"};
+    GError *first = NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS(usual); i++) {
+        if (g_str_equal(live, usual[i]))
+            continue;
+        struct session *s = session_open_despite_interrupt(t, usual[i], first ? NULL : &first);
+        if (s) {
+            g_clear_error(&first);
+            return s;
+        }
+    }
+    GError *other = NULL;
+    struct session *s = admin_elsewhere(t, live, &other);
+    /* Where nothing can be reached the reason is the same each time; a server that lets us in says more. */
+    if (s || !first || !g_error_matches(other, OT_ERROR, OT_PREREQUISITE)) {
+        g_clear_error(s ? &first : &other);
+        if (!s)
+            g_propagate_error(error, first);
+        return s;
+    }
+    g_error_free(first);
+    g_propagate_error(error, other);
+    return NULL;
 }
 
 gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error)
@@ -31,14 +77,41 @@ gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_ex
     return TRUE;
 }
 
-static gboolean end_sessions(struct session *killer, const char *dbname, GError **error)
+/* ---- ending sessions ---- */
+
+/* Who has a role: clients, and workers that act for one. Autovacuum's workers have none; they give way by themselves,
+ * and only a superuser may end them. */
+#define SESSIONS_SQL                                                                                                   \
+    "SELECT pid, usename FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND usesysid IS NOT NULL"
+
+static gboolean end_one(struct session *killer, const char *pid, GError **error)
 {
-    const char *params[] = {dbname};
-    g_autoptr(PGresult) ended = session_query(
-        killer, error,
-        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", 1, params);
+    const char *params[] = {pid};
+    g_autoptr(PGresult) ended = session_query(killer, error, "SELECT pg_catalog.pg_terminate_backend($1::int)", 1, params);
     return ended != NULL;
 }
+
+/* One by one: that one may not be ended is no reason to leave the others. */
+gboolean swap_end_sessions(struct session *killer, const char *dbname, char **ret_kept, GError **error)
+{
+    const char *params[] = {dbname};
+    g_autoptr(PGresult) found = session_query(killer, error, SESSIONS_SQL, 1, params);
+    for (int i = 0; found && i < PQntuples(found); i++) {
+        g_autoptr(GError) problem = NULL;
+        if (end_one(killer, PQgetvalue(found, i, 0), &problem))
+            continue;
+        if (PQstatus(session_pg(killer)) != CONNECTION_OK) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return FALSE;
+        }
+        if (ret_kept && !*ret_kept)
+            *ret_kept = g_strdup_printf("the session of %s (process %s) cannot be ended: %s", PQgetvalue(found, i, 1),
+                                        PQgetvalue(found, i, 0), problem->message);
+    }
+    return found != NULL;
+}
+
+/* ---- the swap ---- */
 
 static gboolean rename_done(PGconn *pg)
 {
@@ -56,21 +129,26 @@ static gboolean rename_busy(struct session *admin, struct session *killer, const
     g_autofree char *b = session_quote_name(admin, to);
     g_autofree char *sql = g_strdup_printf("ALTER DATABASE %s RENAME TO %s", a, b);
     g_autoptr(GError) kill_error = NULL;
+    g_autofree char *kept = NULL;
     if (!PQsendQuery(pg, sql))
         return session_fail(admin, NULL, OT_RESTORE, sql, error);
+    session_wait_begins(admin);
     do {
-        if (!kill_error)
-            end_sessions(killer, from, &kill_error);
+        if (!kill_error) {
+            g_clear_pointer(&kept, g_free);
+            swap_end_sessions(killer, from, &kept, &kill_error);
+        }
     } while (!rename_done(pg));
     g_autoptr(PGresult) result = PQgetResult(pg);
     for (PGresult *rest; (rest = PQgetResult(pg));)
         PQclear(rest);
+    session_wait_ends(admin);
     if (PQresultStatus(result) == PGRES_COMMAND_OK)
         return TRUE;
     *ret_again = g_strcmp0(PQresultErrorField(result, PG_DIAG_SQLSTATE), "55006") == 0 && !kill_error;
     session_fail(admin, result, OT_RESTORE, sql, error);
-    if (kill_error)
-        g_prefix_error(error, "sessions on the database cannot be ended (%s): ", kill_error->message);
+    if (kill_error || kept)
+        g_prefix_error(error, "%s: ", kill_error ? kill_error->message : kept);
     return FALSE;
 }
 
@@ -118,71 +196,6 @@ gboolean swap_names(const struct pg_target *t, struct session *admin, const char
         }
         g_error_free(problem);
     }
-}
-
-/* ---- dropping ---- */
-
-/* A megabyte in rows that are neither compressed nor stored elsewhere; beside the server's own files, as far as it is
- * up to us. */
-#define PROBE_SQL                                                                                                      \
-    "BEGIN; SET LOCAL temp_tablespaces = ''; CREATE TEMPORARY TABLE opstower_probe ON COMMIT DROP AS"                  \
-    " SELECT pg_catalog.repeat('x', 1900) FROM pg_catalog.generate_series(1, 512); ROLLBACK"
-
-/* DROP DATABASE begins with a checkpoint, and a checkpoint that finds no space at all is a PANIC: the server ends, with
- * everybody's sessions, and may not come up again. A table that does not fit is just an error. */
-static gboolean has_space(struct session *admin, const char *dbname, GError **error)
-{
-    g_autoptr(GError) problem = NULL;
-    if (session_exec(admin, PROBE_SQL, &problem))
-        return TRUE;
-    session_exec(admin, "ROLLBACK", NULL);
-    return !g_error_matches(problem, OT_ERROR, OT_SPACE) ||
-           ot_fail(error, OT_SPACE, "%s is not dropped, for the server's disk is full and it would not survive that",
-                   dbname);
-}
-
-gboolean swap_drop(struct session *admin, const char *dbname, GError **error)
-{
-    gboolean exists;
-    if (!swap_exists(admin, dbname, &exists, error) || (exists && !has_space(admin, dbname, error)))
-        return FALSE;
-    g_autofree char *quoted = session_quote_name(admin, dbname);
-    if (session_version(admin) >= 130000)
-        return session_execf(admin, error, "DROP DATABASE IF EXISTS %s WITH (FORCE)", quoted);
-    return end_sessions(admin, dbname, error) && session_execf(admin, error, "DROP DATABASE IF EXISTS %s", quoted);
-}
-
-/* Dropping tables needs no checkpoint, and gives their space back at once. As far as it goes. */
-static void drop_tables(const struct pg_target *t, struct session *admin, const char *dbname)
-{
-    end_sessions(admin, dbname, NULL);
-    g_autoptr(session) s = session_open_despite_interrupt(t, dbname, NULL);
-    if (!s)
-        return;
-    g_autoptr(PGresult) drops =
-        session_query(s, NULL,
-                      "SELECT pg_catalog.format('DROP %s IF EXISTS %I.%I CASCADE',"
-                      " CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, nspname, relname)"
-                      " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
-                      " WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_' AND nspname <> 'information_schema'"
-                      " ORDER BY pg_catalog.pg_total_relation_size(c.oid) DESC",
-                      0, NULL);
-    for (int i = 0; drops && i < PQntuples(drops); i++)
-        session_exec(s, PQgetvalue(drops, i, 0), NULL);
-}
-
-gboolean swap_discard(const struct pg_target *t, struct session *admin, const char *dbname, GError **error)
-{
-    GError *problem = NULL;
-    if (swap_drop(admin, dbname, &problem))
-        return TRUE;
-    if (!g_error_matches(problem, OT_ERROR, OT_SPACE)) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    g_error_free(problem);
-    drop_tables(t, admin, dbname);
-    return swap_drop(admin, dbname, error);
 }
 
 char *swap_name(const char *base, const char *suffix)

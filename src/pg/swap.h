@@ -3,8 +3,8 @@
 
 #include "pg/session.h"
 
-/* A session on a database that is not live, the one to be replaced: on postgres, else template1. Opened despite an
- * interrupt. */
+/* A session on a database that is not live, the one to be replaced: on postgres, else template1, else any that lets us
+ * in. Opened despite an interrupt. OT_PREREQUISITE if there is none but live. */
 struct session *swap_admin(const struct pg_target *t, const char *live, GError **error);
 
 gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_exists, GError **error);
@@ -16,9 +16,14 @@ gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_ex
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
                     const char *replaced, const char *also, GError **error);
 
-/* Drops a database, ending its sessions. That it is not there is fine. OT_SPACE, and nothing is done, if the server's
- * disk is full: DROP DATABASE would then end the whole server. */
-gboolean swap_drop(struct session *admin, const char *dbname, GError **error);
+/* Ends the sessions of all who have a role, one by one. *ret_kept (NULL: no matter): who may not be ended, and why; the
+ * caller frees it. FALSE: the server cannot be asked. */
+gboolean swap_end_sessions(struct session *killer, const char *dbname, char **ret_kept, GError **error);
+
+/* Drops a database, ending its sessions; a template's mark and subscriptions in it go first (their publishers are not
+ * told). That it is not there is fine. OT_SPACE, and nothing is done, if the server's disk is full: DROP DATABASE would
+ * then end the whole server. */
+gboolean swap_drop(const struct pg_target *t, struct session *admin, const char *dbname, GError **error);
 
 /* Drops a database that nobody needs: where there is no space to drop it as it is, its tables go first. */
 gboolean swap_discard(const struct pg_target *t, struct session *admin, const char *dbname, GError **error);

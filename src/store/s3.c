@@ -379,7 +379,7 @@ static gboolean pause_before_next(const struct sending *q, GError **error)
     gint limit_ms = MIN(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << MIN(q->tries, 7u));
     gint64 until = g_get_monotonic_time() + g_random_int_range(0, limit_ms) * (gint64)1000;
     while (g_get_monotonic_time() < until && !is_cancelled(q)) {
-        if (!q->request->despite_interrupt && !interrupt_check(error))
+        if (interrupt_ends(q->request->despite_interrupt) && !interrupt_check(error))
             return FALSE;
         g_usleep(20000);
     }

@@ -620,9 +620,6 @@ OTHER_FAILURES = {
     "pg_restore is killed": {"pg_restore": REAL_VERSION + "kill -9 $$"},
     "pg_restore cuts the schema": {"pg_restore": REAL_VERSION + '"{real}" "$@" | head -c 500'},
     "pg_restore says nothing": {"pg_restore": REAL_VERSION + "exit 0"},
-    "pg_dumpall fails": {"pg_dumpall": REAL_VERSION + "echo no roles >&2; exit 1"},
-    "pg_dumpall is killed halfway": {"pg_dumpall": REAL_VERSION + '"{real}" "$@" | head -c 100; kill -9 $$'},
-    "pg_dumpall cuts the roles": {"pg_dumpall": REAL_VERSION + '"{real}" "$@" | head -c 100'},
     "pg_dump fails in the large objects":
         {"pg_dump": REAL_VERSION + 'case "$*" in *section=data*) echo broken >&2; exit 1;; esac\nexec "{real}" "$@"'},
     "pg_dump is killed in the large objects":
@@ -643,6 +640,41 @@ def test_no_backup_when(opstower, small, server, folder, what):
     result = opstower("backup", env={"DATABASE_URL": small.url, "PG_BINDIR": bindir}, check=False, timeout=60)
     assert result.returncode in (3, 7), result
     assert_nothing_made(opstower, result)
+
+
+NO_ROLES = {
+    "fails": {"pg_dumpall": REAL_VERSION + "echo no roles >&2; exit 1"},
+    "is killed halfway": {"pg_dumpall": REAL_VERSION + '"{real}" "$@" | head -c 100; kill -9 $$'},
+    "cuts the roles": {"pg_dumpall": REAL_VERSION + '"{real}" "$@" | head -c 100'},
+}
+
+
+@pytest.mark.parametrize("how", NO_ROLES)
+def test_a_backup_is_kept_without_the_roles_when_pg_dumpall(opstower, small, server, folder, how):
+    """Hours of rows are not thrown away for a file beside them: it is told, and the next run tries again."""
+    bindir = programs_with(folder, server, **NO_ROLES[how])
+    result = opstower("backup", env={"DATABASE_URL": small.url, "PG_BINDIR": bindir})
+    assert result.stderr.count("[WARN]") == 1 and "without roles" in result.stderr, result
+    backups.all_of(opstower)[0].assert_whole()
+    assert opstower.files("*.globals.sql") == []
+    take(opstower, small)
+    assert len(opstower.files("*.globals.sql")) == 1
+
+
+def test_roles_are_read_where_postgres_and_template1_are_closed(opstower, server, db, reader):
+    """Hardened servers: CONNECT to the maintenance databases is not for everybody."""
+    source = db(name="odd = 'name\\")
+    source.query(SMALL)
+    maintenance = "postgres, template1"
+    server.query(f"GRANT CONNECT ON DATABASE \"odd = 'name\\\" TO {reader}")
+    server.query(f"REVOKE CONNECT ON DATABASE {maintenance} FROM PUBLIC")
+    try:
+        result = opstower("backup", env={"DATABASE_URL": server.url(source.name, user=reader)})
+    finally:
+        server.query(f"GRANT CONNECT ON DATABASE {maintenance} TO PUBLIC")
+        server.query(f"REVOKE ALL ON DATABASE \"odd = 'name\\\" FROM {reader}")
+    assert "[WARN]" not in result.stderr, result
+    assert f"CREATE ROLE {reader}" in pathlib.Path(opstower.backup_dir, opstower.files("*.globals.sql")[0]).read_text("utf-8")
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ META = {
 }
 FACTS = {
     "database": str, "owner": str, "encoding": str, "properties": dict, "acl": list, "settings": list, "comment": str,
-    "bootstrap_superuser": str, "size": int, "size_text": str, "server_version": str, "server_version_num": int,
-    "tables": int, "pg_restore_version": str, "extensions": list, "tablespaces": list, "roles": list, "snapshot_time": str,
+    "bootstrap_superuser": str, "shared_preload_libraries": str, "size": int, "size_text": str,
+    "server_version": str, "server_version_num": int, "tables": int, "pg_restore_version": str, "extensions": list, "tablespaces": list, "roles": list, "snapshot_time": str,
 }
 
 

@@ -245,7 +245,7 @@ def test_an_old_backup_that_cannot_be_deleted_is_an_error_of_a_complete_backup(f
 
 
 def test_a_partial_file_that_cannot_be_removed_after_a_failure_goes_with_the_next_run(faulty, opstower):
-    faulty.opstower.env["PG_BINDIR"] = backups.programs_with(opstower.folder, faulty.database.server, pg_dumpall=FAILS)
+    faulty.opstower.env["PG_BINDIR"] = backups.programs_with(opstower.folder, faulty.database.server, pg_restore=FAILS)
     result = faulty("unlink", 1, errno.EIO, every=True)
     assert result.returncode > 0 and len(error_lines(result)) == 1, result
     assert backups.unfinished(opstower) != [] and backups.all_of(opstower) == []

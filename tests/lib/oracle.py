@@ -46,7 +46,7 @@ FROM pg_largeobject_metadata m ORDER BY 1
 DATABASE = """
 SELECT pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datlocprovider, d.daticulocale,
        pg_get_userbyid(d.datdba), d.datconnlimit, d.datistemplate,
-       (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(d.datacl) x), shobj_description(d.oid, 'pg_database'),
+       (SELECT array_agg(x::text ORDER BY x::text) FROM unnest(coalesce(d.datacl, acldefault('d', d.datdba))) x), shobj_description(d.oid, 'pg_database'),
        (SELECT array_agg(format('%s: %s', coalesce(r.rolname, '-'), c) ORDER BY 1)
         FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c
         WHERE s.setdatabase = d.oid)

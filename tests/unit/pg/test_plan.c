@@ -64,7 +64,64 @@ static int listen_in(const char *folder)
     return fd;
 }
 
-/* Takes one client's first message, says hello, waits until it leaves. */
+static void put_number(GByteArray *out, guint32 number, guint bytes)
+{
+    for (guint i = bytes; i-- > 0;)
+        g_byte_array_append(out, (guint8[]){(guint8)(number >> (8 * i))}, 1);
+}
+
+static void put_message(GByteArray *out, char type, const GByteArray *body)
+{
+    g_byte_array_append(out, (const guint8 *)&type, 1);
+    put_number(out, body->len + 4, 4);
+    g_byte_array_append(out, body->data, body->len);
+    g_byte_array_unref((GByteArray *)body);
+}
+
+/* Columns without names; values as the one row, unless there are none. */
+static void put_rows(GByteArray *out, guint n_columns, const char *const *values)
+{
+    GByteArray *columns = g_byte_array_new(), *row = g_byte_array_new(), *end = g_byte_array_new();
+    put_number(columns, n_columns, 2);
+    put_number(row, n_columns, 2);
+    for (guint i = 0; i < n_columns; i++) {
+        g_byte_array_append(columns, (const guint8 *)"", 1);
+        put_number(columns, 0, 4);
+        put_number(columns, 0, 2);
+        put_number(columns, 25, 4); /* text */
+        put_number(columns, 0xffff, 2);
+        put_number(columns, 0xffffffff, 4);
+        put_number(columns, 0, 2);
+        put_number(row, values ? (guint32)strlen(values[i]) : 0, 4);
+        if (values)
+            g_byte_array_append(row, (const guint8 *)values[i], (guint)strlen(values[i]));
+    }
+    put_message(out, 'T', columns);
+    if (values)
+        put_message(out, 'D', row);
+    else
+        g_byte_array_unref(row);
+    g_byte_array_append(end, (const guint8 *)"SELECT", 7);
+    put_message(out, 'C', end);
+}
+
+/* What a session asks when it is opened: who the server is; then it sets what it needs, which finds nothing to set. */
+static void answer(int client, gboolean first, gboolean extended)
+{
+    static const char *const who[] = {"0", "today", "0", "off"};
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    if (extended) {
+        put_message(out, '1', g_byte_array_new());
+        put_message(out, '2', g_byte_array_new());
+    }
+    put_rows(out, first ? G_N_ELEMENTS(who) : 1, first ? who : NULL);
+    GByteArray *ready = g_byte_array_new();
+    g_byte_array_append(ready, (const guint8 *)"I", 1);
+    put_message(out, 'Z', ready);
+    g_assert_cmpint(write(client, out->data, out->len), ==, out->len);
+}
+
+/* Takes one client's first message, says hello, answers what it asks until it leaves. */
 static void *serve(void *data)
 {
     static const char hello[] = "R\0\0\0\10\0\0\0\0"
@@ -73,11 +130,11 @@ static void *serve(void *data)
                                 "S\0\0\0\43standard_conforming_strings\0on\0"
                                 "Z\0\0\0\5I";
     int client = accept(GPOINTER_TO_INT(data), NULL, NULL);
-    char buffer[4096];
+    char buffer[16384];
     g_assert_cmpint(read(client, buffer, sizeof buffer), >, 8);
     g_assert_cmpint(write(client, hello, sizeof hello - 1), ==, sizeof hello - 1);
-    while (read(client, buffer, sizeof buffer) > 0)
-        continue;
+    for (gboolean first = TRUE; read(client, buffer, sizeof buffer) > 0 && *buffer != 'X'; first = FALSE)
+        answer(client, first, *buffer == 'P');
     close(client);
     return NULL;
 }

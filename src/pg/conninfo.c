@@ -1,0 +1,206 @@
+/* The override, the URL, the parts; then what a connection needs to notice that the other end is gone. */
+#include "pg/conninfo.h"
+
+#include <string.h>
+
+#define STANDARD_PORT 5432
+
+/* A server that is not there any more is noticed within two minutes, by the kernel. */
+static const char *const keepalives[][2] = {
+    {"keepalives", "1"},       {"keepalives_idle", "60"},      {"keepalives_interval", "10"},
+    {"keepalives_count", "6"}, {"tcp_user_timeout", "120000"},
+};
+
+void pg_target_clear(struct pg_target *t)
+{
+    g_free(t->url);
+    g_free(t->host);
+    g_free(t->name);
+    g_free(t->user);
+    g_free(t->password);
+    g_free(t->database);
+    memset(t, 0, sizeof *t);
+}
+
+struct pg_target pg_target_copy(const struct pg_target *t)
+{
+    return (struct pg_target){
+        .url = g_strdup(t->url),
+        .host = g_strdup(t->host),
+        .name = g_strdup(t->name),
+        .user = g_strdup(t->user),
+        .password = g_strdup(t->password),
+        .port = t->port,
+        .database = g_strdup(t->database),
+        .timeout_s = t->timeout_s,
+    };
+}
+
+static void end_pairs(struct conninfo *c)
+{
+    g_ptr_array_add(c->keywords, NULL);
+    g_ptr_array_add(c->values, NULL);
+}
+
+static void set(struct conninfo *c, const char *keyword, const char *value)
+{
+    for (guint i = 0; i < c->keywords->len; i++)
+        if (g_str_equal(c->keywords->pdata[i], keyword))
+            return;
+    if (!value || !*value)
+        return;
+    g_ptr_array_add(c->keywords, g_strdup(keyword));
+    g_ptr_array_add(c->values, g_strdup(value));
+}
+
+static void begin(struct conninfo *c)
+{
+    c->keywords = g_ptr_array_new_with_free_func(g_free);
+    c->values = g_ptr_array_new_with_free_func(g_free);
+}
+
+static gboolean set_from_url(struct conninfo *c, const char *url, GError **error)
+{
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(url, &message);
+    if (!options) {
+        ot_fail(error, OT_USAGE, "DATABASE_URL cannot be read: %s", message ? g_strchomp(message) : "out of memory");
+        PQfreemem(message);
+        return FALSE;
+    }
+    for (PQconninfoOption *o = options; o->keyword; o++)
+        set(c, o->keyword, o->val);
+    PQconninfoFree(options);
+    return TRUE;
+}
+
+/* A service's file may name them, and would lose against ours. */
+static void set_keepalives(struct conninfo *c)
+{
+    gboolean service = g_getenv("PGSERVICE") != NULL;
+    for (guint i = 0; i < c->keywords->len; i++)
+        service |= g_str_equal(c->keywords->pdata[i], "service");
+    for (gsize i = 0; !service && i < G_N_ELEMENTS(keepalives); i++)
+        set(c, keepalives[i][0], keepalives[i][1]);
+}
+
+gboolean conninfo_fill(struct conninfo *c, const struct pg_target *t, const char *dbname, GError **error)
+{
+    begin(c);
+    set(c, "dbname", dbname ? dbname : t->database);
+    if (t->url && !set_from_url(c, t->url, error)) {
+        end_pairs(c);
+        return FALSE;
+    }
+    g_autofree char *port = t->port ? g_strdup_printf("%d", t->port) : NULL;
+    set(c, "host", t->host);
+    set(c, "port", port);
+    set(c, "dbname", t->name);
+    set(c, "user", t->user);
+    set(c, "password", t->password);
+    set(c, "fallback_application_name", "opstower");
+    set_keepalives(c);
+    end_pairs(c);
+    return TRUE;
+}
+
+void conninfo_clear(struct conninfo *c)
+{
+    g_clear_pointer(&c->keywords, g_ptr_array_unref);
+    g_clear_pointer(&c->values, g_ptr_array_unref);
+}
+
+const char *conninfo_get(const struct conninfo *c, const char *keyword)
+{
+    for (guint i = 0; i + 1 < c->keywords->len; i++)
+        if (g_str_equal(c->keywords->pdata[i], keyword))
+            return c->values->pdata[i];
+    return NULL;
+}
+
+static void replace(struct conninfo *c, const char *keyword, const char *value)
+{
+    guint i = 0;
+    while (i + 1 < c->keywords->len && !g_str_equal(c->keywords->pdata[i], keyword))
+        i++;
+    if (i + 1 < c->keywords->len) {
+        g_free(c->values->pdata[i]);
+        c->values->pdata[i] = g_strdup(value);
+        return;
+    }
+    g_ptr_array_insert(c->keywords, (int)i, g_strdup(keyword));
+    g_ptr_array_insert(c->values, (int)i, g_strdup(value));
+}
+
+void conninfo_add_options(struct conninfo *c, const char *more)
+{
+    const char *given = conninfo_get(c, "options");
+    if (!given)
+        given = g_getenv("PGOPTIONS");
+    g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more);
+    replace(c, "options", g_strstrip(all));
+}
+
+struct conninfo conninfo_copy(const struct conninfo *from)
+{
+    struct conninfo c;
+    begin(&c);
+    for (guint i = 0; i < from->keywords->len; i++) {
+        g_ptr_array_add(c.keywords, g_strdup(from->keywords->pdata[i]));
+        g_ptr_array_add(c.values, g_strdup(from->values->pdata[i]));
+    }
+    return c;
+}
+
+static char *default_value(const char *keyword)
+{
+    char *result = NULL;
+    PQconninfoOption *defaults = PQconndefaults();
+    for (PQconninfoOption *o = defaults; o && o->keyword; o++)
+        if (g_str_equal(o->keyword, keyword))
+            result = g_strdup(o->val);
+    PQconninfoFree(defaults);
+    return result;
+}
+
+char *pg_target_database(const struct pg_target *t, GError **error)
+{
+    struct conninfo c = {0};
+    char *name = NULL;
+    if (conninfo_fill(&c, t, NULL, error)) {
+        name = g_strdup(conninfo_get(&c, "dbname"));
+        if (!name)
+            name = default_value("dbname");
+        if (!name)
+            name = g_strdup(conninfo_get(&c, "user"));
+        if (!name)
+            name = default_value("user");
+        if (!name)
+            ot_fail(error, OT_USAGE, "no database is named: set DATABASE_URL or DATABASE_NAME");
+    }
+    conninfo_clear(&c);
+    return name;
+}
+
+/* The first of several; a server that is named by its address alone has that as its name. */
+static char *first_of(const struct conninfo *c, const char *keyword)
+{
+    const char *given = conninfo_get(c, keyword);
+    g_autofree char *all = given ? g_strdup(given) : default_value(keyword);
+    g_auto(GStrv) parts = all ? g_strsplit(all, ",", 2) : NULL;
+    return parts && parts[0] && *parts[0] ? g_strdup(parts[0]) : NULL;
+}
+
+gboolean pg_target_address(const struct pg_target *t, char **ret_host, int *ret_port, GError **error)
+{
+    struct conninfo c = {0};
+    gboolean ok = conninfo_fill(&c, t, NULL, error);
+    if (ok) {
+        g_autofree char *port = first_of(&c, "port");
+        *ret_host = first_of(&c, "host");
+        *ret_host = *ret_host ? *ret_host : first_of(&c, "hostaddr");
+        *ret_port = port ? (int)g_ascii_strtoll(port, NULL, 10) : STANDARD_PORT;
+    }
+    conninfo_clear(&c);
+    return ok;
+}
