@@ -35,7 +35,10 @@ static gboolean confirm(struct console *c, const struct restore_preview *p, GErr
     if (!isatty(STDIN_FILENO))
         return ot_fail(error, OT_REFUSED, "there is no terminal to ask on: run it on one, or give --force");
     console_stop(c);
-    printf("Type the database's name (%s) to go on: ", p->database);
+    g_autofree char *size = text_size_pretty(p->live_bytes);
+    printf("%s %s%s%s%s on %s, port %s. Type the database's name (%s) to go on: ",
+           p->exists ? "This replaces database" : "This makes database", p->database, p->exists ? " (" : "",
+           p->exists ? size : "", p->exists ? ")" : "", p->host, p->port, p->database);
     fflush(stdout);
     g_autofree char *answer = NULL;
     if (!read_line(&answer, error))
@@ -175,6 +178,7 @@ static gboolean run(struct console *c, char **words, GError **error)
         .tables = s->tables,
         .put_back = s->put_back,
         .other_database = s->other_database,
+        .cannot_ask = !s->force && !isatty(STDIN_FILENO),
         .confirm = go_ahead,
         .confirm_data = &restoring,
     };

@@ -66,12 +66,13 @@ const struct option_row rows_main[] = {
     {.flag = "drop-replaced",
      .commands = CMD_RESTORE,
      ON(drop_replaced),
-     .help = "Drop the replaced database instead of keeping it under another name."},
+     .help = "Drop the replaced database instead of keeping it under another name; unless it holds what was "
+             "committed since the pre-restore backup."},
     {.flag = "in-place",
      .commands = CMD_RESTORE,
      ON(in_place),
      .help = "Drop the live database before the new one is loaded: for want of space for both. Takes a pre-restore "
-             "backup, and goes on only if a full test proves that."},
+             "backup, and goes on only if a full test proves that, and if nothing was committed since."},
     {.flag = "target-db",
      .commands = CMD_RESTORE,
      TEXT(target_db),

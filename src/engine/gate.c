@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "engine/replaced.h"
 #include "pg/snapshot.h"
 #include "pg/swap.h"
 
@@ -79,17 +80,18 @@ static gboolean take_lock(const struct gate *g, GError **error)
     }
 }
 
-/* A kill while the server made the side database leaves one without its mark: it has the exact name, and is empty. */
-static gboolean is_unmarked_side(const struct gate *g, const char *name)
+/* The timestamp at the end of a side database's name; NULL: there is none. */
+static const char *timestamp_of(const char *name)
 {
-    const gsize timestamp_length = strlen("YYYYMMDD_HHMMSS");
-    gint64 unused, objects = 1;
-    if (strlen(name) < timestamp_length || !text_parse_timestamp(name + strlen(name) - timestamp_length, &unused))
-        return FALSE;
-    g_autofree char *suffix = g_strdup_printf("_restoring_%s", name + strlen(name) - timestamp_length);
-    g_autofree char *expected = swap_name(g->live, suffix);
-    if (!g_str_equal(name, expected))
-        return FALSE;
+    const gsize length = strlen("YYYYMMDD_HHMMSS");
+    gint64 unused;
+    const char *timestamp = strlen(name) < length ? NULL : name + strlen(name) - length;
+    return timestamp && text_parse_timestamp(timestamp, &unused) ? timestamp : NULL;
+}
+
+static gboolean is_empty(const struct gate *g, const char *name)
+{
+    gint64 objects = 1;
     g_autoptr(session) s = session_open(g->target, name, NULL);
     return s &&
            session_get_number(s, NULL, "SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384", 0, NULL,
@@ -97,19 +99,52 @@ static gboolean is_unmarked_side(const struct gate *g, const char *name)
            objects == 0;
 }
 
+/* A kill while the server made the side database leaves one without its mark: it has the exact name, and is empty, or
+ * shut as only door_create shuts one. */
+static gboolean is_unmarked_side(const struct gate *g, const char *name, gboolean shut)
+{
+    const char *timestamp = timestamp_of(name);
+    if (!timestamp)
+        return FALSE;
+    g_autofree char *suffix = g_strdup_printf("_restoring_%s", timestamp);
+    g_autofree char *expected = swap_name(g->live, suffix);
+    return g_str_equal(name, expected) && (shut || is_empty(g, name));
+}
+
+/* An --in-place restore that was killed between renaming the live database and dropping it. */
+static gboolean bring_back_live(const struct gate *g, const char *side, GError **error)
+{
+    const char *timestamp = timestamp_of(side);
+    g_autofree char *aside = timestamp ? replaced_name(g->live, timestamp) : NULL;
+    gboolean live = FALSE, old = FALSE;
+    if (!aside)
+        return TRUE;
+    if (!swap_exists(g->admin, g->live, &live, error) || !swap_exists(g->admin, aside, &old, error))
+        return FALSE;
+    if (live || !old)
+        return TRUE;
+    report_warn(g->report, "An interrupted --in-place restore put %s out of use; it is brought back from %s, as it was",
+                g->live, aside);
+    return swap_rename(g->target, g->admin, aside, g->live, error);
+}
+
 /* Side databases that a killed restore left. We hold the lock, so nobody is loading them. */
 static gboolean drop_left_behind(const struct gate *g, GError **error)
 {
-    g_autoptr(PGresult) rows = session_query(g->admin, error,
-                                             "SELECT datname, pg_catalog.shobj_description(oid, 'pg_database')"
-                                             " FROM pg_catalog.pg_database",
-                                             0, NULL);
+    g_autoptr(PGresult) rows =
+        session_query(g->admin, error,
+                      "SELECT datname, pg_catalog.shobj_description(oid, 'pg_database'),"
+                      " NOT datallowconn AND datconnlimit = 0 FROM pg_catalog.pg_database",
+                      0, NULL);
     for (int i = 0; rows && i < PQntuples(rows); i++) {
         const char *name = PQgetvalue(rows, i, 0);
         g_autofree char *mark = gate_side_mark(g->live, name);
         gboolean marked = g_str_equal(PQgetvalue(rows, i, 1), mark);
-        if (!marked && !(PQgetisnull(rows, i, 1) && is_unmarked_side(g, name)))
+        gboolean shut = *PQgetvalue(rows, i, 2) == 't';
+        if (!marked && !(PQgetisnull(rows, i, 1) && is_unmarked_side(g, name, shut)))
             continue;
+        if (!bring_back_live(g, name, error))
+            return FALSE;
         report_info(g->report, "Removing %s, which an interrupted restore left behind", name);
         if (!swap_discard(g->target, g->admin, name, error))
             return FALSE;

@@ -1,9 +1,27 @@
 /* A backup within a restore. */
 #include "engine/prebackup.h"
 
-static gboolean prove(const struct restore_request *q, struct report *report, const char *path, GError **error)
+#include <string.h>
+
+void prebackup_clear(struct prebackup *p)
 {
-    g_autoptr(copy) made = copy_local(path);
+    g_free(p->id);
+    copy_free(p->copy);
+    memset(p, 0, sizeof *p);
+}
+
+/* Its object's key stands behind the bucket: s3://bucket/key. */
+static struct copy *copy_of(const struct restore_request *q, const struct backup_result *made)
+{
+    if (made->path)
+        return copy_local(made->path);
+    const struct offsite *o = q->pre_backup->offsite;
+    const char *bucket = strstr(made->s3_url, "://"), *slash = bucket ? strchr(bucket + strlen("://"), '/') : NULL;
+    return slash ? copy_s3(o->client, &o->upload.props, slash + 1) : NULL;
+}
+
+static gboolean prove(const struct restore_request *q, struct report *report, const struct copy *made, GError **error)
+{
     struct verify_request verify = {
         .copy = made,
         .full_test = TRUE,
@@ -28,7 +46,8 @@ static gboolean take(const struct restore_request *q, struct report *report, str
     return ok;
 }
 
-gboolean prebackup_take(const struct restore_request *q, struct report *report, GError **error)
+gboolean prebackup_take(const struct restore_request *q, struct report *report, struct prebackup *ret_made,
+                        GError **error)
 {
     if (!q->pre_backup && q->in_place)
         return ot_fail(error, OT_REFUSED, "--in-place needs the pre-restore backup: it is the only way back");
@@ -38,11 +57,13 @@ gboolean prebackup_take(const struct restore_request *q, struct report *report, 
     gint64 start = g_get_monotonic_time();
     struct backup_result made = {0};
     gboolean ok = take(q, report, &made, error);
-    if (ok)
-        report_info(report, "Pre-restore backup created: %s", made.path);
-    else
+    if (ok) {
+        *ret_made = (struct prebackup){.id = g_strdup(made.id), .copy = copy_of(q, &made)};
+        report_info(report, "Pre-restore backup created: %s", made.path ? made.path : made.s3_url);
+    } else {
         g_prefix_error(error, "no pre-restore backup, so no restore: ");
-    ok = ok && (!q->in_place || prove(q, report, made.path, error));
+    }
+    ok = ok && (!q->in_place || prove(q, report, ret_made->copy, error));
     report_phase(report, "pre_backup", start);
     backup_result_clear(&made);
     return ok;

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/pool.h"
 #include "base/text.h"
+#include "engine/preview_rows.h"
 #include "pg/facts.h"
 #include "pg/swap.h"
 
@@ -14,11 +15,13 @@
 
 void preview_clear(struct restore_preview *p)
 {
-    g_free(p->database);
-    g_free(p->backup_database);
-    g_free(p->snapshot_time);
-    if (p->missing)
-        g_ptr_array_unref(p->missing);
+    char *texts[] = {p->host, p->port, p->user, p->version, p->database, p->backup_database, p->snapshot_time};
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+        g_free(texts[i]);
+    GPtrArray *lists[] = {p->missing, p->rows, p->notes};
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        if (lists[i])
+            g_ptr_array_unref(lists[i]);
     memset(p, 0, sizeof *p);
 }
 
@@ -54,6 +57,16 @@ static guint64 server_free_bytes(struct session *admin)
     return bytes;
 }
 
+static void look_at_server(struct session *admin, struct restore_preview *p)
+{
+    PGconn *pg = session_pg(admin);
+    const char *version = PQparameterStatus(pg, "server_version");
+    p->host = g_strdup(PQhost(pg) && *PQhost(pg) ? PQhost(pg) : "this machine");
+    p->port = g_strdup(PQport(pg));
+    p->user = g_strdup(PQuser(pg));
+    p->version = g_strdup(version ? version : "unknown");
+}
+
 static gint64 age_of(const char *iso_time)
 {
     g_autoptr(GDateTime) then = iso_time ? g_date_time_new_from_iso8601(iso_time, NULL) : NULL;
@@ -61,10 +74,12 @@ static gint64 age_of(const char *iso_time)
 }
 
 gboolean preview_gather(const struct restore_request *request, struct session *admin, const char *database,
-                        const json_t *facts, guint64 plain_bytes, struct restore_preview *ret_preview, GError **error)
+                        const json_t *facts, struct restore_preview *ret_preview, GError **error)
 {
     struct restore_preview p = {.database = g_strdup(database), .age_s = -1, .estimated_s = -1};
     p.in_place = request->in_place;
+    p.notes = g_ptr_array_new_with_free_func(g_free);
+    look_at_server(admin, &p);
     gboolean ok = look_at_live(admin, &p, error);
     if (ok && facts) {
         p.backup_database = g_strdup(facts_text(facts, "database"));
@@ -75,13 +90,20 @@ gboolean preview_gather(const struct restore_request *request, struct session *a
     }
     p.age_s = age_of(p.snapshot_time);
     p.free_bytes = server_free_bytes(admin);
-    if (plain_bytes > 0)
-        p.estimated_s = (gint64)(plain_bytes / (BYTES_PER_SECOND_AND_JOB * pool_default_jobs(request->jobs))) + 1;
     if (ok)
         *ret_preview = p;
     else
         preview_clear(&p);
     return ok;
+}
+
+void preview_add_backup(struct restore_preview *p, const struct restore_request *request, guint64 plain_bytes,
+                        const struct archive_contents *contents)
+{
+    if (plain_bytes > 0)
+        p->estimated_s = (gint64)(plain_bytes / (BYTES_PER_SECOND_AND_JOB * pool_default_jobs(request->jobs))) + 1;
+    if (contents && p->exists && !request->target_db)
+        p->rows = preview_rows(request->target, p->database, contents);
 }
 
 static void report_backup(const struct restore_preview *p, struct report *r)
@@ -103,6 +125,7 @@ void preview_report(const struct restore_preview *p, struct report *r)
     g_autofree char *live = text_size_pretty(p->live_bytes);
     g_autofree char *size = text_size_pretty(p->backup_bytes);
     report_info(r, "Restore preview:");
+    report_info(r, "  Server: %s, port %s (PostgreSQL %s), as user %s", p->host, p->port, p->version, p->user);
     if (!p->exists)
         report_info(r, "  Database %s does not exist and will be created", p->database);
     else
@@ -111,6 +134,8 @@ void preview_report(const struct restore_preview *p, struct report *r)
     if (p->backup_bytes)
         report_info(r, "  Size when it was backed up: %s", size);
     report_backup(p, r);
+    for (guint i = 0; p->rows && i < p->rows->len; i++)
+        report_info(r, "  %s", (char *)p->rows->pdata[i]);
     if (p->free_bytes == G_MAXUINT64) {
         report_info(r, "  Free space on the server: cannot be seen from here; it needs about the backup's size");
     } else {
@@ -123,9 +148,11 @@ void preview_report(const struct restore_preview *p, struct report *r)
     }
     for (guint i = 0; p->missing && i < p->missing->len; i++)
         report_warn(r, "  Missing on the server: %s", (char *)p->missing->pdata[i]);
+    for (guint i = 0; i < p->notes->len; i++)
+        report_warn(r, "  %s", (char *)p->notes->pdata[i]);
     if (p->in_place && p->exists)
         report_warn(r,
-                    "  IN PLACE: %s is dropped before the new one is loaded. If the load fails, the database is "
-                    "gone until the pre-restore backup is restored",
+                    "  IN PLACE: %s is out of use from the moment it is compared with the pre-restore backup, and "
+                    "dropped before the new one is loaded. If the load fails, it is gone until that backup is restored",
                     p->database);
 }

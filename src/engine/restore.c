@@ -13,7 +13,8 @@
 #include "engine/compare.h"
 #include "engine/gate.h"
 #include "engine/plainload.h"
-#include "engine/prebackup.h"
+#include "engine/outcome.h"
+#include "engine/preflight.h"
 #include "engine/preview.h"
 #include "engine/restore_target.h"
 #include "engine/side.h"
@@ -38,8 +39,11 @@ struct restore {
     char *live;     /* the name that the result will have */
     char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     struct side made;
-    char *replaced; /* what the old database is called afterwards; NULL: there is none */
+    struct restore_preview preview;
+    struct replaced old;
+    struct prebackup pre;
     gboolean exists;
+    gboolean no_prebackup; /* it was wanted, and failed: the code says how */
     struct inuse *reading; /* keeps retention off */
     struct restore_target target;
 };
@@ -65,7 +69,9 @@ static void restore_clear(struct restore *r)
     g_free(r->timestamp);
     g_free(r->live);
     g_free(r->side);
-    g_free(r->replaced);
+    preview_clear(&r->preview);
+    replaced_clear(&r->old);
+    prebackup_clear(&r->pre);
 }
 
 /* ---- the backup ---- */
@@ -88,6 +94,7 @@ static gboolean verify_first(struct restore *r, GError **error)
     return ok;
 }
 
+/* What is known of it without reading all of it. */
 static gboolean open_backup(struct restore *r, GError **error)
 {
     g_autoptr(source) file = copy_open(r->request->copy, error);
@@ -95,8 +102,7 @@ static gboolean open_backup(struct restore *r, GError **error)
         return FALSE;
     if (r->kind != ARCHIVE_OURS) {
         r->plain = g_steal_pointer(&file);
-        return plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
-               plain_check_refusal(&r->plain_sum, error);
+        return TRUE;
     }
     r->reader = archive_reader_open(file, error);
     if (!r->reader)
@@ -105,6 +111,26 @@ static gboolean open_backup(struct restore *r, GError **error)
     r->facts = json_incref(r->reader->contents->facts);
     r->toc = toc_parse(r->reader->contents->toc, error);
     return r->toc != NULL;
+}
+
+static gboolean read_plain(struct restore *r, GError **error)
+{
+    return !r->plain || (plain_scan(r->plain, r->kind, NULL, NULL, &r->plain_sum, error) &&
+                         plain_check_refusal(&r->plain_sum, error));
+}
+
+/* A damaged backup is told of as `verify` does. */
+static gboolean open_or_explain(struct restore *r, GError **error)
+{
+    GError *problem = NULL;
+    if (open_backup(r, &problem))
+        return TRUE;
+    if (!g_error_matches(problem, OT_ERROR, OT_CORRUPT) || verify_first(r, error)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_error_free(problem);
+    return FALSE;
 }
 
 static guint64 plain_bytes(const struct restore *r)
@@ -117,56 +143,33 @@ static guint64 plain_bytes(const struct restore *r)
 
 /* ---- before anything is changed ---- */
 
-static gboolean is_blocking(const struct restore_request *q, const char *missing)
+/* Before the backup is read: what stands in the way is told in seconds, with the preview. */
+static gboolean look_ahead(struct restore *r, GError **error)
 {
-    if (g_str_has_prefix(missing, "role "))
-        return !q->create_roles;
-    return !g_str_has_prefix(missing, "tablespace ") || q->tablespaces;
-}
-
-static gboolean check_missing(struct restore *r, const struct restore_preview *p, GError **error)
-{
-    g_autoptr(GString) list = g_string_new(NULL);
-    for (guint i = 0; p->missing && i < p->missing->len; i++)
-        if (is_blocking(r->request, p->missing->pdata[i]))
-            g_string_append_printf(list, "%s%s", list->len ? ", " : "", (char *)p->missing->pdata[i]);
-    if (list->len == 0)
-        return TRUE;
-    return ot_fail(error, OT_PREREQUISITE,
-                   "the server lacks %s. Roles: run the backup's .globals.sql or give --create-roles; tablespaces: "
-                   "create them or give --no-tablespaces; extensions: install them on the server",
-                   list->str);
-}
-
-static gboolean check_space(const struct restore_preview *p, GError **error)
-{
-    guint64 needed = p->backup_bytes;
-    if (p->in_place && p->live_bytes >= needed)
-        return TRUE;
-    if (p->free_bytes == G_MAXUINT64 || p->free_bytes >= needed)
-        return TRUE;
-    g_autofree char *need = text_size(needed, "B");
-    g_autofree char *have = text_size(p->free_bytes, "B");
-    return ot_fail(error, OT_SPACE,
-                   "Insufficient disk space. Required: %s, Available: %s (on the server; --in-place needs "
-                   "less, and says what it risks)",
-                   need, have);
+    if (!preview_gather(r->request, r->admin, r->live, r->facts, &r->preview, error))
+        return FALSE;
+    r->exists = r->preview.exists;
+    struct preflight_request preflight = {
+        .restore = r->request,
+        .admin = r->admin,
+        .preview = &r->preview,
+        .facts = r->facts,
+        .toc = r->toc,
+    };
+    GError *problem = NULL;
+    if (preflight_run(&preflight, r->preview.notes, &problem))
+        return interrupt_check(error);
+    preview_add_backup(&r->preview, r->request, plain_bytes(r), r->reader ? r->reader->contents : NULL);
+    preview_report(&r->preview, r->report);
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 static gboolean preview_and_confirm(struct restore *r, GError **error)
 {
-    struct restore_preview p = {0};
-    if (!preview_gather(r->request, r->admin, r->live, r->facts, plain_bytes(r), &p, error))
-        return FALSE;
-    preview_report(&p, r->report);
-    r->exists = p.exists;
-    gboolean ok = TRUE;
-    if (r->request->target_db && p.exists)
-        ok = ot_fail(error, OT_REFUSED, "database %s exists already: --target-db takes the name of a new one", r->live);
-    ok = ok && check_missing(r, &p, error) && check_space(&p, error) &&
-         r->request->confirm(&p, r->request->confirm_data, error) && interrupt_check(error);
-    preview_clear(&p);
-    return ok;
+    preview_add_backup(&r->preview, r->request, plain_bytes(r), r->reader ? r->reader->contents : NULL);
+    preview_report(&r->preview, r->report);
+    return r->request->confirm(&r->preview, r->request->confirm_data, error) && interrupt_check(error);
 }
 
 /* ---- the side database ---- */
@@ -189,7 +192,13 @@ static gboolean make_side(struct restore *r, GError **error)
     r->side = swap_name(r->live, suffix);
     g_autofree char *mark = gate_side_mark(r->live, r->side);
     report_info(r->report, "Restoring into side database %s...", r->side);
-    r->made = (struct side){.admin = r->admin, .facts = r->facts, .live = r->live, .tablespaces = q->tablespaces};
+    r->made = (struct side){
+        .target = q->target,
+        .admin = r->admin,
+        .facts = r->facts,
+        .live = r->live,
+        .tablespaces = q->tablespaces,
+    };
     return side_make(&r->made, r->side, mark, r->report, error);
 }
 
@@ -282,67 +291,37 @@ static void drop_side(struct restore *r)
 
 /* ---- the swap ---- */
 
-static gboolean drop_live_in_place(struct restore *r, gboolean *ret_dropped, GError **error)
-{
-    if (!r->request->in_place || !r->exists)
-        return TRUE;
-    report_warn(r->report, "Dropping %s (--in-place)...", r->live);
-    if (!report_check_log(r->report, error) || !swap_drop(r->request->target, r->admin, r->live, error))
-        return FALSE;
-    *ret_dropped = TRUE;
-    r->exists = FALSE;
-    return TRUE;
-}
-
 static gboolean swap(struct restore *r, GError **error)
 {
     g_autofree char *open = side_open_sql(&r->made, error);
     if (!open)
         return FALSE;
-    if (r->exists) {
-        g_autofree char *suffix = g_strdup_printf("_replaced_%s", r->timestamp);
-        r->replaced = swap_name(r->live, suffix);
+    g_autofree char *replaced = r->old.dropped || !r->exists ? NULL : replaced_name(r->live, r->timestamp);
+    if (replaced)
         report_info(r->report, "Terminating connections and swapping names...");
-    }
     gint64 start = g_get_monotonic_time();
-    if (!swap_names(r->request->target, r->admin, r->live, r->side, r->replaced, open, error)) {
-        g_clear_pointer(&r->replaced, g_free);
+    if (!swap_names(r->request->target, r->admin, r->live, r->side, replaced, open, error))
         return FALSE;
-    }
+    r->old.name = g_steal_pointer(&replaced);
     g_clear_pointer(&r->side, g_free);
     report_phase(r->report, "swap", start);
     report_info(r->report, "Database %s is in place", r->live);
     return TRUE;
 }
 
-static gboolean deal_with_replaced(struct restore *r, GError **error)
-{
-    if (!r->replaced)
-        return TRUE;
-    if (!r->request->drop_replaced) {
-        report_info(r->report, "The old database stays as %s; when you no longer need it: DROP DATABASE \"%s\"",
-                    r->replaced, r->replaced);
-        return TRUE;
-    }
-    report_info(r->report, "Dropping the old database (%s)...", r->replaced);
-    if (swap_drop(r->request->target, r->admin, r->replaced, error)) {
-        g_clear_pointer(&r->replaced, g_free);
-        return TRUE;
-    }
-    g_prefix_error(error, "the restore is done, but the old database is still there: ");
-    return FALSE;
-}
-
 /* ---- the whole ---- */
 
 /* Before the swap whatever failed left the live database as it was, and OT_RESTORE says so; unless it was dropped. */
-static void judge_failure(struct restore *r, gboolean dropped, GError **error)
+static void judge_failure(struct restore *r, GError **error)
 {
-    if (!error || !*error || (*error)->domain != OT_ERROR)
+    if (!error || !*error || (*error)->domain != OT_ERROR || r->no_prebackup)
         return;
-    if (dropped) {
-        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): restore the pre-restore backup. ", r->live);
+    if (r->old.dropped) {
+        g_prefix_error(error, "THE DATABASE %s IS GONE (--in-place): opstower restore %s brings it back. ", r->live,
+                       r->pre.id);
         (*error)->code = OT_FAILED;
+    } else if (r->old.name) {
+        (*error)->code = OT_FAILED; /* out of use: the message says so */
     } else if ((*error)->code == OT_SPACE) {
         g_prefix_error(error, "the live database was not changed: ");
     } else if ((*error)->code == OT_FAILED || (*error)->code == OT_DUMP) {
@@ -350,28 +329,57 @@ static void judge_failure(struct restore *r, gboolean dropped, GError **error)
     }
 }
 
+/* The side database comes first: what this server refuses it is known before the old one is touched. */
+static gboolean take_away_old(struct restore *r, GError **error)
+{
+    if (!r->exists)
+        return TRUE;
+    if (!replaced_note(&r->old, error))
+        return FALSE;
+    r->no_prebackup = !prebackup_take(r->request, r->report, &r->pre, error);
+    if (r->no_prebackup || !interrupt_check(error))
+        return FALSE;
+    return !r->request->in_place || replaced_drop_in_place(&r->old, error);
+}
+
 static gboolean replace_database(struct restore *r, GError **error)
 {
-    if ((r->exists && !prebackup_take(r->request, r->report, error)) || !interrupt_check(error))
-        return FALSE;
-    gboolean dropped = FALSE;
-    if (learn_from_live(r, error) && drop_live_in_place(r, &dropped, error) && make_side(r, error) &&
-        fill_side(r, error) && report_check_log(r->report, error) && swap(r, error))
+    if (learn_from_live(r, error) && make_side(r, error) && take_away_old(r, error) && fill_side(r, error) &&
+        report_check_log(r->report, error) && swap(r, error))
         return TRUE;
+    g_autofree char *side = g_strdup(r->side);
     drop_side(r);
-    judge_failure(r, dropped, error);
+    judge_failure(r, error);
+    outcome_tell_state(&r->old, side);
     return FALSE;
 }
 
 static gboolean restore_database(struct restore *r, GError **error)
 {
     report_info(r->report, "Checking prerequisites...");
-    if (!verify_first(r, error) || !open_backup(r, error))
+    if (!open_or_explain(r, error))
         return FALSE;
     r->admin = gate_open(r->request->target, r->live, r->report, error);
-    if (!r->admin || !preview_and_confirm(r, error))
+    if (!r->admin || !look_ahead(r, error) || !verify_first(r, error) || !read_plain(r, error) ||
+        !preview_and_confirm(r, error))
         return FALSE;
-    return replace_database(r, error) && deal_with_replaced(r, error);
+    r->old = (struct replaced){
+        .request = r->request,
+        .admin = r->admin,
+        .report = r->report,
+        .live = r->live,
+        .timestamp = r->timestamp,
+        .pre = &r->pre,
+    };
+    if (!replace_database(r, error))
+        return FALSE;
+    gboolean ok = !r->exists || replaced_settle(&r->old, error);
+    outcome_tell_subscriptions(&r->old, r->facts, r->toc);
+    for (guint i = 0; i < r->made.refused->len; i++)
+        report_warn(r->report, "This setting of %s is not restored; a superuser may: %s", r->live,
+                    (char *)r->made.refused->pdata[i]);
+    outcome_tell_undo(&r->old, r->exists);
+    return ok;
 }
 
 /* What the journal is to say of it, whatever becomes of it. */
@@ -427,14 +435,14 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
-        report_fact_text(report, "replaced", r.replaced);
+        report_fact_text(report, "replaced", r.old.name);
         note_result(&r);
         restore_target_offer(&r.target, report);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){
             .database = g_strdup(r.live),
-            .replaced = g_strdup(r.replaced),
+            .replaced = g_strdup(r.old.name),
             .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
             .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
             .duration_s = took,

@@ -9,6 +9,7 @@
 
 /* What a restore would do, shown before it is done. */
 struct restore_preview {
+    char *host, *port, *user, *version; /* of the server, and who we are there */
     char *database;  /* that will be replaced, or made */
     gboolean exists; /* it is there now */
     gboolean in_place;
@@ -18,6 +19,8 @@ struct restore_preview {
     guint64 live_bytes, backup_bytes; /* size of the live database; of the backed-up one (0: not known) */
     gint64 connections;               /* on the live database now */
     GPtrArray *missing;               /* char *: roles, extensions, tablespaces that the server lacks */
+    GPtrArray *rows;                  /* char *: lines on each table's rows now and in the backup; may be NULL */
+    GPtrArray *notes;                 /* char *: what changes beside the database itself */
     guint64 free_bytes;               /* on the server's disk; G_MAXUINT64: cannot be seen from here */
     gint64 estimated_s;               /* of loading; -1: not known */
 };
@@ -35,6 +38,7 @@ struct restore_request {
     char **tables;          /* restore only these, beside the live ones; NULL: the whole */
     gboolean put_back;
     gboolean other_database; /* a backup of another database or server may replace it: see engine/restore_target.h */
+    gboolean cannot_ask; /* there is nobody to confirm it, and no --force */
     /* Asks, and does what must come before all changes. FALSE ends the run before anything was changed. */
     gboolean (*confirm)(const struct restore_preview *preview, void *data, GError **error);
     void *confirm_data;

@@ -9,6 +9,10 @@
 #include "archive/reader.h"
 #include "pg/session.h"
 
+/* What is said of a table whose rows are equal only so; %s: the columns. */
+#define ROWROUND_WARNING \
+    "values of columns %s read otherwise than in the backup: any dump and restore changes the text of their types so"
+
 struct rowround {
     struct session *session;
     struct archive_reader *reader;

@@ -63,7 +63,9 @@ static gboolean take_line(struct schemacopy *c, const char *line, gsize length, 
         if (end && !run_statement(c, error))
             return FALSE;
     }
-    if (c->sql->len > 0)
+    if (strspn(c->sql->str, " \t\r\n") == c->sql->len)
+        g_string_truncate(c->sql, 0);
+    else
         g_string_append_c(c->sql, '\n');
     return TRUE;
 }

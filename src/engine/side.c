@@ -26,6 +26,10 @@ gboolean side_make(struct side *s, const char *name, const char *mark, struct re
     s->refused = g_ptr_array_new_with_free_func(g_free);
     if (!door_create(s->admin, s->facts, name, mark, s->tablespaces, &s->door, error))
         return FALSE;
+    /* pg_hba.conf may let us into none but the live one; and the first session writes a file of the server's. */
+    g_autoptr(session) first = session_open(s->target, name, error);
+    if (!first)
+        return FALSE;
     g_autofree char *open = door_open_sql(&s->door, s->admin, s->facts, error);
     if (!open || !run_settings(s, open, FALSE, error))
         return FALSE;

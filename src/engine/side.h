@@ -6,6 +6,7 @@
 
 struct side {
     /* given by the caller */
+    const struct pg_target *target;
     struct session *admin;
     const json_t *facts; /* what it will be like; NULL: as a new database is */
     const char *live;    /* the name that it will have */
@@ -16,8 +17,8 @@ struct side {
 };
 void side_clear(struct side *s);
 
-/* Makes it, closed, and tries all that it will get at its end, which is taken back: what cannot work fails while nothing
- * is loaded. Settings that the server refuses are warned of. */
+/* Makes it, closed, connects to it, and tries all that it will get at its end, which is taken back: what cannot work
+ * fails while nothing is loaded. Settings that the server refuses are warned of. */
 gboolean side_make(struct side *s, const char *name, const char *mark, struct report *report, GError **error);
 
 /* When the rows are there; in: a session in it. */

@@ -24,32 +24,36 @@ static gboolean is_superuser(struct session *admin, gboolean *ret_superuser, GEr
 
 /* ---- its stamp ---- */
 
-/* Whatever ALTER DATABASE and GRANT change of the row, it becomes another version of it; VACUUM writes in place. */
-static gboolean read_stamp(struct session *admin, const char *name, char **ret_stamp, GError **error)
+/* Where only superusers can change its row, what it says is enough. Where the owner can, he could also take back what he
+ * did: but whatever ALTER DATABASE and GRANT do, the row becomes another version of itself, which VACUUM does not. (So it
+ * does by a GRANT without any effect of somebody without any right.) */
+static gboolean read_stamp(const struct door *d, struct session *admin, char **ret_stamp, GError **error)
 {
-    const char *params[] = {name};
+    const char *params[] = {d->name, d->superuser && !d->handed_over ? NULL : "yes"};
     return session_get_text(admin, error,
-                            "SELECT pg_catalog.format('%s %s %s', d.oid, d.xmin, (SELECT count(*) FROM"
-                            " pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid))"
+                            "SELECT pg_catalog.format('%s %s %s %s %s %s %s', d.oid, d.datdba, d.datconnlimit,"
+                            " d.datallowconn, coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba)),"
+                            " CASE WHEN $2::text IS NOT NULL THEN d.xmin END,"
+                            " (SELECT count(*) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid))"
                             " FROM pg_catalog.pg_database d WHERE d.datname = $1",
-                            1, params, ret_stamp);
+                            2, params, ret_stamp);
 }
 
 gboolean door_stamp(struct door *d, struct session *admin, GError **error)
 {
     g_clear_pointer(&d->stamp, g_free);
-    return read_stamp(admin, d->name, &d->stamp, error);
+    return read_stamp(d, admin, &d->stamp, error);
 }
 
 gboolean door_check(const struct door *d, struct session *admin, GError **error)
 {
     g_autofree char *now = NULL;
-    if (!read_stamp(admin, d->name, &now, error))
+    if (!read_stamp(d, admin, &now, error))
         return FALSE;
     return g_strcmp0(now, d->stamp) == 0 ||
            ot_fail(error, OT_RESTORE,
-                   "somebody changed the rights or settings of %s while it was loaded: what is in it may not be the "
-                   "backup's alone, and is not used",
+                   "somebody was at the rights or settings of %s while it was loaded (GRANT, ALTER DATABASE): what is in "
+                   "it may not be the backup's alone, and is not used",
                    d->name);
 }
 
@@ -137,8 +141,10 @@ gboolean door_hand_over(struct door *d, struct session *admin, struct session *s
         return TRUE;
     g_autofree char *quoted = session_quote_name(admin, d->name);
     g_autofree char *to = session_quote_name(admin, owner);
-    return door_check(d, admin, error) && session_execf(admin, error, "ALTER DATABASE %s OWNER TO %s", quoted, to) &&
-           door_stamp(d, admin, error);
+    if (!door_check(d, admin, error) || !session_execf(admin, error, "ALTER DATABASE %s OWNER TO %s", quoted, to))
+        return FALSE;
+    d->handed_over = TRUE;
+    return door_stamp(d, admin, error);
 }
 
 /* ---- opening it ---- */

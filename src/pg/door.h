@@ -15,7 +15,8 @@
 
 struct door {
     char *name;
-    gboolean superuser;
+    gboolean superuser;   /* we are one */
+    gboolean handed_over; /* it is the owner's already */
     char *stamp; /* of its row in pg_database as we left it */
 };
 void door_clear(struct door *d);

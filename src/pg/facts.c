@@ -28,6 +28,8 @@
     "   WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),"                 \
     " 'extensions', (SELECT jsonb_agg(jsonb_build_object('name', extname, 'version', extversion) ORDER BY extname)"    \
     "   FROM pg_extension),"                                                                                           \
+    " 'subscriptions', coalesce((SELECT jsonb_agg(jsonb_build_object('name', s.subname, 'enabled', s.subenabled)"       \
+    "   ORDER BY s.subname) FROM pg_subscription s WHERE s.subdbid = d.oid), '[]'),"                                   \
     " 'tablespaces', (SELECT jsonb_agg(DISTINCT t.spcname) FROM pg_class c JOIN pg_tablespace t"                       \
     "   ON t.oid = c.reltablespace WHERE t.spcname !~ '^pg_'),"                                                        \
     " 'roles', (SELECT jsonb_agg(jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper) ORDER BY r.rolname)"   \

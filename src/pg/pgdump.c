@@ -2,6 +2,7 @@
 #include "pg/pgdump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,6 +95,8 @@ struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *s
     g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
     if (!p)
         return NULL;
+    if (ret_running) /* it is not to get far ahead of who reads, and so not to its end */
+        fcntl(subprocess_stdout(p), F_SETPIPE_SZ, 4096);
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
     if (t && ret_running)

@@ -10,6 +10,7 @@
 #include "pg/watch.h"
 
 #define TRIES 20
+#define MIN_HELD_BY_DUMP 1500 /* of so many tables, however empty, pg_dump cannot write the data into a pipe's buffer */
 #define TOC_TRIES 5
 
 struct snapshot {
@@ -182,25 +183,6 @@ void snapshot_explain(struct snapshot *s, GError **error)
 
 /* ---- the snapshot ---- */
 
-/* Tables that a dump holds but this role may not read: pg_dump would only say "permission denied". */
-static gboolean check_readable(struct session *s, GError **error)
-{
-    g_autofree char *table = NULL;
-    if (!session_get_text(s, error,
-                          "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_class c"
-                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                          " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
-                          " AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT EXISTS"
-                          " (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::regclass"
-                          " AND objid = c.oid AND deptype = 'e') LIMIT 1",
-                          0, NULL, &table))
-        return FALSE;
-    return !table || ot_fail(error, OT_PREREQUISITE,
-                             "the role %s may not read table %s: GRANT pg_read_all_data TO it (and GRANT USAGE on the "
-                             "schema before version 14)",
-                             PQuser(session_pg(s)), table);
-}
-
 /* We and pg_dump lock each table; the server has room for twice as many locks as it promises objects. Where that is not
  * enough, or leaves others too little, pg_dump must do alone. */
 static gboolean choose_holder(struct snapshot *s, guint n_tables, GError **error)
@@ -212,7 +194,7 @@ static gboolean choose_holder(struct snapshot *s, guint n_tables, GError **error
                             " + pg_catalog.current_setting('max_prepared_transactions')::bigint)",
                             0, NULL, &room))
         return FALSE;
-    s->dump_holds = n_tables > room / 4 * 3;
+    s->dump_holds = n_tables >= MIN_HELD_BY_DUMP && n_tables > room / 4 * 3;
     return TRUE;
 }
 
@@ -285,7 +267,7 @@ static gboolean try_begin(struct snapshot *s, gboolean *ret_again, GError **erro
         !session_exec(s->session, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", error))
         return FALSE;
     if (!s->dump_holds && !tablelocks_take(s->session, before, NULL, ret_again, error)) {
-        if (g_str_equal(session_sqlstate(s->session), out_of_memory))
+        if (before->len >= MIN_HELD_BY_DUMP && g_str_equal(session_sqlstate(s->session), out_of_memory))
             s->dump_holds = *ret_again = TRUE;
         return FALSE;
     }
@@ -338,7 +320,7 @@ struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms
     s->session = session_open(t, NULL, error);
     if (!s->session || !name_session(s->session, error) ||
         !session_set_lock_timeout(s->session, lock_timeout_ms, error) ||
-        !set_guard(s, s->session, error) || !check_readable(s->session, error))
+        !set_guard(s, s->session, error) || !tablelocks_check_readable(s->session, error))
         return NULL;
     s->watch = watch_start(t, lock_timeout_ms, beat, s, error);
     return s->watch && begin(s, error) ? g_steal_pointer(&s) : NULL;
@@ -430,16 +412,36 @@ static gboolean check_names(struct snapshot *s, GError **error)
     return now && objectnames_check(shown, now, error);
 }
 
+/* pg_dump may have failed because a name was not there any more, or stood for something else. */
+static void blame_names(struct snapshot *s, GError **error)
+{
+    GError *names = NULL;
+    if (g_error_matches(*error, OT_ERROR, OT_INTERRUPTED) || check_names(s, &names))
+        return;
+    if (!g_error_matches(names, OT_ERROR, OT_LOCK_TIMEOUT)) {
+        g_error_free(names);
+        return;
+    }
+    g_clear_error(error);
+    g_propagate_error(error, names);
+}
+
 struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GError **error)
 {
     g_autoptr(toc) t = NULL;
+    GError *problem = NULL;
     gboolean again = TRUE;
     for (int i = 0; i < TOC_TRIES && !t && again; i++) {
-        g_clear_error(error);
+        g_clear_error(&problem);
         again = FALSE;
-        t = toc_once(s, bindir, &again, error);
+        t = toc_once(s, bindir, &again, &problem);
     }
-    if (!t || !check_names(s, error))
+    if (!t) {
+        blame_names(s, &problem);
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    if (!check_names(s, error))
         return NULL;
     if (s->dump_holds)
         keep_dumped(s, t);

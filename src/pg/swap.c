@@ -175,6 +175,24 @@ static gboolean commit_took_place(const struct pg_target *t, const char *live, c
     return s && swap_exists(s, side, &exists, NULL) && !exists;
 }
 
+gboolean swap_rename(const struct pg_target *t, struct session *admin, const char *from, const char *to, GError **error)
+{
+    g_autoptr(session) killer = swap_admin(t, from, error);
+    for (int i = 0; killer; i++) {
+        gboolean again = FALSE;
+        GError *problem = NULL;
+        if (rename_busy(admin, killer, from, to, &again, &problem))
+            return TRUE;
+        if (again && i + 1 < TRIES) {
+            g_error_free(problem);
+            continue;
+        }
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return FALSE;
+}
+
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
                     const char *replaced, const char *also, GError **error)
 {

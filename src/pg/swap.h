@@ -16,6 +16,9 @@ gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_ex
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
                     const char *replaced, const char *also, GError **error);
 
+/* Renames one database, ending its sessions; new ones are kept out meanwhile. */
+gboolean swap_rename(const struct pg_target *t, struct session *admin, const char *from, const char *to, GError **error);
+
 /* Ends the sessions of all who have a role, one by one. *ret_kept (NULL: no matter): who may not be ended, and why; the
  * caller frees it. FALSE: the server cannot be asked. */
 gboolean swap_end_sessions(struct session *killer, const char *dbname, char **ret_kept, GError **error);

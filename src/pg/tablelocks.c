@@ -56,6 +56,25 @@ GPtrArray *tablelocks_list(struct session *s, GError **error)
     return tables;
 }
 
+/* Tables that a dump holds but this role may not read: pg_dump would only say "permission denied". */
+gboolean tablelocks_check_readable(struct session *s, GError **error)
+{
+    g_autofree char *table = NULL;
+    if (!session_get_text(s, error,
+                          "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_class c"
+                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                          " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+                          " AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT EXISTS"
+                          " (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::regclass"
+                          " AND objid = c.oid AND deptype = 'e') LIMIT 1",
+                          0, NULL, &table))
+        return FALSE;
+    return !table || ot_fail(error, OT_PREREQUISITE,
+                             "the role %s may not read table %s: GRANT pg_read_all_data TO it (and GRANT USAGE on the "
+                             "schema before version 14)",
+                             PQuser(session_pg(s)), table);
+}
+
 /* ---- locks ---- */
 
 /* A table or schema that was dropped, or a name that stands for something else by now, is no reason to give up. */

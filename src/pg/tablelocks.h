@@ -16,6 +16,9 @@ struct seen_table {
 /* What pg_dump locks: ordinary and partitioned tables outside the system's schemas. struct seen_table *. */
 GPtrArray *tablelocks_list(struct session *s, GError **error);
 
+/* OT_PREREQUISITE if the role may not read one of them, an extension's aside. */
+gboolean tablelocks_check_readable(struct session *s, GError **error);
+
 /* Locks those of the tables that can be read (ACCESS SHARE), in few statements. held: without these oids; may be NULL.
  * *ret_gone if it failed because one of them is not there any more. */
 gboolean tablelocks_take(struct session *s, const GPtrArray *tables, GHashTable *held, gboolean *ret_gone,

@@ -1,5 +1,4 @@
 """`opstower verify`: its checks and what it says of them, the full test, plain dumps of others, and what it leaves."""
-import base64
 import gzip
 import json
 import os
@@ -417,22 +416,11 @@ def test_the_rewriter_makes_files_that_pass(opstower, small, scratch):
     assert small.meta["state"] == "proven"
 
 
-def edit_toc(archive, old, new):
-    """Replaces a statement in the table of contents that is restored, by one of the same length."""
-    at = next(i for i, line in enumerate(archive.lines) if line.startswith("-- toc "))
-    lines = [line for line in archive.lines if line.startswith("-- toc ")]
-    toc = b"".join(base64.b64decode(line[7:]) for line in lines)
-    assert toc.count(old) == 1 and len(old) == len(new), toc.count(old)
-    toc = toc.replace(old, new)
-    archive.lines = [line for line in archive.lines if not line.startswith("-- toc ")]
-    archive.lines[at:at] = ["-- toc " + base64.b64encode(toc[i:i + 3072]).decode() for i in range(0, len(toc), 3072)]
-
-
 def a_rule_that_eats_rows(archive):
     """In the table of contents and in the text alike: only the restored rows can show it."""
     index = b"CREATE INDEX bookings_user ON public.bookings USING btree (user_id);"
     eater = b"DELETE FROM public.bookings WHERE id = 7;".ljust(len(index))
-    edit_toc(archive, index, eater)
+    archive.edit_toc(index, eater)
     archive.edit("tail", index, eater)
 
 

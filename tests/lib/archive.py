@@ -3,6 +3,7 @@
 What it writes is consistent by itself (sizes, CRCs, contents, trailer, SHA-256, and the metadata beside), so that a
 test can change one thing and leave every file-level check content.
 """
+import base64
 import gzip
 import hashlib
 import json
@@ -83,6 +84,15 @@ class Archive:
         member = next(member for member in self.members if member.kind == kind)
         assert member.text.count(old) == 1, member.text.count(old)
         member.text = member.text.replace(old, new)
+
+    def edit_toc(self, old, new):
+        """Replaces a statement in the table of contents that is restored, by one of the same length."""
+        at = next(i for i, line in enumerate(self.lines) if line.startswith("-- toc "))
+        toc = b"".join(base64.b64decode(line[7:]) for line in self.lines if line.startswith("-- toc "))
+        assert toc.count(old) == 1 and len(old) == len(new), toc.count(old)
+        toc = toc.replace(old, new)
+        self.lines = [line for line in self.lines if not line.startswith("-- toc ")]
+        self.lines[at:at] = ["-- toc " + base64.b64encode(toc[i:i + 3072]).decode() for i in range(0, len(toc), 3072)]
 
     def drop_rows(self, name):
         """Takes a table's rows and its proof out of the file, as if they had never been part of it."""
