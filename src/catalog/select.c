@@ -50,11 +50,10 @@ static struct select_passed passed_over(const GPtrArray *entries, const struct s
     struct select_passed p = {0};
     for (guint i = 0; i < entries->len; i++) {
         const struct catalog_entry *e = entries->pdata[i];
-        if (!lineage_is_ours(e) || (chosen && e->taken_at < chosen->taken_at))
-            continue;
-        if (catalog_is_future(e, w->now))
+        gboolean older = chosen && e->taken_at < chosen->taken_at;
+        if (lineage_is_ours(e) && catalog_is_future(e, w->now))
             note(e, &p.future, &p.futures);
-        else if (select_is_bad(e) && e != chosen && (!w->until || e->taken_at <= w->until))
+        else if (lineage_is_ours(e) && !older && select_is_bad(e) && e != chosen && (!w->until || e->taken_at <= w->until))
             note(e, &p.bad, &p.bads);
     }
     return p;

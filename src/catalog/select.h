@@ -15,7 +15,7 @@ struct select_wish {
     gint64 now;        /* what is dated later is never meant; seconds since 1970 */
 };
 
-/* What was passed over, being newer than the choice. */
+/* What was passed over: what is dated in the future, and what is damaged and newer than the choice. */
 struct select_passed {
     const struct catalog_entry *future, *bad; /* the newest of them; NULL: none */
     guint futures, bads;
