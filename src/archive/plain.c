@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "archive/foreign.h"
 #include "archive/gunzip.h"
 #include "archive/plain_gate.h"
 #include "archive/sqllex.h"
@@ -23,7 +24,10 @@ struct scan {
     struct sqllex lex;
     guint64 *copy_rows; /* of the table being copied; in sum.copied */
     guint64 rows_here;  /* of the COPY statement at hand */
+    guint64 ended_line; /* of the line that says that the dump is complete; 0: none */
     gboolean in_copy, has_header, complete;
+    gboolean is_cluster;    /* it ends as pg_dumpall's does */
+    gboolean is_other_text; /* by its beginning */
 };
 
 static gboolean begins(const struct scan *s, const char *prefix)
@@ -89,9 +93,13 @@ static void scan_first_line(struct scan *s)
         s->sum.tables++;
     } else if (begins(s, "-- PostgreSQL database dump complete")) {
         s->complete = TRUE;
+        s->ended_line = s->line_number;
         return;
+    } else if (begins(s, "-- PostgreSQL database cluster dump complete")) {
+        s->is_cluster = TRUE;
     } else if (begins(s, "-- PostgreSQL database dump")) {
         s->has_header = TRUE;
+        s->ended_line = 0;
     } else if (begins(s, version) && !s->sum.server_version) {
         s->sum.server_version = g_strdup(s->line->str + strlen(version));
     }
@@ -120,6 +128,7 @@ static gboolean end_statement(struct scan *s, GError **error)
         s->lex.strings_escape = !conforming;
     if (verdict == PLAIN_COPY)
         begin_copy(s);
+    s->sum.inserts += g_str_has_prefix(sql, "INSERT INTO ") ? 1 : 0;
     if (ok && s->taker)
         ok = s->taker->statement(sql, s->statement_line, verdict == PLAIN_COPY, s->data, error);
     g_string_truncate(s->statement, 0);
@@ -262,8 +271,21 @@ static gboolean end_line(struct scan *s, GError **error)
     return ok;
 }
 
+/* Even if it was cut in its first lines. */
+static gboolean may_begin_dump(const char *text, gsize length)
+{
+    static const char *const begins[] = {"--\n-- PostgreSQL database ", "--\r\n-- PostgreSQL database "};
+    gsize mark = length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(begins); i++)
+        if (memcmp(text + mark, begins[i], MIN(strlen(begins[i]), length - mark)) == 0)
+            return TRUE;
+    return FALSE;
+}
+
 static gboolean scan_text(struct scan *s, const char *text, gsize length, GError **error)
 {
+    if (s->sum.plain_bytes == 0)
+        s->is_other_text = !may_begin_dump(text, length) && foreign_is_text((const guint8 *)text, MIN(length, 4096));
     s->sum.plain_bytes += length;
     const char *end = text + length;
     while (text && text < end) {
@@ -289,12 +311,26 @@ static gboolean judge(struct scan *s, GError **error)
         return FALSE;
     if (!s->in_copy && s->line->len > 0 && !end_line(s, error))
         return FALSE;
+    if (!s->has_header && s->is_cluster)
+        return ot_fail(
+            error, OT_REFUSED,
+            "these are a server's roles and tablespaces as pg_dumpall writes them, not a database: load them "
+            "yourself with psql");
+    if (!s->has_header && s->is_other_text)
+        return ot_fail(error, OT_REFUSED,
+                       "this is text, but not a plain dump as pg_dump writes it (its header is missing), so nothing "
+                       "shows whether it is whole: if it is SQL, load it yourself with psql");
     if (!s->has_header)
         return ot_fail(error, OT_CORRUPT, "this is not a plain-text PostgreSQL dump (its header is missing)");
     if (s->lex.state != SQLLEX_PLAIN)
         return ot_fail(error, OT_CORRUPT, "the dump is cut inside a statement");
     if (s->in_copy)
         return ot_fail(error, OT_CORRUPT, "the dump is cut inside a table's data");
+    if (!s->complete && s->ended_line > 0)
+        return ot_fail(error, OT_REFUSED,
+                       "statements follow line %" G_GUINT64_FORMAT ", which says that the dump is complete: take them "
+                       "away and run them by themselves",
+                       s->ended_line);
     if (!s->complete)
         return ot_fail(error, OT_CORRUPT,
                        "the dump is cut: it does not end with \"PostgreSQL database dump complete\"");

@@ -10,6 +10,7 @@
 struct plain_summary {
     guint64 plain_bytes;
     guint64 rows;         /* lines of COPY data */
+    guint64 inserts;      /* INSERT statements, of one row or many */
     guint64 tables;       /* CREATE TABLE statements */
     GHashTable *copied;   /* char * (the table's name as it stands in COPY) to guint64 * (rows) */
     char *sha256;         /* of the file */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "archive/foreign.h"
 #include "archive/gunzip.h"
 #include "archive/trailer.h"
 #include "archive/writer.h"
@@ -51,7 +52,7 @@ gboolean archive_detect(struct source *s, enum archive_kind *ret_kind, GError **
         *ret_kind = ARCHIVE_PLAIN_GZIP;
     else
         *ret_kind = ARCHIVE_PLAIN_SQL;
-    return TRUE;
+    return *ret_kind == ARCHIVE_OURS || foreign_check(s->name, head, length, *ret_kind == ARCHIVE_PLAIN_GZIP, error);
 }
 
 static gboolean members_tile(const struct archive_contents *c, guint64 end, GError **error)

@@ -22,7 +22,7 @@ enum archive_kind {
     ARCHIVE_PLAIN_SQL,  /* not compressed */
 };
 
-/* Looks at both ends of the file. An empty file is OT_CORRUPT. */
+/* Looks at both ends of the file. An empty file is OT_CORRUPT, one of a known other kind OT_REFUSED. */
 gboolean archive_detect(struct source *s, enum archive_kind *ret_kind, GError **error);
 
 /* Takes the source over on success. The contents tile the file without gap or overlap, or it is OT_CORRUPT. */

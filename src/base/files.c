@@ -121,11 +121,44 @@ gboolean file_sink_sync(struct file_sink *s, GError **error)
     return TRUE;
 }
 
+/* NFS may carry a request out, lose its answer, and answer the repeated one with EEXIST. */
+static gboolean is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return lstat(a, &x) == 0 && lstat(b, &y) == 0 && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
+/* Some file systems know no flags of renameat2 (NFS, 9p, many of FUSE): a second name, which may not exist yet, then
+ * the first one goes. Others (FAT, some of FUSE) have no second names either: there the name is looked for, and whoever
+ * publishes under it holds a lock. -1 with errno. */
+static int rename_without_flags(const char *from, const char *to)
+{
+    static const int no_links[] = {EPERM, EOPNOTSUPP, ENOSYS, EMLINK};
+    struct stat st;
+    if (link(from, to) == 0 || (errno == EEXIST && is_same_file(from, to)))
+        return unlink(from);
+    for (gsize i = 0; i < G_N_ELEMENTS(no_links); i++) {
+        if (errno != no_links[i])
+            continue;
+        if (lstat(to, &st) != 0)
+            return rename(from, to);
+        errno = EEXIST;
+        return -1;
+    }
+    return -1;
+}
+
+static int rename_to_new(const char *from, const char *to)
+{
+    int result = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    gboolean no_flags = result != 0 && (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP);
+    return no_flags ? rename_without_flags(from, to) : result;
+}
+
 gboolean file_sink_publish(struct file_sink *s, gboolean replace, GError **error)
 {
-    unsigned flags = replace ? 0 : RENAME_NOREPLACE;
-    if (renameat2(AT_FDCWD, s->path, AT_FDCWD, s->final_path, flags) != 0)
-        return ot_fail_errno(error, OT_IO, "cannot give %s its name %s", s->path, s->final_path);
+    if ((replace ? rename(s->path, s->final_path) : rename_to_new(s->path, s->final_path)) != 0)
+        return ot_fail_errno(error, OT_IO, "cannot rename %s to %s", s->path, s->final_path);
     g_clear_pointer(&s->path, g_free);
     return files_sync_folder(s->folder, error);
 }
@@ -230,7 +263,8 @@ gboolean files_sync_folder(const char *folder, GError **error)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return ot_fail_errno(error, OT_IO, "cannot open the folder %s", folder);
-    gboolean ok = fsync(fd) == 0;
+    /* Where folders cannot be synced (SMB, some of FUSE) there is nothing more to be done. */
+    gboolean ok = fsync(fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS;
     if (!ok)
         ot_fail_errno(error, OT_IO, "cannot bring the folder %s to disk (fsync)", folder);
     close(fd);

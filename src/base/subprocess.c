@@ -31,6 +31,7 @@ struct subprocess {
     GMutex mutex; /* of the rest */
     GString *said;
     char *given_up; /* why it was killed */
+    char *(*clean)(const char *text);
     GDestroyNotify detach;
     void *attached;
 };
@@ -183,6 +184,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     p->despite_interrupt = o->despite_interrupt;
     p->ends_itself = o->ends_itself;
     p->pass_stderr = o->pass_stderr;
+    p->clean = o->clean;
     p->said = g_string_new(NULL);
     g_mutex_init(&p->mutex);
     if (err >= 0)
@@ -259,6 +261,10 @@ char *subprocess_stderr(struct subprocess *p)
     g_mutex_lock(&p->mutex);
     char *text = g_utf8_make_valid(p->said->str, (gssize)p->said->len);
     g_mutex_unlock(&p->mutex);
+    if (p->clean) {
+        g_autofree char *all = text;
+        text = p->clean(all);
+    }
     return g_strstrip(text);
 }
 

@@ -26,6 +26,7 @@ struct subprocess_options {
     gboolean ends_itself;       /* a run of this program: told to end, it does so in time, and is not killed */
     gboolean outlives;          /* it is not told to end when this program ends; see subprocess_leave */
     int death_signal;           /* sent to the child if this program dies; 0: SIGTERM */
+    char *(*clean)(const char *text); /* of what it said on stderr: what may be told; g_free. NULL: all */
     void (*started)(struct subprocess *p, void *data); /* called at once, for subprocess_attach; may be NULL */
     void *started_data;
     int stop_signal;            /* sent by subprocess_free and on interrupt; 0: SIGTERM */

@@ -178,11 +178,24 @@ static char *first_existing(const char *folder, const char *database, const char
     return found;
 }
 
+/* A folder is named for what it is. */
+static void not_found(const char *folder, const char *what, GError **error)
+{
+    g_autofree char *toc = g_build_filename(what, "toc.dat", NULL);
+    if (g_file_test(toc, G_FILE_TEST_IS_REGULAR))
+        ot_fail(error, OT_REFUSED,
+                "%s is a dump in pg_dump's directory format: use pg_restore (pg_restore -d DATABASE %s)", what, what);
+    else if (g_file_test(what, G_FILE_TEST_IS_DIR))
+        ot_fail(error, OT_NOT_FOUND, "%s is a folder: name a backup file in it", what);
+    else
+        ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
+}
+
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error)
 {
     g_autofree char *path = first_existing(folder, database, what);
     if (!path) {
-        ot_fail(error, OT_NOT_FOUND, "Backup file not found: %s (neither a file nor a backup in %s)", what, folder);
+        not_found(folder, what, error);
         return NULL;
     }
     char *resolved = realpath(path, NULL);

@@ -44,6 +44,7 @@ static const struct field {
     {"compress_level", TEXT, offsetof(struct meta, level), TRUE},
     {"uncompressed_size", UINT64, offsetof(struct meta, plain_bytes), TRUE},
     {"rows", UINT64, offsetof(struct meta, rows), TRUE},
+    {"recovered_size", UINT64, offsetof(struct meta, recovered_bytes), TRUE},
     {"log", TEXT, offsetof(struct meta, log), TRUE},
     {"state", STATE, offsetof(struct meta, state), TRUE},
     {"verified_at", TEXT, offsetof(struct meta, verified_at), TRUE},

@@ -21,6 +21,7 @@ struct meta {
     int port, retention_days;
     guint table_count;
     guint64 size_bytes, plain_bytes, rows;
+    guint64 recovered_bytes; /* of plain_bytes, those of tables that `restore --table` recovered beside the live ones */
     /* ours */
     char *type, *tag, *sha256, *snapshot_time, *level, *log;
     int format;

@@ -40,6 +40,14 @@ gboolean names_split_id(const char *id, char **ret_name, char **ret_timestamp)
     return TRUE;
 }
 
+gboolean names_is_recovered(const char *schema)
+{
+    static const char prefix[] = "recovered_";
+    gint64 unused;
+    return g_str_has_prefix(schema, prefix) && strlen(schema) == strlen(prefix) + TIMESTAMP_LENGTH &&
+           text_parse_timestamp(schema + strlen(prefix), &unused);
+}
+
 /* PREFIX/FOLDERS with the first digits of the timestamp/ID.sql.gz */
 static char *key_in(const char *prefix, const char *folders, int digits, const char *id)
 {

@@ -19,6 +19,9 @@ char *names_id(const char *database, const char *timestamp);
 /* Cuts an id into its encoded name and its timestamp; FALSE if it is none. Both are to be freed. */
 gboolean names_split_id(const char *id, char **ret_name, char **ret_timestamp);
 
+/* Whether a schema is one that `restore --table` makes: recovered_TIMESTAMP. */
+gboolean names_is_recovered(const char *schema);
+
 /* PREFIX/YYYYMMDD/ID.sql.gz: the key of a backup in S3. NULL if id is none. To be freed. */
 char *names_key(const char *prefix, const char *id);
 

@@ -1,6 +1,8 @@
 /* The act's line in the journal, and those who are told. */
 #include "cmd/aftermath.h"
 
+#include <unistd.h>
+
 #include "catalog/journal.h"
 #include "catalog/record.h"
 #include "cmd/alerting.h"
@@ -30,11 +32,17 @@ static json_t *record_of(struct console *c, const GError *problem)
     return record;
 }
 
+/* A restore from a folder that was mounted read-only is a good one; the system's log has its record. */
+static gboolean is_restored_from_unwritable(const struct console *c)
+{
+    return g_str_equal(c->act, "restore") && access(c->settings.backup_dir, W_OK) != 0;
+}
+
 /* Says that there is no record, once: where the folder is not there, the act has failed for that, or has warned. */
 static void judge_unrecorded(struct console *c, const GError *problem, GError *unrecorded, GError **error)
 {
     g_autoptr(GError) own = unrecorded;
-    gboolean looks = g_strv_contains(only_look, c->act);
+    gboolean looks = g_strv_contains(only_look, c->act) || is_restored_from_unwritable(c);
     if ((problem || looks) && !g_file_test(c->settings.backup_dir, G_FILE_TEST_IS_DIR))
         return;
     g_prefix_error(&own, problem || looks ? "this could not be recorded in the journal: "
@@ -97,7 +105,7 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     json_decref(record);
     if (ok)
         return TRUE;
-    gboolean fails = !problem && !g_strv_contains(only_look, c->act);
+    gboolean fails = !problem && !g_strv_contains(only_look, c->act) && !is_restored_from_unwritable(c);
     judge_unrecorded(c, problem, unrecorded, error);
     return !fails;
 }

@@ -8,10 +8,10 @@
 
 static json_t *result_json(const struct backup_result *r)
 {
-    return json_pack("{ss ss* ss* ss sI sI sI sI sI}", "id", r->id, "file", r->path, "s3", r->s3_url, "database",
+    return json_pack("{ss ss* ss* ss sI sI sI sI sI sI}", "id", r->id, "file", r->path, "s3", r->s3_url, "database",
                      r->database, "backup_size", (json_int_t)r->size_bytes, "uncompressed_size",
-                     (json_int_t)r->plain_bytes, "table_count", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
-                     "duration_seconds", (json_int_t)r->duration_s);
+                     (json_int_t)r->plain_bytes, "table_count", (json_int_t)r->tables, "tables", (json_int_t)r->tables,
+                     "rows", (json_int_t)r->rows, "duration_seconds", (json_int_t)r->duration_s);
 }
 
 struct backing_up {

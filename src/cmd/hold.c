@@ -130,7 +130,14 @@ static gboolean apply(struct console *c, const char *what, json_t *hold, GError 
         target_clear(&t);
         return FALSE;
     }
-    struct hold_request request = {t.id, t.path, t.offsite, t.key, hold};
+    struct hold_request request = {
+        .id = t.id,
+        .dir = c->settings.backup_dir,
+        .path = t.path,
+        .offsite = t.offsite,
+        .key = t.key,
+        .hold = hold,
+    };
     gboolean ok = hold_set(&request, &c->report, &r, error);
     note_facts(c, &t, &r, hold);
     if (ok && c->settings.json)

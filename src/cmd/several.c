@@ -137,9 +137,13 @@ static gboolean parts_of_dir(GPtrArray *parts, const char *folder, GError **erro
     return files != NULL;
 }
 
-static gboolean parts_of_server(GPtrArray *parts, const struct pg_target *target, GError **error)
+static gboolean parts_of_server(struct console *c, GPtrArray *parts, GError **error)
 {
-    g_autoptr(GPtrArray) names = databases_list(target, error);
+    g_autoptr(GPtrArray) side = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = databases_list(&c->target, side, error);
+    for (guint i = 0; names && i < side->len; i++)
+        report_info(&c->report, "Left out: database %s, which a restore or a full test made or replaced",
+                    (const char *)side->pdata[i]);
     for (guint i = 0; names && i < names->len; i++)
         add_part(parts, g_strdup(names->pdata[i]), g_strconcat("--database=", names->pdata[i], NULL), g_get_environ());
     return names != NULL;
@@ -283,7 +287,7 @@ static void run_part(struct console *c, const struct command *command, int argc,
 static gboolean find_parts(struct console *c, GPtrArray *parts, GError **error)
 {
     const struct settings *s = &c->settings;
-    return s->config_dir ? parts_of_dir(parts, s->config_dir, error) : parts_of_server(parts, &c->target, error);
+    return s->config_dir ? parts_of_dir(parts, s->config_dir, error) : parts_of_server(c, parts, error);
 }
 
 static gboolean run_parts(struct console *c, const struct command *command, int argc, char **argv, GPtrArray *parts,

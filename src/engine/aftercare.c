@@ -5,6 +5,13 @@
 #include "base/pool.h"
 #include "pg/snapshot.h"
 
+/* As every count of tables: those that a dump makes, so none of an extension's. */
+#define COUNT_SQL                                                                                                      \
+    "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"              \
+    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS"      \
+    " (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid"       \
+    " AND d.deptype = 'e')"
+
 struct analyze {
     PGresult *tables;
     struct session **sessions;
@@ -150,16 +157,14 @@ gboolean aftercare_report(const struct pg_target *t, const char *dbname, char **
     g_autoptr(session) s = session_open(t, dbname, error);
     g_autofree char *size = NULL;
     gint64 tables = 0;
-    if (!s ||
-        (session_can_utf8(s) && !session_exec(s, "SET client_encoding = 'UTF8'", error)) ||
-        !session_get_number(s, error, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'", 0,
-                            NULL, &tables) ||
+    if (!s || (session_can_utf8(s) && !session_exec(s, "SET client_encoding = 'UTF8'", error)) ||
+        !session_get_number(s, error, COUNT_SQL, 0, NULL, &tables) ||
         !session_get_text(
             s, error, "SELECT pg_catalog.pg_size_pretty(pg_catalog.pg_database_size(pg_catalog.current_database()))", 0,
             NULL, &size))
         return FALSE;
     report_info(report, "Verifying restoration (before it is put in place)...");
-    report_info(report, "Tables in schema public: %" G_GINT64_FORMAT, tables);
+    report_info(report, "Tables: %" G_GINT64_FORMAT, tables);
     report_info(report, "Database size: %s", size);
     g_auto(GStrv) biggest = critical ? NULL : biggest_tables(s, error);
     char **counted = critical ? critical : biggest;

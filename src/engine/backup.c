@@ -38,6 +38,7 @@ struct backup {
     gboolean unclaimed; /* nobody in the bucket knows of this id */
     gint64 started_us;
     guint64 expected_bytes; /* of the file, by what is known before */
+    guint64 required_bytes; /* that must be free */
     struct dump_result dump;
     struct file_sink *file;  /* NULL: nothing is kept in the folder */
     struct offsite_run *run; /* NULL: nothing goes to S3 now */
@@ -82,18 +83,21 @@ static const struct catalog_entry *note_newest(struct backup *b, const GPtrArray
 }
 
 /* From the last backup of this database and its growth since; the first time, from the database's size: text is
- * about as large as tables without indexes, and packs to less than half. */
+ * about as large as tables without indexes, and packs to less than half. What must be free is never more than the
+ * database has by now: it may have become small. */
 static gboolean estimate(struct backup *b, guint64 database_bytes, GError **error)
 {
     g_autoptr(GPtrArray) list = catalog_list(b->request->dir, b->name, error);
     if (!list)
         return FALSE;
-    b->expected_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
+    b->expected_bytes = b->required_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
     server_identity_mark(&b->identity, list);
     others_warn(list, b->request->dir, b->report);
     const struct catalog_entry *last = note_newest(b, list);
-    if (last)
+    if (last) {
         b->expected_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
+        b->required_bytes = MIN(b->expected_bytes, MAX(database_bytes, MIN_SPACE_BYTES));
+    }
     return TRUE;
 }
 
@@ -102,7 +106,7 @@ static gboolean check_space(struct backup *b, guint64 database_bytes, GError **e
     guint64 available = 0;
     if (!estimate(b, database_bytes, error) || !files_free_space(b->request->dir, &available, error))
         return FALSE;
-    guint64 required = b->request->places == BACKUP_S3_ONLY ? 0 : b->expected_bytes;
+    guint64 required = b->request->places == BACKUP_S3_ONLY ? 0 : b->required_bytes;
     if (available >= required)
         return TRUE;
     g_autofree char *need = text_size(required, "B");
@@ -115,9 +119,8 @@ static gboolean check_server(struct backup *b, GError **error)
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
     gint64 bytes = 0;
     /* A database of many files takes its time to say its size: limits of its own are not for us. */
-    if (!s ||
-        !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0, NULL,
-                            &bytes))
+    if (!s || !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0,
+                                  NULL, &bytes))
         return FALSE;
     b->server_version = session_version(s);
     if (!pg_system_read(s, &b->system, error))
@@ -231,6 +234,16 @@ static gboolean read_back(struct backup *b, GError **error)
     return ok;
 }
 
+static guint64 recovered_bytes(const struct archive_contents *c)
+{
+    guint64 bytes = 0;
+    for (guint i = 0; i < c->tables->len; i++) {
+        const struct archive_table *t = c->tables->pdata[i];
+        bytes += names_is_recovered(t->def->schema) ? t->plain_bytes : 0;
+    }
+    return bytes;
+}
+
 /* Of a dump that was not read back yet. */
 static struct meta *make_meta(struct backup *b)
 {
@@ -264,6 +277,7 @@ static struct meta *make_meta(struct backup *b)
     m->state = META_UNVERIFIED;
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
+    m->recovered_bytes = recovered_bytes(b->dump.contents);
     m->journal = journal_head_json(q->dir);
     return m;
 }
@@ -312,7 +326,7 @@ static void say_proof(struct backup *b)
     report_info(r, "Verifying backup integrity...");
     report_info(r, "Backup file integrity verified (gzip test passed)");
     report_info(r, "Read back: %u tables, %" G_GUINT64_FORMAT " rows, every member and count as in the proof",
-                b->dump.contents->tables->len, archive_contents_rows(b->dump.contents));
+                b->dump.table_count, archive_contents_rows(b->dump.contents));
 }
 
 static gboolean upload_rest(struct backup *b, struct meta *m, GError **error)

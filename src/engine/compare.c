@@ -247,9 +247,10 @@ static gboolean compare_objects(struct compare *c, const struct toc *t, GError *
     if (!compare_schema(&schema, t, &reworded, error))
         return FALSE;
     if (reworded > 0)
-        report_info(c->report,
-                    "%u objects are worded otherwise after any restore: they read as the file's own statements make them",
-                    reworded);
+        report_info(
+            c->report,
+            "%u objects are worded otherwise after any restore: they read as the file's own statements make them",
+            reworded);
     return TRUE;
 }
 

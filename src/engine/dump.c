@@ -66,14 +66,6 @@ static gboolean go_on(struct dump *d, GError **error)
 
 /* ---- plan ---- */
 
-static guint toc_count(const struct toc *t, const char *desc)
-{
-    guint n = 0;
-    for (guint i = 0; i < t->entries->len; i++)
-        n += g_str_equal(((struct toc_entry *)t->entries->pdata[i])->desc, desc);
-    return n;
-}
-
 static gboolean take_facts(struct dump *d, struct session *s, GError **error)
 {
     g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));

@@ -23,7 +23,7 @@ struct place {
     char *dbname;
     struct door door;   /* of that database */
     struct door second; /* of another one, which is made if the comparison asks for it */
-    GPtrArray *roles; /* created by us on a server that is not ours */
+    GPtrArray *roles;   /* created by us on a server that is not ours */
 };
 
 /* What a test makes on a server that is not ours is marked, databases and roles alike, with the database's name; the
@@ -309,8 +309,7 @@ gboolean fulltest_plain(const struct fulltest_request *request, struct source *f
     }
     int major = sum.server_version ? (int)g_ascii_strtoll(sum.server_version, NULL, 10) : OLDEST_MAJOR;
     struct place p = {0};
-    gboolean ok = place_open(&p, request, major, NULL, error) &&
-                  load_plain(&p, file, kind, sum.roles, report, error);
+    gboolean ok = place_open(&p, request, major, NULL, error) && load_plain(&p, file, kind, sum.roles, report, error);
     place_clear(&p);
     plain_summary_clear(&sum);
     return ok;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "catalog/gaps.h"
+#include "catalog/names.h"
 
 #define HOUR 3600
 #define DAY (24 * HOUR)
@@ -41,6 +42,13 @@ static gint by_size(gconstpointer a, gconstpointer b)
     return x < y ? -1 : x > y;
 }
 
+/* Without the share of rows that were recovered beside the live ones: they come and go with a repair. */
+static guint64 lasting_size(const struct catalog_entry *e)
+{
+    double plain = (double)e->meta->plain_bytes, recovered = (double)e->meta->recovered_bytes;
+    return plain > 0 && recovered < plain ? (guint64)((double)e->size_bytes * (1 - recovered / plain)) : e->size_bytes;
+}
+
 /* Of the backups before the newest that were packed as it was; 0: there is none. */
 static double median_size(const GPtrArray *good)
 {
@@ -48,8 +56,9 @@ static double median_size(const GPtrArray *good)
     const struct catalog_entry *newest = good->pdata[0];
     for (guint i = 1; i < good->len && sizes->len < MEDIAN_OF; i++) {
         const struct catalog_entry *e = good->pdata[i];
+        guint64 size = lasting_size(e);
         if (g_strcmp0(e->meta->level, newest->meta->level) == 0)
-            g_array_append_val(sizes, e->size_bytes);
+            g_array_append_val(sizes, size);
     }
     if (sizes->len == 0)
         return 0;
@@ -70,7 +79,7 @@ static double growth_per_day(const GPtrArray *good)
             oldest = e;
     }
     double days = (double)(health_taken_at(newest) - health_taken_at(oldest)) / DAY;
-    return days > 0 ? ((double)newest->size_bytes - (double)oldest->size_bytes) / days : 0;
+    return days > 0 ? ((double)lasting_size(newest) - (double)lasting_size(oldest)) / days : 0;
 }
 
 static char *signed_size(double bytes)
@@ -91,7 +100,7 @@ gboolean health_check_size(const struct health_data *d, struct health_check *c)
         return TRUE;
     }
     const struct catalog_entry *newest = good->pdata[0];
-    double change = 100.0 * ((double)newest->size_bytes - median) / median;
+    double change = 100.0 * ((double)lasting_size(newest) - median) / median;
     health_measure(c, change, "%", HEALTH_OUTSIDE, SIZE_PERCENT, NAN);
     g_autofree char *size = text_size(newest->size_bytes, "B"), *growth = signed_size(growth_per_day(good));
     c->value = g_strdup_printf("%s, %+.1f %%, growth %s a day", size, change, growth);
@@ -111,7 +120,7 @@ static void note_rows(GHashTable *most, const struct catalog_entry *e)
     {
         const char *schema = record_text(t, "schema"), *name = record_text(t, "name");
         gint64 rows = json_integer_value(json_object_get(t, "rows"));
-        if (!schema || !name)
+        if (!schema || !name || names_is_recovered(schema))
             continue;
         char *key = g_strdup_printf("%s.%s", schema, name);
         const gint64 *known = g_hash_table_lookup(most, key);

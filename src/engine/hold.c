@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "catalog/hold.h"
+#include "catalog/inuse.h"
 #include "catalog/names.h"
 
 static gint64 now_s(void)
@@ -143,6 +144,17 @@ static struct meta *load(const struct hold_request *q, GError **error)
     return m;
 }
 
+/* A deletion that has begun is waited for, and what it took cannot be held any more; one that comes later finds the
+ * hold. */
+static gboolean keep_deletion_off(const struct hold_request *q, struct inuse **ret_reading, GError **error)
+{
+    *ret_reading = NULL;
+    if (q->dir && g_file_test(q->dir, G_FILE_TEST_IS_DIR) && !(*ret_reading = inuse_share(q->dir, q->id, error)))
+        return FALSE;
+    return !q->path || g_file_test(q->path, G_FILE_TEST_EXISTS) ||
+           ot_fail(error, OT_NOT_FOUND, "%s was deleted a moment ago", q->id);
+}
+
 static gboolean set_here(const struct hold_request *q, struct hold_result *r, GError **error)
 {
     g_autoptr(copy) here = copy_local(q->path);
@@ -153,6 +165,18 @@ static gboolean set_here(const struct hold_request *q, struct hold_result *r, GE
     return TRUE;
 }
 
+/* Another machine may have deleted it meanwhile. */
+static gboolean is_still_there(const struct hold_request *q, GError **error)
+{
+    GError *problem = NULL;
+    gboolean there = is_there(q, &problem);
+    if (!there && !problem)
+        return ot_fail(error, OT_NOT_FOUND, "%s was deleted in S3 a moment ago", q->id);
+    if (problem)
+        g_propagate_error(error, problem);
+    return there;
+}
+
 static gboolean set_there(const struct hold_request *q, const struct meta *m, struct hold_result *r, GError **error)
 {
     GError *problem = NULL;
@@ -160,7 +184,7 @@ static gboolean set_there(const struct hold_request *q, const struct meta *m, st
     r->in_s3 = is_there(q, &problem);
     if (!r->in_s3 && !problem)
         return TRUE;
-    if (problem || !set_in_s3(q->offsite, q->key, m, active, &r->binding, &problem)) {
+    if (problem || !set_in_s3(q->offsite, q->key, m, active, &r->binding, &problem) || !is_still_there(q, &problem)) {
         r->in_s3 = FALSE;
         return fail_in_s3(q, problem, error);
     }
@@ -187,6 +211,9 @@ static void say_s3(const struct hold_request *q, const struct meta *m, const str
 gboolean hold_set(const struct hold_request *q, struct report *report, struct hold_result *r, GError **error)
 {
     *r = (struct hold_result){0};
+    g_autoptr(inuse) reading = NULL;
+    if (!keep_deletion_off(q, &reading, error))
+        return FALSE;
     g_autoptr(meta) m = load(q, error);
     if (!m)
         return FALSE;
@@ -216,7 +243,7 @@ gboolean hold_catch_up(const struct offsite *o, const char *dir, const struct me
 {
     const char *key = meta_s3_text(m, "key");
     g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
-    struct hold_request q = {m->id, path, o, key, m->hold};
+    struct hold_request q = {.id = m->id, .dir = dir, .path = path, .offsite = o, .key = key, .hold = m->hold};
     GError *problem = NULL;
     gboolean there = is_there(&q, &problem);
     if (problem)

@@ -9,6 +9,7 @@
 
 struct hold_request {
     const char *id;                /* of the backup */
+    const char *dir;               /* BACKUP_DIR, where readers and deletions say so; need not be there */
     const char *path;              /* of its file; NULL: it is not on this machine */
     const struct offsite *offsite; /* NULL: no S3 is set */
     const char *key;               /* of its object; NULL where there is no S3 */

@@ -12,8 +12,8 @@
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/gate.h"
-#include "engine/plainload.h"
 #include "engine/outcome.h"
+#include "engine/plainload.h"
 #include "engine/preflight.h"
 #include "engine/preview.h"
 #include "engine/restore_target.h"
@@ -35,14 +35,16 @@ struct restore {
     struct plain_summary plain_sum;
     struct toc *toc;
     struct session *admin;
-    json_t *facts;  /* the result's: of the backup, else of the database it replaces; may be NULL */
-    char *live;     /* the name that the result will have */
-    char *side;     /* the name while it is loaded; NULL: not made yet, or no longer there under it */
+    json_t *facts; /* the result's: of the backup, else of the database it replaces; may be NULL */
+    char *live;    /* the name that the result will have */
+    char *side;    /* the name while it is loaded; NULL: not made yet, or no longer there under it */
     struct side made;
     struct restore_preview preview;
     struct replaced old;
     struct prebackup pre;
     gboolean exists;
+    gboolean no_folder;    /* BACKUP_DIR cannot be written */
+    guint64 rows, tables;  /* restored */
     gboolean no_prebackup; /* it was wanted, and failed: the code says how */
     struct inuse *reading; /* keeps retention off */
     struct restore_target target;
@@ -167,6 +169,11 @@ static gboolean look_ahead(struct restore *r, GError **error)
 
 static gboolean preview_and_confirm(struct restore *r, GError **error)
 {
+    if (r->no_folder && r->request->pre_backup && r->preview.exists)
+        return ot_fail(error, OT_PREREQUISITE,
+                       "there is no place for the backup before the restore: %s cannot be written. Set BACKUP_DIR to a "
+                       "folder that can and name the backup by its path, or give --no-pre-backup",
+                       r->request->dir);
     preview_add_backup(&r->preview, r->request, plain_bytes(r), r->reader ? r->reader->contents : NULL);
     preview_report(&r->preview, r->report);
     return r->request->confirm(&r->preview, r->request->confirm_data, error) && interrupt_check(error);
@@ -245,7 +252,7 @@ static gboolean load_ours(struct restore *r, GError **error)
     report_phase(r->report, "compare", start);
     report_info(r->report,
                 "Compared with the backup's proof in %.1f s: %u tables, %" G_GUINT64_FORMAT " rows, all equal",
-                seconds((g_get_monotonic_time() - start) / 1000), r->reader->contents->tables->len,
+                seconds((g_get_monotonic_time() - start) / 1000), toc_count(r->toc, "TABLE"),
                 archive_contents_rows(r->reader->contents));
     return TRUE;
 }
@@ -265,8 +272,7 @@ static gboolean load_plain(struct restore *r, GError **error)
 static gboolean fill_side(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!(r->reader ? load_ours : load_plain)(r, error) ||
-        !side_apply_settings(&r->made, error))
+    if (!(r->reader ? load_ours : load_plain)(r, error) || !side_apply_settings(&r->made, error))
         return FALSE;
     gint64 start = g_get_monotonic_time();
     report_info(r->report, "Optimizing restored database (ANALYZE)...");
@@ -396,22 +402,52 @@ static void note_facts(struct restore *r)
     report_fact(r->report, "put_back", json_boolean(q->put_back));
 }
 
+/* What was restored: of single tables (tablerestore_run counts them), or of the whole. */
+static void count_result(struct restore *r)
+{
+    if (r->request->tables)
+        return;
+    r->rows = r->reader ? archive_contents_rows(r->reader->contents) : r->plain_sum.rows;
+    r->tables = r->reader ? toc_count(r->toc, "TABLE") : r->plain_sum.tables;
+}
+
 static void note_result(struct restore *r)
 {
-    guint64 rows = r->reader ? archive_contents_rows(r->reader->contents) : r->plain_sum.rows;
     guint64 bytes = r->reader ? r->reader->source->size_bytes : r->plain ? r->plain->size_bytes : 0;
     if (r->request->tables)
         return;
     report_fact(r->report, "size", json_integer((json_int_t)bytes));
     report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
-    report_fact(r->report, "rows", json_integer((json_int_t)rows));
+    report_fact(r->report, "rows", json_integer((json_int_t)r->rows));
+}
+
+/* From a folder that cannot be written (its disk failed and was mounted read-only, say) everything can be restored all
+ * the same: only the log is missing, and retention, which cannot delete there either, is not kept off. */
+static gboolean do_without_folder(struct restore *r, const GError *problem, GError **error)
+{
+    r->timestamp = text_timestamp(g_get_real_time() / G_USEC_PER_SEC);
+    r->no_folder = TRUE;
+    report_warn(r->report, "There will be no log: %s", problem->message);
+    return interrupt_check(error);
+}
+
+static gboolean open_folder(struct restore *r, GError **error)
+{
+    const struct restore_request *q = r->request;
+    GError *problem = NULL;
+    if (!files_need_folder(q->dir, &problem)) {
+        gboolean ok = do_without_folder(r, problem, error);
+        g_error_free(problem);
+        return ok;
+    }
+    r->timestamp = slot_take(q->dir, "restore", NULL, NULL, r->report, error);
+    return r->timestamp && inuse_share_copy(q->copy, q->dir, &r->reading, error);
 }
 
 static gboolean run(struct restore *r, GError **error)
 {
     const struct restore_request *q = r->request;
-    if (!files_need_folder(q->dir, error) || !(r->timestamp = slot_take(q->dir, "restore", NULL, NULL, r->report, error)) ||
-        !inuse_share_copy(q->copy, q->dir, &r->reading, error))
+    if (!open_folder(r, error))
         return FALSE;
     report_info(r->report, "OpsTower Database Restore - Started");
     report_info(r->report, "Restoring from: %s", q->copy->name);
@@ -424,7 +460,7 @@ static gboolean run(struct restore *r, GError **error)
     if (q->tables)
         return open_backup(r, error) &&
                (r->reader || ot_fail(error, OT_REFUSED, "--table needs a backup made by this program")) &&
-               tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, error);
+               tablerestore_run(q, r->reader, r->toc, r->timestamp, r->report, &r->tables, &r->rows, error);
     return restore_database(r, error);
 }
 
@@ -436,6 +472,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
         report_fact_text(report, "replaced", r.old.name);
+        count_result(&r);
         note_result(&r);
         restore_target_offer(&r.target, report);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
@@ -443,8 +480,8 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
         *ret_result = (struct restore_result){
             .database = g_strdup(r.live),
             .replaced = g_strdup(r.old.name),
-            .rows = r.reader ? archive_contents_rows(r.reader->contents) : r.plain_sum.rows,
-            .tables = r.reader ? r.reader->contents->tables->len : r.plain_sum.tables,
+            .rows = r.rows,
+            .tables = r.tables,
             .duration_s = took,
             .proven = r.reader != NULL,
         };

@@ -10,7 +10,7 @@
 #include "pg/session.h"
 
 /* What is said of a table whose rows are equal only so; %s: the columns. */
-#define ROWROUND_WARNING \
+#define ROWROUND_WARNING                                                                                               \
     "values of columns %s read otherwise than in the backup: any dump and restore changes the text of their types so"
 
 struct rowround {

@@ -260,7 +260,8 @@ static gboolean check_table(struct tablerestore *r, const struct recovered *t, G
     gboolean equal;
     if (!is_as_restored(r, t, sql, &equal, error))
         return FALSE;
-    return equal || ot_fail(error, OT_MISMATCH, "the recovered rows of %s are not those of the backup's proof", t->live);
+    return equal ||
+           ot_fail(error, OT_MISMATCH, "the recovered rows of %s are not those of the backup's proof", t->live);
 }
 
 static gboolean recover_one(struct tablerestore *r, const struct recovered *t, GError **error)
@@ -376,13 +377,17 @@ static gboolean run(struct tablerestore *r, GError **error)
 }
 
 gboolean tablerestore_run(const struct restore_request *request, struct archive_reader *reader, const struct toc *t,
-                          const char *timestamp, struct report *report, GError **error)
+                          const char *timestamp, struct report *report, guint64 *ret_tables, guint64 *ret_rows,
+                          GError **error)
 {
     struct tablerestore r = {.request = request, .reader = reader, .toc = t, .report = report};
     r.schema = g_strdup_printf("recovered_%s", timestamp);
     r.tables = g_ptr_array_new_with_free_func(recovered_free);
     r.asked = g_ptr_array_new();
     gboolean ok = run(&r, error);
+    *ret_tables = r.tables->len;
+    for (guint i = 0; i < r.tables->len; i++)
+        *ret_rows += ((struct recovered *)r.tables->pdata[i])->back.table->proof.rows;
     g_ptr_array_unref(r.tables);
     g_ptr_array_unref(r.asked);
     session_free(r.session);

@@ -18,7 +18,7 @@ struct testhost {
 gboolean testhost_check(struct testhost *h, struct session *s, const json_t *facts, struct report *report,
                         GError **error);
 
-/* After a failed test: *error says what the host lacks, where that may be the reason; a difference is then no verdict on
- * the backup (OT_PREREQUISITE). */
+/* After a failed test: *error says what the host lacks, where that may be the reason; a difference is then no verdict
+ * on the backup (OT_PREREQUISITE). */
 void testhost_explain(const struct testhost *h, GError **error);
 void testhost_clear(struct testhost *h);

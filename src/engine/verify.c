@@ -68,6 +68,17 @@ static gboolean fail(struct verify *v, const char *name, const char *summary, GE
     return FALSE;
 }
 
+#define GZIP_TEST "Gzip integrity"
+#define DUMP_TEST "PostgreSQL dump validation"
+
+/* Another kind of file is no damage; unless metadata says that a backup of ours is to lie here. */
+static void judge_kind(struct verify *v, GError *problem)
+{
+    g_autoptr(meta) m = g_error_matches(problem, OT_ERROR, OT_REFUSED) ? copy_meta(v->request->copy, NULL) : NULL;
+    if (m && m->sha256)
+        problem->code = OT_CORRUPT;
+}
+
 /* ---- the file ---- */
 
 static gboolean check_file(struct verify *v, GError **error)
@@ -80,17 +91,18 @@ static gboolean check_file(struct verify *v, GError **error)
     if (!v->file)
         return fail(v, "File readability", "", problem, error);
     note(v, "File readability", CHECK_PASS, NULL);
-    if (!archive_detect(v->file, &v->kind, &problem))
-        return fail(v, "File not empty", "the file is empty", problem, error);
+    if (!archive_detect(v->file, &v->kind, &problem)) {
+        gboolean empty = v->file->size_bytes == 0;
+        judge_kind(v, problem);
+        return fail(v, empty ? "File not empty" : DUMP_TEST, empty ? "the file is empty" : "it is another kind of file",
+                    problem, error);
+    }
     g_autofree char *size = text_size(v->file->size_bytes, "B");
     note(v, "File not empty", CHECK_PASS, size);
     return TRUE;
 }
 
 /* ---- ours ---- */
-
-#define GZIP_TEST "Gzip integrity"
-#define DUMP_TEST "PostgreSQL dump validation"
 
 static gboolean is_gzip_failure(const GError *e)
 {
@@ -136,6 +148,13 @@ static gboolean check_large_objects(struct archive_reader *r, GError **error)
     return ot_fail(error, OT_CORRUPT, "the large objects in the file are not those of its proof");
 }
 
+static gboolean count_tables(struct verify *v, GError **error)
+{
+    g_autoptr(toc) t = toc_parse(v->reader->contents->toc, error);
+    v->result->tables = t ? toc_count(t, "TABLE") : 0;
+    return t != NULL;
+}
+
 static gboolean check_ours(struct verify *v, GError **error)
 {
     GError *problem = NULL;
@@ -160,10 +179,11 @@ static gboolean check_ours(struct verify *v, GError **error)
         return fail(v, DUMP_TEST, "dump validation failed", problem, error);
     const struct archive_contents *c = v->reader->contents;
     v->result->rows = archive_contents_rows(c);
-    v->result->tables = c->tables->len;
+    if (!count_tables(v, &problem))
+        return fail(v, DUMP_TEST, "dump validation failed", problem, error);
     g_autofree char *detail =
         g_strdup_printf("%u tables, %" G_GUINT64_FORMAT " rows, every count and fingerprint as in the proof",
-                        c->tables->len, v->result->rows);
+                        (guint)v->result->tables, v->result->rows);
     note(v, DUMP_TEST, CHECK_PASS, detail);
     return TRUE;
 }
@@ -181,15 +201,19 @@ static gboolean check_plain(struct verify *v, GError **error)
         return fail(v, GZIP_TEST, "gzip test failed", problem, error);
     else
         note(v, GZIP_TEST, CHECK_PASS, NULL);
-    if (!ok)
+    if (!ok) {
+        judge_kind(v, problem);
         return fail(v, DUMP_TEST, "dump validation failed", problem, error);
+    }
     v->result->rows = sum.rows;
     v->result->tables = sum.tables;
     v->sha256 = g_strdup(sum.sha256);
+    g_autofree char *inserts =
+        sum.inserts ? g_strdup_printf(" and %" G_GUINT64_FORMAT " INSERT statements", sum.inserts) : g_strdup("");
     g_autofree char *detail =
         g_strdup_printf("a plain dump of others, whole as far as it can show: %" G_GUINT64_FORMAT
-                        " tables, %" G_GUINT64_FORMAT " rows; it carries no proof to hold them against",
-                        sum.tables, sum.rows);
+                        " tables, %" G_GUINT64_FORMAT " rows%s; it carries no proof to hold them against",
+                        sum.tables, sum.rows, inserts);
     plain_summary_clear(&sum);
     note(v, DUMP_TEST, CHECK_PASS, detail);
     return TRUE;
@@ -199,15 +223,9 @@ static gboolean check_plain(struct verify *v, GError **error)
 
 #define META_TEST "Metadata file validation"
 
-static gboolean meta_fits(struct verify *v, GError **error)
+/* A backup of ours; the metadata may be of others and say nothing of rows. */
+static gboolean proof_fits(struct verify *v, const struct meta *m, GError **error)
 {
-    const struct meta *m = v->meta;
-    if (!g_str_equal(m->backup_file, v->request->copy->file))
-        return ot_fail(error, OT_CORRUPT, "the metadata is that of %s", m->backup_file);
-    if (m->sha256 && g_strcmp0(m->sha256, v->sha256) != 0)
-        return ot_fail(error, OT_CORRUPT, "its SHA-256 is not that of the file");
-    if (!v->reader)
-        return TRUE;
     const struct archive_contents *c = v->reader->contents;
     g_autofree char *database = g_utf8_make_valid(facts_text(c->facts, "database"), -1);
     json_t *tables = meta_tables(c);
@@ -215,9 +233,28 @@ static gboolean meta_fits(struct verify *v, GError **error)
     json_decref(tables);
     if (!g_str_equal(m->database, database))
         return ot_fail(error, OT_CORRUPT, "it is of database %s, the file of %s", m->database, database);
-    if (!m->sha256 || m->size_bytes != v->reader->source->size_bytes || m->rows != v->result->rows || !same)
-        return ot_fail(error, OT_CORRUPT, "its sizes, rows or fingerprints are not those of the file");
+    if (m->sha256 && (m->rows != v->result->rows || !same))
+        return ot_fail(error, OT_CORRUPT, "its rows or fingerprints are not those of the file");
     return TRUE;
+}
+
+static gboolean meta_fits(struct verify *v, GError **error)
+{
+    const struct meta *m = v->meta;
+    if (!g_str_equal(m->backup_file, v->request->copy->file))
+        return ot_fail(error, OT_CORRUPT, "the metadata is that of %s", m->backup_file);
+    if (m->sha256 && g_strcmp0(m->sha256, v->sha256) != 0)
+        return ot_fail(error, OT_CORRUPT, "its SHA-256 is not that of the file");
+    guint64 size = v->reader ? v->reader->source->size_bytes : v->file->size_bytes;
+    if (m->size_bytes != size)
+        return ot_fail(error, OT_CORRUPT,
+                       "the metadata says that the file has %" G_GUINT64_FORMAT " bytes, but it has %" G_GUINT64_FORMAT,
+                       m->size_bytes, size);
+    if (m->table_count != v->result->tables)
+        return ot_fail(error, OT_CORRUPT,
+                       "the metadata says that there are %u tables, but the dump makes %" G_GUINT64_FORMAT,
+                       m->table_count, v->result->tables);
+    return !v->reader || proof_fits(v, m, error);
 }
 
 static gboolean check_meta(struct verify *v, GError **error)
@@ -379,7 +416,8 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         problem && problem->domain == OT_ERROR && (problem->code == OT_CORRUPT || problem->code == OT_MISMATCH);
     if (!v->meta && damaged)
         v->meta = copy_meta(v->request->copy, NULL);
-    if (!v->request->remember || !v->meta || v->meta_is_wrong || (!ok && !damaged) || !v->result->ours ||
+    gboolean ours = v->result->ours || (v->meta && v->meta->sha256);
+    if (!v->request->remember || !v->meta || v->meta_is_wrong || (!ok && !damaged) || !ours ||
         !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);

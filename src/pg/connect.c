@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "pg/silence.h"
 
 #define CONNECT_TIMEOUT_S 60
 #define POLL_MS 100
@@ -33,7 +34,7 @@ static gint64 connect_timeout_us(PGconn *pg)
         if (g_str_equal(o->keyword, "connect_timeout") && o->val)
             seconds = g_ascii_strtoll(o->val, NULL, 10);
     PQconninfoFree(options);
-    return (seconds > 0 ? seconds : CONNECT_TIMEOUT_S) * G_USEC_PER_SEC;
+    return (seconds > 0 ? seconds : MIN(CONNECT_TIMEOUT_S, silence_limit())) * G_USEC_PER_SEC;
 }
 
 static gboolean may_go_on(const struct connect_limit *limit, GError **error)

@@ -83,6 +83,8 @@ json_t *facts_read(struct session *s, const struct toc *t, GError **error)
     json_t *facts = valid ? json_loads(valid, 0, &problem) : NULL;
     if (!facts)
         ot_fail(error, OT_DUMP, "cannot read the database's properties");
+    if (facts && t)
+        json_object_set_new(facts, "tables", json_integer(toc_count(t, "TABLE")));
     return facts;
 }
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "pg/child.h"
+#include "pg/message.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -75,6 +76,7 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
         .pipe_stdout = TRUE,
         .own_group = TRUE,
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     return subprocess_start((const char *const *)argv->pdata, &options, error);
@@ -243,7 +245,7 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
                           database, NULL};
     struct subprocess_options options = {
-        .environment = environment, .started = session_watch_child, .started_data = s};
+        .environment = environment, .started = session_watch_child, .clean = message_without_rows, .started_data = s};
     GString *sql = NULL;
     if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
         dump_failed(error);
@@ -279,6 +281,7 @@ gboolean pgdump_restore_section(struct session *s, const struct toc *t, const ch
         .environment = environment,
         .own_group = TRUE, /* its workers too */
         .started = session_watch_child,
+        .clean = message_without_rows,
         .started_data = s,
     };
     gboolean ok = FALSE;

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "pg/cancel.h"
 #include "pg/connect.h"
+#include "pg/message.h"
 #include "pg/pooler.h"
 #include "pg/prepare.h"
 #include "pg/session_parts.h"
@@ -72,7 +73,7 @@ static PGresult *ask_who(struct session *s, const struct connect_limit *limit)
 {
     struct connect_limit bounded = *limit;
     if (!bounded.until_us)
-        bounded.until_us = g_get_monotonic_time() + FIRST_ANSWER_S * (gint64)G_USEC_PER_SEC;
+        bounded.until_us = g_get_monotonic_time() + MIN(FIRST_ANSWER_S, silence_limit()) * (gint64)G_USEC_PER_SEC;
     static const char *const first[] = {PREPARE_FIRST};
     g_autofree char *sql = g_strdup_printf("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_postmaster_start_time(),"
                                            " pg_catalog.current_setting('%s'), pg_catalog.current_setting('%s')",
@@ -282,8 +283,11 @@ gboolean session_fail(struct session *s, const PGresult *result, enum ot_code co
     for (gsize i = 0; state && i < G_N_ELEMENTS(sqlstates); i++)
         if (g_str_has_prefix(state, sqlstates[i].sqlstate))
             code = sqlstates[i].code;
-    const char *text = result ? PQresultErrorMessage(result) : "";
-    g_autofree char *message = g_utf8_make_valid(*text ? text : PQerrorMessage(s->pg), -1);
+    g_autofree char *message = result ? message_of(result) : NULL;
+    if (!message || !*message) {
+        g_free(message);
+        message = message_without_rows(PQerrorMessage(s->pg));
+    }
     /* An error without a SQLSTATE is libpq's own: the connection is lost, whether its status says so yet or not. */
     if (PQstatus(s->pg) != CONNECTION_OK || (!state && PQresultStatus(result) == PGRES_FATAL_ERROR && result))
         code = OT_CONNECT;

@@ -35,6 +35,19 @@ void silence_set_limit(guint seconds)
     g_mutex_unlock(&mutex);
 }
 
+static guint limit_now(void)
+{
+    return known_silent ? MIN(limit_s, KNOWN_SILENT_S) : limit_s;
+}
+
+guint silence_limit(void)
+{
+    g_mutex_lock(&mutex);
+    guint seconds = limit_now();
+    g_mutex_unlock(&mutex);
+    return seconds;
+}
+
 /* ---- asking ---- */
 
 static enum finding finding_of(const PGresult *answer, const struct silence *w)
@@ -103,8 +116,7 @@ static void clear(struct silence *w)
 static gboolean is_due(const struct silence *w, gint64 now)
 {
     gint64 since = w->since;
-    guint limit = known_silent ? MIN(limit_s, KNOWN_SILENT_S) : limit_s;
-    return since && !w->ended && now - MAX(since, w->asked_us) >= (gint64)limit * G_USEC_PER_SEC;
+    return since && !w->ended && now - MAX(since, w->asked_us) >= limit_now() * (gint64)G_USEC_PER_SEC;
 }
 
 static struct silence *find_due(void)

@@ -10,6 +10,9 @@
 /* How long a wait may last before the server is asked; 15 minutes if this is never called. */
 void silence_set_limit(guint seconds);
 
+/* The same, or a few seconds while the server is known not to answer. */
+guint silence_limit(void);
+
 struct silence_subject {
     const struct conninfo *conninfo; /* where to ask; copied */
     int backend_pid;                 /* of the session on the server; 0: only whether the server answers counts */

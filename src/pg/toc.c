@@ -236,6 +236,14 @@ void toc_free(struct toc *t)
     g_free(t);
 }
 
+guint toc_count(const struct toc *t, const char *desc)
+{
+    guint n = 0;
+    for (guint i = 0; i < t->entries->len; i++)
+        n += g_str_equal(((struct toc_entry *)t->entries->pdata[i])->desc, desc);
+    return n;
+}
+
 char *toc_entry_label(const struct toc_entry *e)
 {
     gboolean qualified = e->schema && *e->schema;

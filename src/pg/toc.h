@@ -39,6 +39,10 @@ struct toc *toc_parse(GBytes *bytes, GError **error);
 void toc_free(struct toc *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(toc, toc_free)
 
+/* How many entries there are of that kind. "TABLE": the tables of a backup, as every command counts them: ordinary and
+ * partitioned ones and partitions, with or without rows, but none that an extension makes. */
+guint toc_count(const struct toc *t, const char *desc);
+
 /* Whether the entry depends on the one with that id. */
 gboolean toc_entry_depends_on(const struct toc_entry *e, int dump_id);
 

@@ -1,8 +1,10 @@
 """Holds: noted here and in S3, tag and legal hold, what is pending and comes later, and what is refused."""
 import datetime
+import fcntl
 import json
 import pathlib
 import shutil
+import subprocess
 import uuid
 
 import botocore.exceptions
@@ -368,3 +370,25 @@ def test_policy_names_what_holds_need(there):
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
     assert {"s3:PutObjectLegalHold", "s3:GetObjectTagging", "s3:PutObjectTagging",
             "s3:GetBucketObjectLockConfiguration"} <= actions
+
+
+# ---- against deletion ------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_hold_and_a_deletion_exclude_each_other(opstower, small, deleted):
+    """A deletion that has begun (it holds the .inuse file alone) is waited for: what it took is not held."""
+    backup = backups.take(opstower, small)
+    with open(backup.path.parent / f".{backup.id}.inuse", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        holding = opstower.popen("hold", "add", backup.id, "--reason", "court")
+        with pytest.raises(subprocess.TimeoutExpired):
+            holding.wait(timeout=0.5)
+        assert backup.meta["hold"] is None
+        if deleted:
+            backup.path.unlink()
+            backup.beside(".meta.json").unlink()
+    output = b"".join(holding.communicate(timeout=60))
+    if deleted:
+        assert holding.returncode == 10 and b"was deleted a moment ago" in output, output
+    else:
+        assert holding.returncode == 0 and backup.meta["hold"]["reason"] == "court", output

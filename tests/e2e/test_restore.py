@@ -747,7 +747,7 @@ def test_the_guides_report_afterwards(opstower, live):
     database = live()
     result = restore(opstower, database, "latest", "--force", env={"CRITICAL_TABLES": "bookings, public.users,nosuch"})
     after = result.stdout[result.stdout.index("[INFO] Verifying restoration"):]
-    assert "[INFO] Tables in schema public: 2\n" in after
+    assert "[INFO] Tables: 2\n" in after
     assert re.search(r"\[INFO\] Database size: \d+ [kM]B\n", after)
     assert re.search(r"Biggest tables:\n\[INFO\]   public\.(bookings|users) +\d+ kB\n\[INFO\]   public\.", after)
     assert "[INFO] Rows in bookings: 200\n" in after and "[INFO] Rows in public.users: 100\n" in after

@@ -10,7 +10,8 @@ import pytest
 
 from lib import backups, clock, runner
 
-ODD_NAMES = ["app", "app_test", "a b", "it's \"quoted\"", "100%25", "größe-数据", "--force", "host=x dbname=y", "a/b"]
+SIDE_NAMES = ["app_restoring_20260101_000000", "app_replaced_20260101_000000", "opstower_test_123_4567"]    # of restores and full tests
+ODD_NAMES = ["app", "app_test", "app_restoring", "app_replaced_2026", "opstower_test_", "a b", "it's \"quoted\"", "100%25", "größe-数据", "--force", "host=x dbname=y", "a/b"]
 
 
 @pytest.fixture
@@ -53,10 +54,12 @@ def table(result):
 
 def test_every_database_of_the_server_whatever_its_name(opstower, many):
     server = many(*ODD_NAMES)
-    server.query("CREATE DATABASE shut TEMPLATE template0")
+    for name in ["shut", *SIDE_NAMES]:
+        server.query(f"CREATE DATABASE {name} TEMPLATE template0")
     server.query("ALTER DATABASE shut ALLOW_CONNECTIONS false")
     url = server.url("app") + "&application_name=x%20y"
     result = opstower("backup", "--local-only", "--all-databases", env={"DATABASE_URL": url})
+    assert all(f"Left out: database {name}, " in result.output for name in SIDE_NAMES)
     rows = table(result)
     assert [row[0] for row in rows] == sorted([*ODD_NAMES, "postgres"], key=str.encode)
     assert {row[1] for row in rows} == {"ok"}

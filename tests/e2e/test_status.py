@@ -436,3 +436,18 @@ def test_a_hold_ends_soon(opstower, database):
     soon = look(opstower, at=4 * DAY)["holds"]
     assert soon["verdict"] == "WARNING" and backup.id in soon["value"] and "audit" in soon["advice"]
     assert "holds" not in look(opstower, at=11 * DAY)
+
+
+def test_rows_recovered_beside_the_live_ones_are_no_growth_and_no_loss(opstower, database):
+    """restore --table leaves a schema in the database, which is backed up with it and dropped some day."""
+    database.query("CREATE TABLE noise AS SELECT g, md5(random()::text) AS a FROM generate_series(1, 9000) g")
+    first = take(opstower, database)
+    opstower("restore", "latest", "--table", "noise", "--table", "big")
+    with_rows = take(opstower, database)
+    assert with_rows.meta["recovered_size"] > 9000 * 33 and first.meta["recovered_size"] == 0
+    assert with_rows.path.stat().st_size > 1.5 * first.path.stat().st_size
+    assert verdicts(look(opstower), "size_change", "row_loss") == ("OK", "OK")
+    schema = database.value("SELECT nspname FROM pg_namespace WHERE nspname ~ '^recovered_'")
+    database.query(f"DROP SCHEMA {schema} CASCADE")
+    take(opstower, database)
+    assert verdicts(look(opstower), "size_change", "row_loss") == ("OK", "OK")

@@ -32,10 +32,10 @@
 
 /* What is run of it. */
 #define GIVEN                                                                                                          \
-    "CREATE TABLE public.a (\n    id integer,\n    note text\n);\nALTER TABLE public.a OWNER TO app;\n"               \
-    "CREATE UNLOGGED TABLE public.b (\n);\nALTER TABLE public.b OWNER TO \"o p s\";\n"                              \
-    "COPY public.a (id, note) FROM stdin; <1\tone\n2\t-- PostgreSQL database dump complete\n3\t\\\\.\n> 3\n"       \
-    "COPY public.b  FROM stdin; <\n\n> 2\nALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id);\n"   \
+    "CREATE TABLE public.a (\n    id integer,\n    note text\n);\nALTER TABLE public.a OWNER TO app;\n"                \
+    "CREATE UNLOGGED TABLE public.b (\n);\nALTER TABLE public.b OWNER TO \"o p s\";\n"                                 \
+    "COPY public.a (id, note) FROM stdin; <1\tone\n2\t-- PostgreSQL database dump complete\n3\t\\\\.\n> 3\n"           \
+    "COPY public.b  FROM stdin; <\n\n> 2\nALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id);\n"    \
     "GRANT SELECT ON TABLE public.a TO reader;\nGRANT ALL ON SCHEMA public TO PUBLIC;\n"
 
 struct memory_source {
@@ -222,19 +222,35 @@ static void test_changed_gzip(void)
 static const char *const not_dumps[] = {
     "",
     "\n",
-    "SELECT 1;\n",
     COMPLETE,
     HEADER,
     HEADER TABLES,
-    TABLES ROWS COMPLETE,
     HEADER ROWS "DROP TABLE x;\n",
     HEADER "COPY public.a FROM stdin;\n" COMPLETE,
-    HEADER COMPLETE "DROP TABLE public.a;\n",
     DUMP "COPY public.a FROM stdin;\n1\n",
     HEADER "COMMENT ON TABLE public.a IS '\n" COMPLETE,
     HEADER "CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $$\n" COMPLETE,
     "--\n-- PostgreSQL database cluster dump\n--\n",
 };
+
+/* Whole as far as can be seen, but something else. */
+static const char *const others[] = {
+    TABLES ROWS COMPLETE,
+    HEADER COMPLETE "DROP TABLE public.a;\n",
+    "SELECT 1;\n",
+    "--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE x;\n\n--\n-- PostgreSQL database cluster dump "
+    "complete\n--\n",
+};
+
+static void test_others(void)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autoptr(GError) error = NULL;
+        struct plain_summary sum = {0};
+        g_assert_false(scan(others[i], strlen(others[i]), ARCHIVE_PLAIN_SQL, NULL, &sum, &error));
+        g_assert_error(error, OT_ERROR, OT_REFUSED);
+    }
+}
 
 static void test_not_dumps(void)
 {
@@ -394,6 +410,7 @@ int main(int argc, char **argv)
     g_test_add_func("/plain/cut_gzip", test_cut_gzip);
     g_test_add_func("/plain/changed_gzip", test_changed_gzip);
     g_test_add_func("/plain/not_dumps", test_not_dumps);
+    g_test_add_func("/plain/others", test_others);
     g_test_add_func("/plain/good_dumps", test_good_dumps);
     g_test_add_func("/plain/long_lines", test_long_lines);
     g_test_add_func("/plain/messages", test_messages);
