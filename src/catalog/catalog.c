@@ -102,13 +102,31 @@ static void read_metadata(struct catalog_entry *e, gboolean with_tables)
         g_clear_pointer(&e->meta->tables, json_decref);
 }
 
+/* 0: they know different journals, or the same end of one. The first backup of all comes before there is one. */
+static int compare_journals(const struct meta *a, const struct meta *b)
+{
+    const json_t *x = a ? a->journal : NULL, *y = b ? b->journal : NULL;
+    const char *one = json_string_value(json_object_get(x, "id"));
+    const char *other = json_string_value(json_object_get(y, "id"));
+    if (one && other && !g_str_equal(one, other))
+        return 0;
+    json_int_t p = json_integer_value(json_object_get(x, "seq")), q = json_integer_value(json_object_get(y, "seq"));
+    return p > q ? -1 : p < q;
+}
+
+int catalog_compare(const struct catalog_entry *a, const struct catalog_entry *b)
+{
+    if (a->taken_at != b->taken_at)
+        return a->taken_at > b->taken_at ? -1 : 1;
+    int order = compare_journals(a->meta, b->meta);
+    if (!order)
+        order = strcmp(b->timestamp, a->timestamp);
+    return order ? order : strcmp(a->id, b->id);
+}
+
 static gint newer_first(gconstpointer a, gconstpointer b)
 {
-    const struct catalog_entry *x = *(struct catalog_entry *const *)a, *y = *(struct catalog_entry *const *)b;
-    if (x->taken_at != y->taken_at)
-        return x->taken_at < y->taken_at ? 1 : -1;
-    int order = strcmp(y->timestamp, x->timestamp);
-    return order ? order : strcmp(x->id, y->id);
+    return catalog_compare(*(struct catalog_entry *const *)a, *(struct catalog_entry *const *)b);
 }
 
 static GDir *open_folder(const char *folder, GError **error)

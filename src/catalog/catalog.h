@@ -53,6 +53,10 @@ void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m);
 /* A name's local time may be that of any zone: the true moment is within so much of named_at. */
 #define CATALOG_ZONES_S (26 * 3600)
 
+/* Which of two shows the later moment: below zero if a does. Of the same second, the one that was taken after more lines
+ * of the journal, where both know the same one. */
+int catalog_compare(const struct catalog_entry *a, const struct catalog_entry *b);
+
 /* Sorts a list of entries by the moment that each shows, newest first. */
 void catalog_sort(GPtrArray *list);
 

@@ -35,7 +35,7 @@ static gboolean is_before(const struct catalog_entry *a, const struct catalog_en
 {
     if (!b || rank(a) != rank(b))
         return !b || rank(a) > rank(b);
-    return a->taken_at > b->taken_at || (a->taken_at == b->taken_at && g_strcmp0(a->timestamp, b->timestamp) > 0);
+    return catalog_compare(a, b) < 0;
 }
 
 static void note(const struct catalog_entry *e, const struct catalog_entry **newest, guint *count)
