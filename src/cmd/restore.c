@@ -105,9 +105,9 @@ static gboolean finish(struct restoring *r, const struct restore_result *result,
 
 static json_t *result_json(const struct restore_result *r, const char *health)
 {
-    return json_pack("{ss* ss* ss* sI sI sI}", "healthcheck", health, "database", r->database, "replaced", r->replaced,
+    return json_pack("{ss* ss* ss* sI sI sI sO*}", "healthcheck", health, "database", r->database, "replaced", r->replaced,
                      "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows, "duration_seconds",
-                     (json_int_t)r->duration_s);
+                     (json_int_t)r->duration_s, "left_out", r->left_out);
 }
 
 static gboolean check_options(const struct settings *s, GError **error)
@@ -116,8 +116,10 @@ static gboolean check_options(const struct settings *s, GError **error)
         return ot_fail(error, OT_USAGE, "--put-back goes with --table");
     if (s->in_place && (s->target_db || s->tables))
         return ot_fail(error, OT_USAGE, "--in-place does not go with --target-db or --table");
-    if (s->tables && (s->drop_replaced || s->create_roles || !s->tablespaces))
-        return ot_fail(error, OT_USAGE, "--drop-replaced, --create-roles and --no-tablespaces do not go with --table");
+    if (s->tables && (s->drop_replaced || s->create_roles || s->accept_incomplete || !s->tablespaces))
+        return ot_fail(error, OT_USAGE,
+                       "--drop-replaced, --create-roles, --accept-incomplete and --no-tablespaces do not go with "
+                       "--table");
     if (!s->tables && !s->force && (s->json || s->quiet))
         return ot_fail(error, OT_USAGE,
                        "--json and --quiet need --force: without the preview there is nothing to confirm");
@@ -169,6 +171,7 @@ static gboolean run(struct console *c, char **words, GError **error)
         .target_db = s->target_db,
         .in_place = s->in_place,
         .drop_replaced = s->drop_replaced,
+        .accept_incomplete = s->accept_incomplete,
         .tablespaces = s->tablespaces,
         .create_roles = s->create_roles,
         .bindir = s->pg_bindir,

@@ -73,6 +73,11 @@ const struct option_row rows_main[] = {
      ON(in_place),
      .help = "Drop the live database before the new one is loaded: for want of space for both. Takes a pre-restore "
              "backup, and goes on only if a full test proves that, and if nothing was committed since."},
+    {.flag = "accept-incomplete",
+     .commands = CMD_RESTORE,
+     ON(accept_incomplete),
+     .help = "Put the restored database in place even if the server refused some of its objects (a foreign key that "
+             "rows break, say). Without it such a database stays beside the live one, and the exit code is 18."},
     {.flag = "target-db",
      .commands = CMD_RESTORE,
      TEXT(target_db),

@@ -85,6 +85,7 @@ struct settings {
     gboolean pre_backup; /* TRUE unless --no-pre-backup */
     gboolean drop_replaced;
     gboolean in_place;
+    gboolean accept_incomplete;
     char *target_db;
     char **tables; /* one per --table, as written; NULL = all */
     gboolean put_back;

@@ -240,6 +240,8 @@ static gboolean compare_objects(struct compare *c, const struct toc *t, GError *
         .tablespaces = q->tablespaces,
         .open_empty = q->open_empty,
         .open_data = q->open_data,
+        .left_out = q->left_out,
+        .load_schema = q->load_schema,
         .differ = take_difference,
         .differ_data = c,
     };

@@ -99,7 +99,8 @@ static void differ(const struct compare_schema *c, const struct toc_entry *e, co
 static struct toc *load_again(const struct compare_schema *c, GError **error)
 {
     g_autoptr(session) s = c->open_empty(c->open_data, error);
-    if (!s || !schemacopy_load(s, c->reader, c->tablespaces, error))
+    if (!s || !(c->load_schema ? c->load_schema(s, c->open_data, error)
+                               : schemacopy_load(s, c->reader, c->tablespaces, error)))
         return NULL;
     return pgdump_toc(s, c->bindir, NULL, 0, error);
 }
@@ -143,6 +144,44 @@ static gboolean judge(const struct compare_schema *c, const GPtrArray *backup, c
     return TRUE;
 }
 
+/* ---- what is known to differ ---- */
+
+static char *name_of(const struct toc_entry *e)
+{
+    return g_strdup_printf("%s\n%s", known(e->schema), e->tag);
+}
+
+static GHashTable *left_out_names(const struct compare_schema *c, const struct toc *t)
+{
+    GHashTable *names = bag_new();
+    for (guint i = 0; c->left_out && i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_hash_table_contains(c->left_out, GINT_TO_POINTER(e->dump_id)))
+            g_hash_table_add(names, name_of(e));
+    }
+    return names;
+}
+
+/* A constraint that is NOT VALID is an entry of its own, "table constraint". */
+static gboolean is_left_out(GHashTable *names, const struct toc_entry *e)
+{
+    g_autofree char *name = name_of(e);
+    char *space = strchr(name, ' ');
+    if (g_hash_table_contains(names, name))
+        return TRUE;
+    if (!space || !g_str_equal(e->desc, "CHECK CONSTRAINT"))
+        return FALSE;
+    *space = '\0';
+    return g_hash_table_contains(names, name);
+}
+
+static void remove_left_out(GHashTable *names, GPtrArray *entries)
+{
+    for (guint i = entries->len; i-- > 0;)
+        if (is_left_out(names, entries->pdata[i]))
+            g_ptr_array_remove_index(entries, i);
+}
+
 gboolean compare_schema(const struct compare_schema *c, const struct toc *t, guint *ret_reworded, GError **error)
 {
     *ret_reworded = 0;
@@ -151,5 +190,8 @@ gboolean compare_schema(const struct compare_schema *c, const struct toc *t, gui
         return FALSE;
     g_autoptr(GPtrArray) backup = only_in(t->entries, found->entries, whole_text, c->tablespaces);
     g_autoptr(GPtrArray) restored = only_in(found->entries, t->entries, whole_text, c->tablespaces);
+    g_autoptr(GHashTable) left_out = left_out_names(c, t);
+    remove_left_out(left_out, backup);
+    remove_left_out(left_out, restored);
     return (backup->len == 0 && restored->len == 0) || judge(c, backup, restored, ret_reworded, error);
 }

@@ -19,6 +19,9 @@ struct compare_schema {
      * frees what it returns. NULL on failure. */
     struct session *(*open_empty)(void *data, GError **error);
     void *open_data;
+    /* Loads the schema into that database where psql alone cannot. NULL: psql is given the file's own statements. */
+    gboolean (*load_schema)(struct session *s, void *data, GError **error);
+    GHashTable *left_out; /* dump ids (GINT_TO_POINTER) of what is known to differ; NULL: nothing */
     /* Told of every difference, as a sentence. */
     void (*differ)(const char *text, void *data);
     void *differ_data;

@@ -6,10 +6,12 @@
 #include "archive/writer.h"
 #include "base/interrupt.h"
 #include "base/pool.h"
+#include "base/stages.h"
 #include "base/text.h"
 #include "engine/sections.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
+#include "pg/order.h"
 #include "pg/pgdump.h"
 #include "pg/plan.h"
 #include "pg/reader.h"
@@ -29,6 +31,8 @@ struct dump {
 
     GArray *pieces;
     gint *pieces_left;     /* per table */
+    guint *table_stages;   /* which tables lie before which in the file */
+    struct stages *stages; /* of the tasks */
     guint64 large_objects; /* how many the server has */
     struct archive_contents *contents;
     struct archive_writer *writer;
@@ -54,6 +58,7 @@ static void cancel_workers(void *data)
 {
     struct dump *d = data;
     g_atomic_int_set(&d->stop, 1);
+    stages_stop(d->stages);
     for (guint i = 0; i < d->jobs; i++)
         if (d->readers[i])
             session_cancel(reader_session(d->readers[i]));
@@ -85,6 +90,21 @@ static gboolean take_facts(struct dump *d, struct session *s, GError **error)
     return TRUE;
 }
 
+static gint lower_stage_first(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const guint *of_tables = data;
+    guint x = of_tables[((const struct plan_piece *)a)->table], y = of_tables[((const struct plan_piece *)b)->table];
+    return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/* The file is restored from front to back: what must be filled first is read first. Within a stage the heaviest come
+ * first, as they are (the sort is stable). */
+static void order_pieces(struct dump *d, const GPtrArray *tables)
+{
+    d->table_stages = order_stages(d->toc, tables);
+    g_array_sort_with_data(d->pieces, lower_stage_first, d->table_stages);
+}
+
 static gboolean make_plan(struct dump *d, GError **error)
 {
     const struct dump_request *q = d->request;
@@ -95,6 +115,7 @@ static gboolean make_plan(struct dump *d, GError **error)
     g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, snapshot_guards(d->snapshot), error);
     if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
         return FALSE;
+    order_pieces(d, tables);
     if (!take_facts(d, s, error))
         return FALSE;
     d->contents->toc = g_bytes_ref(d->toc->bytes);
@@ -290,14 +311,30 @@ static void list_sides(struct dump *d)
     d->sides[d->n_sides++] = make_tail;
 }
 
-static gboolean run_task(guint worker, guint task, void *data, GError **error)
+static void stage_tasks(struct dump *d)
 {
-    struct dump *d = data;
+    g_autoptr(GArray) of_tasks = g_array_new(FALSE, TRUE, sizeof(guint));
+    g_array_set_size(of_tasks, d->n_sides); /* in stage 0 */
+    for (guint i = 0; i < d->pieces->len; i++)
+        g_array_append_val(of_tasks, d->table_stages[g_array_index(d->pieces, struct plan_piece, i).table]);
+    d->stages = stages_new(of_tasks);
+}
+
+static gboolean do_task(struct dump *d, guint worker, guint task, GError **error)
+{
     if (!go_on(d, error))
         return FALSE;
     if (task < d->n_sides)
         return d->sides[task](d, worker, error);
     return dump_piece(d, worker, &g_array_index(d->pieces, struct plan_piece, task - d->n_sides), error);
+}
+
+static gboolean run_task(guint worker, guint task, void *data, GError **error)
+{
+    struct dump *d = data;
+    gboolean ok = stages_enter(d->stages, task) ? do_task(d, worker, task, error) : go_on(d, error);
+    stages_done(d->stages, task);
+    return ok;
 }
 
 /* ---- sections ---- */
@@ -332,6 +369,7 @@ static gboolean write_all(struct dump *d, GError **error)
     if (!put_text(d, MEMBER_HEAD, head, error) || !spare_connection(d, error))
         return FALSE;
     list_sides(d);
+    stage_tasks(d);
     if (!pool_run(d->jobs, d->n_sides + d->pieces->len, run_task, cancel_workers, d, error))
         return FALSE;
     g_autofree char *tail = sections_tail(d->tail->str, pre->str);
@@ -353,6 +391,8 @@ static void dump_clear(struct dump *d)
     g_free(d->builders);
     g_free(d->readers);
     g_free(d->pieces_left);
+    g_free(d->table_stages);
+    stages_free(d->stages);
     if (d->tail)
         g_string_free(d->tail, TRUE);
     if (d->pieces)

@@ -106,6 +106,7 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
                            GError **error)
 {
     p->roles = g_ptr_array_new_with_free_func(g_free);
+    p->dbname = g_strdup_printf("opstower_test_%d_%" G_GINT64_FORMAT, (int)getpid(), g_get_real_time());
     if (!request->server) {
         struct scratch_options options = {
             .tmp_dir = request->tmp_dir,
@@ -113,6 +114,7 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
             .major = MAX(major, OLDEST_MAJOR),
             .superuser = facts_text(facts, "bootstrap_superuser"),
             .preload = facts_text(facts, "shared_preload_libraries"),
+            .database = p->dbname,
         };
         p->scratch = scratch_start(&options, error);
         if (!p->scratch) {
@@ -122,7 +124,6 @@ static gboolean place_open(struct place *p, const struct fulltest_request *reque
     }
     p->target = pg_target_copy(p->scratch ? scratch_target(p->scratch) : request->server);
     p->admin = session_open(&p->target, NULL, error);
-    p->dbname = g_strdup_printf("opstower_test_%d_%" G_GINT64_FORMAT, (int)getpid(), g_get_real_time());
     gboolean held = FALSE;
     if (!p->admin)
         return FALSE;
@@ -144,6 +145,8 @@ static gboolean prepare(struct place *p, const json_t *facts, GError **error)
 struct handing_over {
     struct place *place;
     const json_t *facts;
+    const struct load_request *load;
+    const struct toc *toc;
 };
 
 /* An empty database like the first one. It is its owner's from the beginning: no row and no trigger of his gets in, so
@@ -165,6 +168,13 @@ static struct session *open_second(void *data, GError **error)
     return session_open(&p->target, name, error);
 }
 
+/* Where the first load needed help, the second one does too. */
+static gboolean load_second(struct session *s, void *data, GError **error)
+{
+    const struct handing_over *h = data;
+    return load_schema(h->load, s, h->facts, h->toc, error);
+}
+
 static gboolean hand_over(struct session *s, void *data, GError **error)
 {
     struct handing_over *h = data;
@@ -172,9 +182,10 @@ static gboolean hand_over(struct session *s, void *data, GError **error)
 }
 
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
-                                 const struct toc *t, struct report *report, GError **error)
+                                 const struct toc *t, struct report *report, struct load_outcome *outcome,
+                                 GError **error)
 {
-    struct handing_over handing_over = {p, reader->contents->facts};
+    struct handing_over handing_over = {.place = p, .facts = reader->contents->facts, .toc = t};
     struct load_request load = {
         .target = &p->target,
         .dbname = p->dbname,
@@ -184,7 +195,8 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
         .data = &handing_over,
     };
     struct load_times times;
-    if (!load_backup(&load, reader, t, report, &times, error))
+    handing_over.load = &load;
+    if (!load_backup(&load, reader, t, report, &times, outcome, error))
         return FALSE;
     report_info(report, "Test restore: loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
@@ -201,12 +213,14 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
         .jobs = request->jobs,
         .open_empty = same_major ? open_second : NULL,
         .open_data = &handing_over,
+        .left_out = outcome->left_entries,
+        .load_schema = outcome->helped->len > 0 || outcome->left_out->len > 0 ? load_second : NULL,
     };
     return compare_with_proof(&compare, reader, t, report, error);
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         char **ret_doubt, GError **error)
+                         struct load_outcome *outcome, char **ret_doubt, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
     if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
@@ -216,7 +230,7 @@ gboolean fulltest_backup(const struct fulltest_request *request, struct archive_
     struct testhost host = {0};
     gboolean ok = place_open(&p, request, facts_major(facts), facts, error) &&
                   testhost_check(&host, p.admin, facts, report, error) && prepare(&p, facts, error) &&
-                  load_and_compare(&p, request, reader, t, report, error);
+                  load_and_compare(&p, request, reader, t, report, outcome, error);
     if (!ok)
         testhost_explain(&host, error);
     place_clear(&p);

@@ -11,9 +11,10 @@ struct fulltest_request {
 };
 
 /* Ours: every table's rows, the large objects, the sequences and each object's SQL must equal the backup's, and the
- * file's own statements be those of its table of contents. ret_doubt: as for statements_check. */
+ * file's own statements be those of its table of contents; but for what outcome says that the server refused. ret_doubt:
+ * as for statements_check. */
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         char **ret_doubt, GError **error);
+                         struct load_outcome *outcome, char **ret_doubt, GError **error);
 
 /* A plain dump: it must load without an error, and each table must then hold as many rows as its COPY data in the file.
  */

@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "engine/ownname.h"
 #include "engine/replaced.h"
 #include "pg/snapshot.h"
 #include "pg/swap.h"
@@ -169,7 +170,7 @@ struct session *gate_open(const struct pg_target *target, const char *live, stru
     g_autoptr(session) admin = interrupt_check(error) ? swap_admin(target, live, error) : NULL;
     struct gate g = {target, admin, live, report};
     if (!admin || !check_rights(&g, error) || !take_lock(&g, error) ||
-        !drop_left_behind(&g, error))
+        !ownname_recover(target, admin, live, report, error) || !drop_left_behind(&g, error))
         return NULL;
     return g_steal_pointer(&admin);
 }

@@ -54,7 +54,9 @@ static void judge_last(const struct health_data *d, struct health_check *c, cons
     }
     health_raise(c, found_damage(last) ? HEALTH_CRITICAL : HEALTH_WARNING);
     g_autofree char *before = g_steal_pointer(&c->value);
-    c->value = g_strdup_printf("the last %s failed (%s); %s", t->what, error ? error : "no error is noted", before);
+    gboolean incomplete = json_integer_value(json_object_get(last, "code")) == OT_INCOMPLETE;
+    c->value = g_strdup_printf("the last %s %s (%s); %s", t->what, incomplete ? "left objects out" : "failed",
+                               error ? error : "no error is noted", before);
     health_advise(c,
                   "Read the newest verification_*.log. If a backup is damaged, take another now: `opstower backup`.");
 }

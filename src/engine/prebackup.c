@@ -29,8 +29,15 @@ static gboolean prove(const struct restore_request *q, struct report *report, co
         .remember = TRUE,
     };
     struct verify_result result = {0};
-    gboolean ok = verify_run(&verify, report, &result, error);
+    g_autoptr(GError) problem = NULL;
+    gboolean ok = verify_run(&verify, report, &result, &problem);
     verify_result_clear(&result);
+    if (g_error_matches(problem, OT_ERROR, OT_INCOMPLETE)) {
+        report_warn(report, "%s", problem->message);
+        return TRUE;
+    }
+    if (problem)
+        g_propagate_error(error, g_steal_pointer(&problem));
     if (!ok)
         g_prefix_error(error, "--in-place is refused, for the pre-restore backup is not proven: ");
     return ok;

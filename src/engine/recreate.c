@@ -207,7 +207,7 @@ static gboolean run_sql(struct recreate *r, const struct toc_entry *e, const cha
 
 static gboolean run_entry(struct recreate *r, const struct toc_entry *e, GError **error)
 {
-    g_autoptr(GString) sql = pgdump_entry_sql(r->toc, r->bindir, session_version(r->session) / 10000, e, error);
+    g_autoptr(GString) sql = pgdump_entry_sql(r->toc, r->bindir, session_version(r->session) / 10000, e, NULL, error);
     r->sqlstate[0] = '\0';
     if (!sql || !run_sql(r, e, sql->str, error))
         return FALSE;

@@ -12,6 +12,7 @@
 #include "engine/aftercare.h"
 #include "engine/compare.h"
 #include "engine/gate.h"
+#include "engine/ownname.h"
 #include "engine/outcome.h"
 #include "engine/plainload.h"
 #include "engine/preflight.h"
@@ -43,6 +44,8 @@ struct restore {
     struct replaced old;
     struct prebackup pre;
     gboolean exists;
+    struct load_outcome *outcome; /* what the server refused */
+    gboolean own_name;            /* side is live already; old.name is what stepped aside */
     gboolean no_folder;    /* BACKUP_DIR cannot be written */
     guint64 rows, tables;  /* restored */
     gboolean no_prebackup; /* it was wanted, and failed: the code says how */
@@ -54,6 +57,7 @@ void restore_result_clear(struct restore_result *r)
 {
     g_free(r->database);
     g_free(r->replaced);
+    json_decref(r->left_out);
     memset(r, 0, sizeof *r);
 }
 
@@ -66,6 +70,7 @@ static void restore_clear(struct restore *r)
     session_free(r->admin);
     inuse_free(r->reading);
     restore_target_clear(&r->target);
+    load_outcome_free(r->outcome);
     json_decref(r->facts);
     side_clear(&r->made);
     g_free(r->timestamp);
@@ -209,6 +214,11 @@ static gboolean make_side(struct restore *r, GError **error)
     return side_make(&r->made, r->side, mark, r->report, error);
 }
 
+static gboolean before_rows(void *data, GError **error)
+{
+    return side_has_schema(data, error);
+}
+
 static gboolean before_indexes(struct session *s, void *data, GError **error)
 {
     return side_hand_over(data, s, error);
@@ -228,12 +238,13 @@ static gboolean load_ours(struct restore *r, GError **error)
         .bindir = q->bindir,
         .jobs = q->jobs,
         .tablespaces = q->tablespaces,
+        .before_rows = before_rows,
         .before_indexes = before_indexes,
         .data = &r->made,
     };
     struct load_times t;
     gint64 load_start = g_get_monotonic_time();
-    if (!load_backup(&load, r->reader, r->toc, r->report, &t, error))
+    if (!load_backup(&load, r->reader, r->toc, r->report, &t, r->outcome, error))
         return FALSE;
     report_phase(r->report, "load", load_start);
     report_info(r->report, "Loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
@@ -290,6 +301,14 @@ static void drop_side(struct restore *r)
         return;
     g_autoptr(session) s = swap_admin(r->request->target, r->live, NULL);
     g_autoptr(GError) problem = NULL;
+    if (r->own_name) {
+        if (!s || !ownname_take_back(r->request->target, s, r->live, r->old.name, &problem))
+            report_warn(r->report, "The database %s could not be put back in its place now (%s); the next restore does",
+                        r->old.name ? r->old.name : r->live, problem ? problem->message : "no connection");
+        else
+            g_clear_pointer(&r->old.name, g_free);
+        return;
+    }
     if (!s || !swap_discard(r->request->target, s, r->side, &problem))
         report_warn(r->report, "The side database %s could not be removed now (%s); the next restore removes it",
                     r->side, problem ? problem->message : "the server cannot be reached");
@@ -297,11 +316,61 @@ static void drop_side(struct restore *r)
 
 /* ---- the swap ---- */
 
+/* Some extensions can be created only in a database of one name. */
+static gboolean step_aside(struct restore *r, GError **error)
+{
+    report_warn(r->report, "The server lets an extension be created only in a database named %s: it is loaded under "
+                           "that name, and nobody can connect to it until it is restored", r->live);
+    drop_side(r);
+    load_outcome_free(r->outcome);
+    r->outcome = load_outcome_new();
+    side_clear(&r->made);
+    g_clear_pointer(&r->side, g_free);
+    if (!make_side(r, error))
+        return FALSE;
+    g_autofree char *old = r->exists && !r->old.dropped ? replaced_name(r->live, r->timestamp) : NULL;
+    if (!ownname_begin(r->request->target, r->admin, r->live, r->side, old, error))
+        return FALSE;
+    r->own_name = TRUE;
+    r->old.name = g_steal_pointer(&old);
+    g_free(r->side);
+    r->side = g_strdup(r->live);
+    return side_renamed(&r->made, r->live, error);
+}
+
+static gboolean fill(struct restore *r, GError **error)
+{
+    GError *problem = NULL;
+    if (fill_side(r, &problem))
+        return TRUE;
+    if (r->outcome->extension_refused && ownname_is_bound(r->admin, r->live)) {
+        g_error_free(problem);
+        return step_aside(r, error) && fill_side(r, error);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+static gboolean open_in_place(struct restore *r, const char *open, GError **error)
+{
+    if (!session_exec(r->admin, "BEGIN", error))
+        return FALSE;
+    if (!session_exec(r->admin, open, error) || !session_exec(r->admin, "COMMIT", error)) {
+        session_exec(r->admin, "ROLLBACK", NULL);
+        return FALSE;
+    }
+    g_clear_pointer(&r->side, g_free);
+    report_info(r->report, "Database %s is in place", r->live);
+    return TRUE;
+}
+
 static gboolean swap(struct restore *r, GError **error)
 {
     g_autofree char *open = side_open_sql(&r->made, error);
     if (!open)
         return FALSE;
+    if (r->own_name)
+        return open_in_place(r, open, error);
     g_autofree char *replaced = r->old.dropped || !r->exists ? NULL : replaced_name(r->live, r->timestamp);
     if (replaced)
         report_info(r->report, "Terminating connections and swapping names...");
@@ -313,6 +382,34 @@ static gboolean swap(struct restore *r, GError **error)
     report_phase(r->report, "swap", start);
     report_info(r->report, "Database %s is in place", r->live);
     return TRUE;
+}
+
+/* What came back without some of its objects does not take the live database's place unasked. It is kept: its rows are
+ * all there, and loading them may have taken hours. */
+static gboolean keep_beside(struct restore *r, GError **error)
+{
+    g_autofree char *suffix = g_strdup_printf("_incomplete_%s", r->timestamp);
+    g_autofree char *name = swap_name(r->live, suffix);
+    g_autofree char *text = load_outcome_text(r->outcome->left_out);
+    g_autofree char *open = side_open_sql(&r->made, error);
+    /* Loaded under its own name, it makes way for the one that stepped aside. */
+    if (!open || !(r->own_name ? swap_names(r->request->target, r->admin, r->live, r->old.name, name, open, error)
+                               : swap_names(r->request->target, r->admin, name, r->side, NULL, open, error)))
+        return FALSE;
+    g_clear_pointer(&r->side, g_free);
+    if (r->own_name)
+        g_clear_pointer(&r->old.name, g_free);
+    report_fact_text(r->report, "kept_as", name);
+    return ot_fail(error, OT_INCOMPLETE,
+                   "all rows are back, in database %s, but the server refused %u objects: %s. The live database %s was "
+                   "not replaced; --accept-incomplete would have done it",
+                   name, r->outcome->left_out->len, text, r->live);
+}
+
+static gboolean may_take_place(const struct restore *r)
+{
+    return r->outcome->left_out->len == 0 || r->request->accept_incomplete || !r->exists ||
+           r->old.dropped;
 }
 
 /* ---- the whole ---- */
@@ -350,8 +447,8 @@ static gboolean take_away_old(struct restore *r, GError **error)
 
 static gboolean replace_database(struct restore *r, GError **error)
 {
-    if (learn_from_live(r, error) && make_side(r, error) && take_away_old(r, error) && fill_side(r, error) &&
-        report_check_log(r->report, error) && swap(r, error))
+    if (learn_from_live(r, error) && make_side(r, error) && take_away_old(r, error) && fill(r, error) &&
+        report_check_log(r->report, error) && (may_take_place(r) ? swap(r, error) : keep_beside(r, error)))
         return TRUE;
     g_autofree char *side = g_strdup(r->side);
     drop_side(r);
@@ -419,6 +516,8 @@ static void note_result(struct restore *r)
     report_fact(r->report, "size", json_integer((json_int_t)bytes));
     report_fact(r->report, "uncompressed_size", json_integer((json_int_t)plain_bytes(r)));
     report_fact(r->report, "rows", json_integer((json_int_t)r->rows));
+    if (r->outcome->left_out->len > 0)
+        report_fact(r->report, "left_out", load_outcome_json(r->outcome));
 }
 
 /* From a folder that cannot be written (its disk failed and was mounted read-only, say) everything can be restored all
@@ -468,6 +567,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
                      GError **error)
 {
     struct restore r = {.request = request, .report = report, .started_us = g_get_monotonic_time()};
+    r.outcome = load_outcome_new();
     gboolean ok = run(&r, error);
     if (ok) {
         gint64 took = (g_get_monotonic_time() - r.started_us) / G_USEC_PER_SEC;
@@ -484,6 +584,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
             .tables = r.tables,
             .duration_s = took,
             .proven = r.reader != NULL,
+            .left_out = r.outcome->left_out->len > 0 ? load_outcome_json(r.outcome) : NULL,
         };
     }
     restore_clear(&r);

@@ -32,6 +32,7 @@ struct restore_request {
     const struct backup_request *pre_backup; /* how to take it; NULL: none */
     const char *target_db;                   /* restore beside, under this name; NULL: over the target's database */
     gboolean in_place, drop_replaced, tablespaces, create_roles;
+    gboolean accept_incomplete; /* put it in place even if objects had to be left out */
     const char *bindir, *tmp_dir;
     guint jobs;
     char **critical_tables; /* whose rows are counted afterwards; NULL: the biggest */
@@ -49,9 +50,11 @@ struct restore_result {
     guint64 rows, tables;
     gint64 duration_s;
     gboolean proven; /* compared with the backup's proof; a dump of others has none */
+    json_t *left_out; /* array of text: what the server refused of it; NULL: nothing */
 };
 void restore_result_clear(struct restore_result *r);
 
-/* TRUE only if the database is in place and equals the backup's proof. Opens report's log (restore_TIMESTAMP.log). */
+/* TRUE only if the database is in place and its rows equal the backup's proof. OT_INCOMPLETE: all rows are back, but the
+ * server refused some objects; it stands beside the live database, for nobody said that it may take its place. Opens report's log (restore_TIMESTAMP.log). */
 gboolean restore_run(const struct restore_request *request, struct report *report, struct restore_result *ret_result,
                      GError **error);

@@ -38,6 +38,18 @@ gboolean side_make(struct side *s, const char *name, const char *mark, struct re
     return TRUE;
 }
 
+gboolean side_renamed(struct side *s, const char *name, GError **error)
+{
+    g_free(s->door.name);
+    s->door.name = g_strdup(name);
+    return door_stamp(&s->door, s->admin, error);
+}
+
+gboolean side_has_schema(struct side *s, GError **error)
+{
+    return door_stamp(&s->door, s->admin, error);
+}
+
 gboolean side_hand_over(struct side *s, struct session *in, GError **error)
 {
     return door_hand_over(&s->door, s->admin, in, s->facts, error);

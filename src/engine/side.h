@@ -21,6 +21,12 @@ void side_clear(struct side *s);
  * fails while nothing is loaded. Settings that the server refuses are warned of. */
 gboolean side_make(struct side *s, const char *name, const char *mark, struct report *report, GError **error);
 
+/* It has another name now. */
+gboolean side_renamed(struct side *s, const char *name, GError **error);
+
+/* When its schema is there, and nobody's code but extensions' scripts was run: some of these set things for the database. */
+gboolean side_has_schema(struct side *s, GError **error);
+
 /* When the rows are there; in: a session in it. */
 gboolean side_hand_over(struct side *s, struct session *in, GError **error);
 

@@ -36,6 +36,7 @@ void verify_result_clear(struct verify_result *r)
 {
     if (r->checks)
         g_array_unref(r->checks);
+    json_decref(r->left_out);
     memset(r, 0, sizeof *r);
 }
 
@@ -303,6 +304,19 @@ static gboolean check_s3(struct verify *v, GError **error)
 
 #define FULL_TEST "Full restoration test"
 
+/* The backup is good; what it was taken of is not as its own rules say. */
+static char *warn_of(const struct load_outcome *left)
+{
+    g_autofree char *out = load_outcome_text(left->left_out);
+    g_autofree char *helped = load_outcome_text(left->helped);
+    if (left->left_out->len > 0)
+        return g_strdup_printf("the backup is not damaged, and every row of it is proven, but the server refused %u "
+                               "objects, and a restore will leave them out: %s. Correct them in the live database",
+                               left->left_out->len, out);
+    return g_strdup_printf("restored; every row and object as in the backup, but psql alone could not restore it: %s",
+                           helped);
+}
+
 static gboolean check_full(struct verify *v, GError **error)
 {
     GError *problem = NULL;
@@ -312,7 +326,8 @@ static gboolean check_full(struct verify *v, GError **error)
     }
     gint64 start = g_get_monotonic_time();
     g_autofree char *doubt = NULL;
-    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, &doubt, &problem)
+    g_autoptr(load_outcome) left = load_outcome_new();
+    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, left, &doubt, &problem)
                             : fulltest_plain(&v->request->test, v->file, v->kind, v->report, &problem);
     if (!ok)
         return fail(v, FULL_TEST, "test restore failed", problem, error);
@@ -321,7 +336,13 @@ static gboolean check_full(struct verify *v, GError **error)
                           : doubt    ? "restored; every row, sequence and object as in the backup"
                                      : "restored; every row, sequence, object and statement as in the backup";
     g_autofree char *detail = g_strdup_printf("%s, in %s%s%s", outcome, took, doubt ? "; " : "", doubt ? doubt : "");
-    note(v, FULL_TEST, CHECK_PASS, detail);
+    v->result->left_out = load_outcome_json(left);
+    if (left->left_out->len == 0 && left->helped->len == 0) {
+        note(v, FULL_TEST, CHECK_PASS, detail);
+        return TRUE;
+    }
+    g_autofree char *warning = warn_of(left);
+    note(v, FULL_TEST, CHECK_WARN, warning);
     return TRUE;
 }
 
@@ -422,6 +443,7 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
     struct outcome o = {ok, v->request->full_test, now, v->meta->sha256, v->request->copy->key};
+    o.proven = o.proven && json_array_size(v->result->left_out) == 0;
     return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
@@ -474,10 +496,20 @@ static void note_facts(struct verify *v)
     report_fact_text(r, "place", q->copy->place->kind);
     report_fact(r, "checks_failed", failed_checks(v));
     report_fact(r, "full_test", json_boolean(q->full_test));
+    if (json_array_size(v->result->left_out) > 0)
+        report_fact(r, "left_out", json_incref(v->result->left_out));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
     report_fact(r, "rows", json_integer((json_int_t)v->result->rows));
     if (v->meta)
         report_fact(r, "uncompressed_size", json_integer((json_int_t)v->meta->plain_bytes));
+}
+
+static gboolean is_complete(const struct verify *v, GError **error)
+{
+    if (json_array_size(v->result->left_out) == 0)
+        return TRUE;
+    const struct verify_check *last = &g_array_index(v->result->checks, struct verify_check, v->result->checks->len - 1);
+    return ot_fail(error, OT_INCOMPLETE, "%s", last->detail);
 }
 
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
@@ -500,9 +532,14 @@ gboolean verify_run(const struct verify_request *request, struct report *report,
         ok = FALSE;
     }
     g_clear_error(&s3_problem);
+    gboolean incomplete = ok && !is_complete(&v, &problem);
+    ok = ok && !incomplete;
     if (request->dir) /* else it is a part of another act */
         note_facts(&v);
-    report_info(report, "OpsTower Backup Verification - %s", ok ? "Completed Successfully" : "FAILED");
+    report_info(report, "OpsTower Backup Verification - %s",
+                ok           ? "Completed Successfully"
+                : incomplete ? "Completed: the backup is good, but a restore of it will lack objects"
+                             : "FAILED");
     if (problem)
         g_propagate_error(error, problem);
     source_free(v.file);

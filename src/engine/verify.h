@@ -26,10 +26,12 @@ struct verify_result {
     GArray *checks; /* struct verify_check */
     gboolean ours;  /* a backup of ours, with its proof; FALSE: a plain dump of others */
     guint64 rows, tables;
+    json_t *left_out; /* array of text: what a restore will leave out; NULL: there was no full test */
 };
 void verify_result_clear(struct verify_result *r);
 
-/* TRUE only if every check that was to be done passed. ret_result is filled in either case. */
+/* TRUE only if every check that was to be done passed. OT_INCOMPLETE: the backup is good, but a restore leaves out what
+ * left_out names. ret_result is filled in either case. */
 gboolean verify_run(const struct verify_request *request, struct report *report, struct verify_result *ret_result,
                     GError **error);
 

@@ -112,7 +112,7 @@ struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *s
     return NULL;
 }
 
-static int memory_file(const char *name, GError **error)
+int pgdump_memory_file(const char *name, GError **error)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
     if (fd < 0)
@@ -120,12 +120,11 @@ static int memory_file(const char *name, GError **error)
     return fd;
 }
 
-/* The table of contents as an open file, read from its beginning; -1 on failure. */
-static int toc_file(const struct toc *t, GError **error)
+int pgdump_toc_file(const struct toc *t, GError **error)
 {
     gsize length;
     const void *data = g_bytes_get_data(t->bytes, &length);
-    int fd = memory_file("toc", error);
+    int fd = pgdump_memory_file("toc", error);
     if (fd < 0)
         return -1;
     if (!files_write_all(fd, data, length, "the table of contents", error) || lseek(fd, 0, SEEK_SET) != 0) {
@@ -150,7 +149,7 @@ GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, 
         return NULL;
     g_autofree char *which = g_strdup_printf("--section=%s", section);
     const char *argv[] = {program, "-f", "-", which, NULL};
-    int fd = toc_file(t, error);
+    int fd = pgdump_toc_file(t, error);
     if (fd < 0)
         return NULL;
     struct subprocess_options options = {.stdin_fd = fd};
@@ -174,15 +173,16 @@ static void strip_restrict(GString *sql)
         g_string_truncate(sql, (gsize)(end + 1 - sql->str));
 }
 
-GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e, GError **error)
+GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e,
+                          const char *option, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
-    int list = program ? memory_file("list", error) : -1;
-    int fd = list >= 0 ? toc_file(t, error) : -1;
+    int list = program ? pgdump_memory_file("list", error) : -1;
+    int fd = list >= 0 ? pgdump_toc_file(t, error) : -1;
     GString *sql = NULL;
     g_autofree char *line = g_strdup_printf("%d;\n", e->dump_id);
     g_autofree char *list_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), list);
-    const char *argv[] = {program, "-f", "-", "-L", list_path, NULL};
+    const char *argv[] = {program, "-f", "-", "-L", list_path, option, NULL};
     struct subprocess_options options = {.stdin_fd = fd};
     if (fd >= 0 && files_write_all(list, line, strlen(line), "the list for pg_restore", error) &&
         subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
@@ -252,42 +252,4 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     else if (!ends_with(sql, "\n-- PostgreSQL database cluster dump complete\n", "pg_dumpall", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
     return sql;
-}
-
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GError **error)
-{
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", server_major(s), error);
-    if (!program)
-        return FALSE;
-    int fd = toc_file(t, error);
-    if (fd < 0)
-        return FALSE;
-    g_autofree char *conninfo = session_child_conninfo(s, NULL);
-    g_autofree char *which = g_strdup_printf("--section=%s", section);
-    g_autofree char *jobs = g_strdup_printf("--jobs=%u", n_jobs);
-    /* Each parallel worker of pg_restore opens the archive anew by its name: this one, through our own descriptor. */
-    g_autofree char *archive = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
-    g_auto(GStrv) environment = session_child_environment(s, server_options);
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    const char *fixed[] = {program, "--no-password", "--exit-on-error", which, jobs, "-d", conninfo};
-    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
-        g_ptr_array_add(argv, (gpointer)fixed[i]);
-    for (; extra && *extra; extra++)
-        g_ptr_array_add(argv, (gpointer)*extra);
-    g_ptr_array_add(argv, archive);
-    g_ptr_array_add(argv, NULL);
-    struct subprocess_options options = {
-        .environment = environment,
-        .own_group = TRUE, /* its workers too */
-        .started = session_watch_child,
-        .clean = message_without_rows,
-        .started_data = s,
-    };
-    gboolean ok = FALSE;
-    g_autoptr(subprocess) p = subprocess_start((const char *const *)argv->pdata, &options, error);
-    if (p)
-        ok = subprocess_wait(p, error);
-    close(fd);
-    return ok;
 }

@@ -22,9 +22,10 @@ char *pgdump_restore_version(const char *bindir, int server_major, GError **erro
 GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
                             GError **error);
 
-/* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. */
+/* The SQL of one entry (with owner, tablespace and access method), to be run by a session of ours. option: a further
+ * argument for pg_restore, or NULL. */
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int server_major, const struct toc_entry *e,
-                          GError **error);
+                          const char *option, GError **error);
 
 /* The SQL that fills the large objects, given to take in pieces as pg_dump writes it. lock_timeout_ms: as above. */
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
@@ -34,8 +35,6 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
 /* Roles, their memberships and settings, tablespaces; without passwords. */
 GString *pgdump_globals(struct session *s, const char *bindir, GError **error);
 
-/* Runs pg_restore on the table of contents into the session's database: only the given section, by n_jobs connections.
- * No data is restored. server_options: as for session_child_environment. extra: further arguments, NULL-terminated, or
- * NULL. */
-gboolean pgdump_restore_section(struct session *s, const struct toc *t, const char *bindir, const char *section,
-                                guint n_jobs, const char *server_options, const char *const *extra, GError **error);
+/* For pg_restore: a file in memory, and one with the table of contents, read from its beginning. -1 on failure. */
+int pgdump_memory_file(const char *name, GError **error);
+int pgdump_toc_file(const struct toc *t, GError **error);

@@ -153,6 +153,7 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
         "logging_collector=off",
         "jit=off",
         "checkpoint_timeout=1h",
+        "max_worker_processes=0", /* jobs that a backup brings with it are not run here */
     };
     g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
     if (!program)
@@ -169,6 +170,10 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
     g_ptr_array_add(argv, g_strdup_printf("unix_socket_directories=%s", s->folder));
     g_ptr_array_add(argv, g_strdup("-c"));
     g_ptr_array_add(argv, g_strdup_printf("shared_preload_libraries=%s", preload ? preload : ""));
+    if (o->database) {
+        g_ptr_array_add(argv, g_strdup("-c"));
+        g_ptr_array_add(argv, g_strdup_printf("cron.database_name=%s", o->database));
+    }
     g_ptr_array_add(argv, NULL);
     struct subprocess_options options = {
         .user = server_user(),

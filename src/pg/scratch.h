@@ -19,6 +19,8 @@ struct scratch_options {
                               system objects come out alike */
     const char *preload;   /* shared_preload_libraries of the backup's server; those are loaded that this host has, if
                               the server starts with them. NULL: none */
+    const char *database;  /* the name of the database that will be filled, for extensions that are bound to one; NULL:
+                              not known */
 };
 
 /* Makes and starts one. OT_PREREQUISITE if PostgreSQL's server programs are not installed. */

@@ -153,7 +153,8 @@ static gboolean rename_busy(struct session *admin, struct session *killer, const
 }
 
 static gboolean try_swap(struct session *admin, struct session *killer, const char *live, const char *side,
-                         const char *replaced, const char *also, gboolean *ret_again, GError **error)
+                         const char *replaced, const char *also, gboolean cleaning_up, gboolean *ret_again,
+                         GError **error)
 {
     *ret_again = FALSE;
     if (!session_exec(admin, "BEGIN", error))
@@ -161,7 +162,8 @@ static gboolean try_swap(struct session *admin, struct session *killer, const ch
     gboolean unused;
     if (session_exec(admin, also, error) &&
         (!replaced || rename_busy(admin, killer, live, replaced, ret_again, error)) &&
-        rename_busy(admin, killer, side, live, replaced ? &unused : ret_again, error) && interrupt_check(error))
+        rename_busy(admin, killer, side, live, replaced ? &unused : ret_again, error) &&
+        (cleaning_up || interrupt_check(error)))
         return session_exec(admin, "COMMIT", error);
     session_exec(admin, "ROLLBACK", NULL);
     return FALSE;
@@ -197,12 +199,13 @@ gboolean swap_names(const struct pg_target *t, struct session *admin, const char
                     const char *replaced, const char *also, GError **error)
 {
     g_autoptr(session) killer = swap_admin(t, live, error);
+    gboolean cleaning_up = interrupt_signal() != 0;
     if (!killer)
         return FALSE;
     for (int i = 0;; i++) {
         gboolean again = FALSE;
         GError *problem = NULL;
-        if (try_swap(admin, killer, live, side, replaced, also, &again, &problem))
+        if (try_swap(admin, killer, live, side, replaced, also, cleaning_up, &again, &problem))
             return TRUE;
         if (PQstatus(session_pg(admin)) != CONNECTION_OK && commit_took_place(t, live, side)) {
             g_error_free(problem);

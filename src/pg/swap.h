@@ -12,7 +12,7 @@ gboolean swap_exists(struct session *admin, const char *dbname, gboolean *ret_ex
 /* In one transaction: live becomes replaced, side becomes live. Sessions on live are ended and new ones kept out
  * meanwhile; nobody ever sees neither, and a crash at any moment leaves either both names as they were or both
  * changed. replaced NULL: there is no live database, side just gets the name. also: a further statement for that
- * transaction, before the names change. */
+ * transaction, before the names change. An interrupt that came before does not end it: then it is the way back. */
 gboolean swap_names(const struct pg_target *t, struct session *admin, const char *live, const char *side,
                     const char *replaced, const char *also, GError **error);
 

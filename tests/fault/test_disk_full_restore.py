@@ -26,8 +26,8 @@ FULL = r"No space left on device|wrote only \d+ of \d+ bytes|File too large"
 
 # When it fills up: just before a program of PostgreSQL is run with such arguments.
 MOMENTS = {"before the side database": ("pg_dumpall", "*--globals-only*"),     # the pre-restore backup's last
-           "before the schema": ("pg_restore", "*--exit-on-error*pre-data*"),
-           "before the indexes": ("pg_restore", "*--exit-on-error*post-data*")}
+           "before the schema": ("pg_restore", "*--verbose*pre-data*"),
+           "before the indexes": ("pg_restore", "*--verbose*post-data*")}
 
 
 class Place:
@@ -123,7 +123,7 @@ if disks.CAN_MOUNT:
         """The new one is in place, and the server runs."""
         swing, seen = place.swing, len(place.server.log())
         old = swing.which()
-        fill = f'case "$*" in *--exit-on-error*post-data*) {place.disk.fill_script(200)};; esac'
+        fill = f'case "$*" in *--verbose*post-data*) {place.disk.fill_script(200)};; esac'
         bindir = backups.programs_with(swing.folder, place.server, pg_restore=f'"{{real}}" "$@" || exit 1; {fill}; exit 0')
         for _ in range(5):
             result = swing.opstower(*swing.command(1 - old), "--drop-replaced", env={"PG_BINDIR": bindir}, check=False)

@@ -42,6 +42,24 @@ SELECT pg_catalog.pg_extension_config_dump('everything', '');
 SELECT pg_catalog.pg_extension_config_dump('everything_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ticket', '');
 """,
+    "keyed_config.control": "comment = 'configuration tables that refer to each other'\ndefault_version = '1.0'\nschema = public\n",
+    "keyed_config--1.0.sql": r"""
+CREATE TABLE z_parent (id int PRIMARY KEY);
+CREATE TABLE a_child (id int PRIMARY KEY REFERENCES z_parent, CHECK (id > 0));
+INSERT INTO z_parent SELECT g FROM pg_catalog.generate_series(1, 3) g;
+SELECT pg_catalog.pg_extension_config_dump('z_parent', 'WHERE id > 3');
+SELECT pg_catalog.pg_extension_config_dump('a_child', '');
+""",
+    "bound_name.control": "comment = 'only in the database that cluster_name names'\ndefault_version = '1.0'\nschema = public\n",
+    "bound_name--1.0.sql": r"""
+DO $$ BEGIN
+    IF pg_catalog.current_database() <> pg_catalog.current_setting('cluster_name') THEN
+        RAISE EXCEPTION 'can only create extension in database %', pg_catalog.current_setting('cluster_name');
+    END IF;
+END $$;
+CREATE TABLE bound_job (id int);
+SELECT pg_catalog.pg_extension_config_dump('bound_job', '');
+""",
 }
 
 SETTINGS = {
