@@ -28,14 +28,18 @@ struct meta {
     int format;
     gint64 duration_s;
     enum meta_state state;
-    int tested_on;                             /* the major version, with META_TESTED */
-    char *verified_at, *tested_at, *proven_at; /* ISO 8601 or NULL; tested_at: on another major version */
-    json_t *omitted;                           /* array of texts: what it lacks of its database; NULL: not known */
-    json_t *tables;                            /* array of {schema, name, rows, fingerprint} */
-    json_t *facts;                             /* see docs/FORMAT.md */
-    json_t *journal; /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
-    json_t *s3;      /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
-    json_t *hold;    /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
+    int tested_on;                 /* the major version, with META_TESTED */
+    char *verified_at, *proven_at; /* ISO 8601 or NULL */
+    char *tested_at;               /* the same; on another major version */
+    json_t *omitted;               /* array of texts: what it lacks of its database; NULL: not known */
+    json_t *tables;                /* array of {schema, name, rows, fingerprint} */
+    json_t *facts;                 /* see docs/FORMAT.md */
+    json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
+    json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
+    char *system_identifier;       /* of the server, as pg_controldata has it; NULL: not known */
+    gint64 database_oid;           /* 0: not known */
+    json_t *adopted_by;            /* array of servers (see catalog/lineage.h) whose history it belongs to as well */
+    json_t *hold;                  /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
 };
 typedef struct meta meta;
 

@@ -18,6 +18,7 @@
 #include "pg/reader.h"
 #include "pg/said.h"
 #include "pg/snapshot.h"
+#include "pg/system.h"
 
 #define PROGRESS_STEP (1u << 20)
 
@@ -80,11 +81,16 @@ static gboolean take_facts(struct dump *d, struct session *s, GError **error)
 {
     g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));
     g_autofree char *version = pgdump_restore_version(d->toc, d->request->bindir, session_version(s) / 10000, error);
-    json_t *facts = version ? facts_read(s, d->toc, error) : NULL;
-    if (!facts)
+    struct pg_system system = {0};
+    json_t *facts = version && pg_system_read(s, &system, error) ? facts_read(s, d->toc, error) : NULL;
+    if (!facts) {
+        pg_system_clear(&system);
         return FALSE;
+    }
     json_object_set_new(facts, "pg_restore_version", json_string(version));
     json_object_set_new(facts, "snapshot_time", json_string(when));
+    json_object_set_new(facts, "system_identifier", system.identifier ? json_string(system.identifier) : json_null());
+    pg_system_clear(&system);
     json_decref(d->contents->facts);
     d->contents->facts = facts;
     return TRUE;

@@ -413,6 +413,8 @@ static void set_s3_state(struct meta *m, const struct outcome *o)
     meta_set_s3_text(m, "state", o->ok ? "uploaded" : "failed");
     if (o->ok)
         meta_set_s3_text(m, "verified_at", o->now);
+    if (o->ok && o->proven)
+        meta_set_s3_text(m, "proven_at", o->now);
 }
 
 static void change_here(struct meta *m, void *data)
@@ -433,6 +435,12 @@ static void change_record(struct meta *m, void *data)
     const struct outcome *o = data;
     if (g_strcmp0(m->sha256, o->sha256) == 0 && g_strcmp0(meta_s3_text(m, "key"), o->key) == 0)
         set_s3_state(m, o);
+    /* The same bytes, by their SHA-256, as were read back here. */
+    if (o->ok && o->proven && g_strcmp0(m->sha256, o->sha256) == 0 && m->state == META_VERIFIED) {
+        g_free(m->proven_at);
+        m->proven_at = g_strdup(o->now);
+        m->state = META_PROVEN;
+    }
 }
 
 static gboolean remember_here(struct verify *v, struct outcome *o, GError **error)
@@ -495,7 +503,7 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: the folder %s is not there", dir);
         return;
     }
-    g_autofree char *timestamp = slot_take(dir, "verification", NULL, v->report, &problem);
+    g_autofree char *timestamp = slot_take(dir, "verification", NULL, NULL, v->report, &problem);
     if (!timestamp)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
