@@ -163,7 +163,7 @@ def test_zones_in_a_bucket(opstower, database, s3, bucket):
         opstower("backup", "--s3-only", env={**env, "TZ": zone})
         time.sleep(1.05)
     listed = json.loads(opstower("list", "--json", env=env).stdout)
-    newest = listed[1]["id"]
+    newest = listed[0]["id"]
     for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
         result = opstower("verify", "latest", "--from-s3", env={**env, "TZ": zone})
         assert chosen(result) == newest and "is dated in the future" in result.output
