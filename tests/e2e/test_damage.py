@@ -11,6 +11,7 @@ import pathlib
 import random
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -36,6 +37,7 @@ class Shelf:
 
     def __init__(self, server, folder):
         self.server, self.folder = server, folder
+        self.restoring = threading.Lock()   # one restore of a database at a time
         self.opstower = runner.Opstower(folder, {"PG_BINDIR": server.bindir})
         self.source = create_database(server, "damage_source")
         self.other = create_database(server, "damage_other")
@@ -60,8 +62,12 @@ class Shelf:
         if meta:
             (path.parent / f"{self.backup.id}.meta.json").write_bytes(meta)
         env = {"DATABASE_URL": self.source.url, "BACKUP_DIR": os.path.join(folder, "logs"), "BACKUP_JOBS": "2"}
-        codes = [self.opstower(*arguments, env=env, check=False).returncode for arguments in (
-            ("verify", "--quiet", path), ("restore", "--quiet", path, "--force", "--no-pre-backup", "--drop-replaced"))]
+        def code(*arguments):
+            return self.opstower(*arguments, env=env, check=False).returncode
+        codes = [code("verify", "--quiet", path)]
+        with self.restoring:
+            codes.append(code("restore", "--quiet", path, "--force", "--no-pre-backup", "--drop-replaced",
+                              "--allow-other-database"))
         shutil.rmtree(folder)
         return codes
 
@@ -258,6 +264,9 @@ def plain_gzip_appended(shelf, dice, count):
 PLAIN_KINDS = {each.__name__.replace("_", " "): each for each in (
     plain_gzip_cut, plain_gzip_bit, plain_text_cut, plain_gzip_appended)}
 
+# Some of these are no damage but whole files of another kind, which are named for what they are.
+NAMED_KINDS = {"something else", "plain gzip appended"}
+
 
 # ---- the table -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +279,8 @@ def not_caught(shelf, kind, count, meta_of):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         codes = list(pool.map(lambda n: shelf.run(f"{kind}-{n}", damaged[n][1], meta_of(n), name), range(len(damaged))))
     wrong = [(where, f"verify {v}, restore {r}") for (where, _), (v, r) in zip(damaged, codes) if v == 0 or r == 0]
-    odd = [(where, f"verify {v}, restore {r}") for (where, _), (v, r) in zip(damaged, codes) if v != 8 or r != 8]
+    right = {(8, 8), (12, 12)} if kind in NAMED_KINDS else {(8, 8)}
+    odd = [(where, f"verify {v}, restore {r}") for (where, _), (v, r) in zip(damaged, codes) if (v, r) not in right]
     return wrong, odd, len(damaged)
 
 
@@ -281,7 +291,7 @@ def check(shelf, kind, count):
     wrong, odd, number = not_caught(shelf, kind, count, lambda n: meta if n % 3 == 0 and kind in KINDS else None)
     print(f"{kind}: {number} positions")
     assert wrong == []
-    assert odd == [], "caught, but not with exit code 8"
+    assert odd == [], "caught, but not with the right exit code"
     assert shelf.picture() == before
 
 
