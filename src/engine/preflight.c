@@ -53,7 +53,7 @@ static gboolean check_space(struct preflight *p, GError **error)
 {
     (void)error;
     const struct restore_preview *v = p->q->preview;
-    guint64 needed = v->backup_bytes;
+    guint64 needed = v->needed_bytes;
     if ((v->in_place && v->live_bytes >= needed) || v->free_bytes == G_MAXUINT64 || v->free_bytes >= needed)
         return TRUE;
     g_autofree char *need = text_size(needed, "B");
