@@ -239,7 +239,7 @@ def test_a_full_test_elsewhere_is_no_proof(opstower, started, major, other):
     elsewhere = Site(opstower, started(major), majors.CLIENT_OF[other], other)
     backup = site.backup()
     result = elsewhere("verify", backup.path, "--full-test")
-    warning = next(line for line in result.output.splitlines() if "[WARN]" in line)
+    warning = next(line for line in result.output.splitlines() if "The test server is version" in line)
     assert f"version {other}" in warning and f"install postgresql-{major}" in warning
     assert f"Full restoration test: WARN (tested on version {other}" in result.stdout
     meta = backup.meta
