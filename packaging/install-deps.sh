@@ -13,7 +13,7 @@ test_set="$demo_set python3 python3-pytest python3-pytest-xdist python3-psycopg2
     pgbouncer faketime prometheus python3-xxhash groff-base
     ceph-mon ceph-osd radosgw ceph-common openssl curl python3-boto3 awscli s3cmd
     systemd cron rsyslog python3-yaml yamllint shellcheck jq
-    chromium chromium-driver python3-selenium"
+    chromium chromium-driver python3-selenium npm"
 
 case "${1:-}" in
     build) wanted=$build_set ;;
@@ -64,7 +64,7 @@ for package in $wanted; do
     case "$package" in
         postgresql-client-15) have_program pg_dump && continue ;;
         postgresql-15) have_program postgres && continue ;;
-        pkg-config) command -v pkg-config >/dev/null && continue ;;
+        pkg-config | npm) command -v "$package" >/dev/null && continue ;;
     esac
     missing="$missing $package"
 done

@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 
 #define STEP_BYTES (4u << 20)          /* large, for each may be a request to S3 */
+#define UNPACKED_BYTES (1u << 20)
 #define MAX_STATEMENT_BYTES (1u << 30) /* the server takes no longer one */
 #define HELD_BYTES 8                   /* enough to know the line that ends a table's rows */
 
@@ -343,7 +344,7 @@ static gboolean scan_gzip_step(struct scan *s, struct gunzip *unzip, const guint
     gunzip_feed(unzip, packed, length);
     for (;;) {
         gsize made = 0;
-        if (!gunzip_read(unzip, buffer, STEP_BYTES, &made, error))
+        if (!gunzip_read(unzip, buffer, UNPACKED_BYTES, &made, error))
             return FALSE;
         if (made == 0)
             return TRUE;
@@ -354,8 +355,8 @@ static gboolean scan_gzip_step(struct scan *s, struct gunzip *unzip, const guint
 
 static gboolean scan_source(struct scan *s, struct source *from, enum archive_kind kind, GError **error)
 {
-    g_autofree guint8 *packed = g_malloc(STEP_BYTES);
-    g_autofree char *buffer = g_malloc(STEP_BYTES);
+    g_autofree guint8 *packed = g_malloc((gsize)CLAMP(from->size_bytes, 1, STEP_BYTES));
+    g_autofree char *buffer = g_malloc(UNPACKED_BYTES);
     g_autoptr(gunzip) unzip = gunzip_new();
     g_autoptr(digest) d = digest_new();
     for (guint64 at = 0; at < from->size_bytes;) {

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "base/interrupt.h"
 
 #define STDERR_KEEP 16384
+#define STDERR_WAIT_MS 1000
 #define STOP_WAIT_MS 10000
 
 struct subprocess {
@@ -83,19 +86,26 @@ static void *read_stderr(void *data)
 {
     struct subprocess *p = data;
     char buffer[4096];
+    struct pollfd waiting = {.fd = p->stderr_fd, .events = POLLIN};
     for (;;) {
+        if (poll(&waiting, 1, -1) < 0 && errno != EINTR)
+            return NULL;
+        if (!waiting.revents)
+            continue;
+        /* What is no longer in the pipe is in said, as long as nobody holds the mutex. */
+        g_mutex_lock(&p->mutex);
         ssize_t n = read(p->stderr_fd, buffer, sizeof buffer);
+        if (n > 0)
+            g_string_append_len(p->said, buffer, n);
+        if (p->said->len > STDERR_KEEP)
+            g_string_erase(p->said, 0, (gssize)(p->said->len - STDERR_KEEP));
+        g_mutex_unlock(&p->mutex);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return NULL;
         if (p->pass_stderr)
             files_write_all(STDERR_FILENO, buffer, (gsize)n, "to stderr", NULL); /* nowhere to say that it failed */
-        g_mutex_lock(&p->mutex);
-        g_string_append_len(p->said, buffer, n);
-        if (p->said->len > STDERR_KEEP)
-            g_string_erase(p->said, 0, (gssize)(p->said->len - STDERR_KEEP));
-        g_mutex_unlock(&p->mutex);
     }
 }
 
@@ -256,9 +266,21 @@ static void join_reader(struct subprocess *p)
     p->reader = NULL;
 }
 
+/* Whether something it said has not been read yet. Caller holds the mutex. */
+static gboolean is_behind(const struct subprocess *p)
+{
+    int bytes = 0;
+    return p->reader && p->stderr_fd >= 0 && ioctl(p->stderr_fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 char *subprocess_stderr(struct subprocess *p)
 {
     g_mutex_lock(&p->mutex);
+    for (int waited = 0; waited < STDERR_WAIT_MS && is_behind(p); waited++) {
+        g_mutex_unlock(&p->mutex);
+        g_usleep(1000);
+        g_mutex_lock(&p->mutex);
+    }
     char *text = g_utf8_make_valid(p->said->str, (gssize)p->said->len);
     g_mutex_unlock(&p->mutex);
     if (p->clean) {
@@ -323,6 +345,7 @@ static void close_pipes(struct subprocess *p)
         close(p->stdin_fd);
     if (p->stdout_fd >= 0)
         close(p->stdout_fd);
+    p->stdin_fd = p->stdout_fd = -1;
 }
 
 void subprocess_free(struct subprocess *p)
@@ -358,8 +381,8 @@ static gboolean collect(int fd, GString *into, gsize max_bytes, GError **error)
     }
 }
 
-gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
-                        GString **ret_stdout, GError **error)
+gboolean subprocess_run_said(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                             GString **ret_stdout, char **ret_said, GError **error)
 {
     struct subprocess_options o = options ? *options : (struct subprocess_options){0};
     o.pipe_stdout = TRUE;
@@ -368,9 +391,17 @@ gboolean subprocess_run(const char *const *argv, const struct subprocess_options
         return FALSE;
     GString *out = g_string_new(NULL);
     gboolean ok = collect(p->stdout_fd, out, max_bytes, error) && subprocess_wait(p, error);
+    if (ok && ret_said)
+        *ret_said = subprocess_stderr(p);
     if (ok && ret_stdout)
         *ret_stdout = out;
     else
         g_string_free(out, TRUE);
     return ok;
+}
+
+gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                        GString **ret_stdout, GError **error)
+{
+    return subprocess_run_said(argv, options, max_bytes, ret_stdout, NULL, error);
 }

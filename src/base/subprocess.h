@@ -73,3 +73,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(subprocess, subprocess_free)
 /* Starts, collects stdout (at most max_bytes, more is an error), waits. ret_stdout may be NULL. */
 gboolean subprocess_run(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
                         GString **ret_stdout, GError **error);
+
+/* The same; *ret_said is all that it said on stderr, as subprocess_stderr. */
+gboolean subprocess_run_said(const char *const *argv, const struct subprocess_options *options, gsize max_bytes,
+                             GString **ret_stdout, char **ret_said, GError **error);

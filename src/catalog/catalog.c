@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "catalog/copy.h"
 #include "catalog/names.h"
+#include "catalog/retention.h"
 
 static void object_free(struct catalog_object *o)
 {
@@ -29,6 +30,7 @@ void catalog_entry_free(struct catalog_entry *e)
     g_free(e->name);
     g_free(e->timestamp);
     g_free(e->path);
+    g_free(e->server_key);
     object_free(e->object);
     object_free(e->monthly);
     meta_free(e->meta);
@@ -53,7 +55,8 @@ struct catalog_entry *catalog_entry_new(const char *file, const char *name)
     if (!id || !names_split_id(id, &found, &timestamp) || (name && !g_str_equal(found, name)))
         return NULL;
     struct catalog_entry *e = g_new0(struct catalog_entry, 1);
-    text_parse_timestamp(timestamp, &e->taken_at);
+    text_parse_timestamp(timestamp, &e->named_at);
+    e->taken_at = e->dated_at = e->named_at;
     e->id = g_steal_pointer(&id);
     e->name = g_steal_pointer(&found);
     e->timestamp = g_steal_pointer(&timestamp);
@@ -70,19 +73,60 @@ static struct catalog_entry *entry_of(const struct store_object *o, const char *
     return e;
 }
 
+gint64 catalog_moment(const struct meta *m, gint64 named_at)
+{
+    gint64 at;
+    gboolean noted = m && ((m->snapshot_time && text_parse_iso_time(m->snapshot_time, &at)) ||
+                           (m->date && text_parse_iso_time(m->date, &at)));
+    return noted ? at : named_at;
+}
+
+gboolean catalog_is_future(const struct catalog_entry *e, gint64 now)
+{
+    return MAX(e->taken_at, e->dated_at) > now + RETENTION_SLACK_S;
+}
+
+void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m)
+{
+    e->meta = m;
+    e->taken_at = e->dated_at = catalog_moment(m, e->named_at);
+    if (m && m->date)
+        text_parse_iso_time(m->date, &e->dated_at);
+}
+
 static void read_metadata(struct catalog_entry *e, gboolean with_tables)
 {
     g_autoptr(copy) here = copy_local(e->path);
-    e->meta = copy_meta(here, &e->meta_error);
+    catalog_entry_set_meta(e, copy_meta(here, &e->meta_error));
     if (e->meta && !with_tables)
         g_clear_pointer(&e->meta->tables, json_decref);
 }
 
+/* 0: they know different journals, or the same end of one. The first backup of all comes before there is one. */
+static int compare_journals(const struct meta *a, const struct meta *b)
+{
+    const json_t *x = a ? a->journal : NULL, *y = b ? b->journal : NULL;
+    const char *one = json_string_value(json_object_get(x, "id"));
+    const char *other = json_string_value(json_object_get(y, "id"));
+    if (one && other && !g_str_equal(one, other))
+        return 0;
+    json_int_t p = json_integer_value(json_object_get(x, "seq")), q = json_integer_value(json_object_get(y, "seq"));
+    return p > q ? -1 : p < q;
+}
+
+int catalog_compare(const struct catalog_entry *a, const struct catalog_entry *b)
+{
+    if (a->taken_at != b->taken_at)
+        return a->taken_at > b->taken_at ? -1 : 1;
+    int order = compare_journals(a->meta, b->meta);
+    if (!order)
+        order = strcmp(b->timestamp, a->timestamp);
+    return order ? order : strcmp(a->id, b->id);
+}
+
 static gint newer_first(gconstpointer a, gconstpointer b)
 {
-    const struct catalog_entry *x = *(struct catalog_entry *const *)a, *y = *(struct catalog_entry *const *)b;
-    int order = strcmp(y->timestamp, x->timestamp);
-    return order ? order : strcmp(x->id, y->id);
+    return catalog_compare(*(struct catalog_entry *const *)a, *(struct catalog_entry *const *)b);
 }
 
 static GDir *open_folder(const char *folder, GError **error)
@@ -117,9 +161,10 @@ GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_
         if (e)
             g_ptr_array_add(list, e);
     }
-    catalog_sort(list);
+    catalog_sort(list); /* by the names: which ones come with their tables need not be exact */
     for (guint i = 0; i < list->len; i++)
         read_metadata(list->pdata[i], i < tables_of);
+    catalog_sort(list);
     return list;
 }
 
@@ -129,23 +174,6 @@ gboolean catalog_is_pre_restore(const struct catalog_entry *e)
 }
 
 /* ---- what a person wrote ---- */
-
-static char *resolve_latest(const char *folder, const char *database, GError **error)
-{
-    g_autofree char *name = names_encode(database);
-    g_autoptr(GPtrArray) list = catalog_list(folder, name, error);
-    if (!list)
-        return NULL;
-    if (list->len == 0) {
-        ot_fail(error, OT_NOT_FOUND, "there is no backup of database %s in %s", database, folder);
-        return NULL;
-    }
-    const struct catalog_entry *latest = list->pdata[0];
-    for (guint i = list->len; i-- > 0;)
-        if (!catalog_is_pre_restore(list->pdata[i]))
-            latest = list->pdata[i];
-    return g_strdup(latest->path);
-}
 
 static char *first_existing(const char *folder, const char *database, const char *what)
 {
@@ -183,11 +211,9 @@ static void not_found(const char *folder, const char *what, GError **error)
 
 char *catalog_resolve(const char *folder, const char *database, const char *what, GError **error)
 {
-    g_autofree char *path =
-        g_str_equal(what, "latest") ? resolve_latest(folder, database, error) : first_existing(folder, database, what);
+    g_autofree char *path = first_existing(folder, database, what);
     if (!path) {
-        if (!g_str_equal(what, "latest"))
-            not_found(folder, what, error);
+        not_found(folder, what, error);
         return NULL;
     }
     char *resolved = realpath(path, NULL);

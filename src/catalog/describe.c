@@ -2,10 +2,11 @@
 #include "catalog/describe.h"
 
 #include "catalog/hold.h"
+#include "catalog/lineage.h"
 
-const char *describe_state(const struct catalog_entry *e)
+char *describe_state(const struct catalog_entry *e)
 {
-    return e->meta ? meta_state_name(e->meta->state) : e->meta_error ? "metadata unreadable" : "no metadata";
+    return e->meta ? meta_state_text(e->meta) : g_strdup(e->meta_error ? "metadata unreadable" : "no metadata");
 }
 
 static gboolean is_held(const struct meta *m)
@@ -15,8 +16,10 @@ static gboolean is_held(const struct meta *m)
 
 char *describe_state_and_hold(const struct catalog_entry *e)
 {
+    const char *whose = e->lineage == LINEAGE_OTHER ? ", other server" : "";
     const char *hold = !e->meta || !e->meta->hold ? "" : is_held(e->meta) ? ", held" : ", hold ended";
-    return g_strconcat(describe_state(e), hold, NULL);
+    g_autofree char *state = describe_state(e);
+    return g_strconcat(state, hold, whose, NULL);
 }
 
 gint64 describe_age_seconds(const struct catalog_entry *e)
@@ -42,6 +45,10 @@ char *describe_copies(const struct catalog_entry *e, gboolean looked)
 {
     const char *state = describe_s3(e, looked);
     gboolean good = state && (g_str_equal(state, "present") || g_str_equal(state, "uploaded"));
+    if (good && e->path && meta_s3_text(e->meta, "proven_at")) {
+        state = "proven";
+        good = FALSE;
+    }
     g_autofree char *there = !state ? NULL : good ? g_strdup("s3") : g_strdup_printf("s3 (%s)", state);
     const char *also = e->monthly ? ", monthly" : "";
     if (!e->path)
@@ -71,6 +78,8 @@ static json_t *copies_json(const struct catalog_entry *e, gboolean looked)
                                                 "verified_at", meta_s3_text(m, "verified_at"), "lock_mode",
                                                 meta_s3_text(m, "lock_mode"), "lock_until",
                                                 meta_s3_text(m, "lock_until"), "error", meta_s3_text(m, "error")));
+    if (m && meta_s3_text(m, "proven_at"))
+        json_object_set_new(there, "proven_at", json_string(meta_s3_text(m, "proven_at")));
     json_array_append_new(copies, there);
     if (e->monthly)
         json_array_append_new(copies, json_pack("{ss ss sI ss ss*}", "place", "monthly", "key", e->monthly->key, "size",
@@ -93,13 +102,21 @@ static json_t *hold_json(const struct meta *m)
 json_t *describe_json(const struct catalog_entry *e, gboolean looked)
 {
     const struct meta *m = e->meta;
+    g_autofree char *state = describe_state(e);
     json_t *o = json_pack("{ss ss* ss sI sI ss so}", "id", e->id, "file", e->path, "timestamp", e->timestamp,
                           "age_seconds", (json_int_t)describe_age_seconds(e), "size", (json_int_t)e->size_bytes,
-                          "state", describe_state(e), "copies", copies_json(e, looked));
+                          "state", state, "copies", copies_json(e, looked));
     if (m)
         json_object_update_new(
             o, json_pack("{so* ss ss* ss* sI sI ss* ss* ss*}", "hold", hold_json(m), "database", m->database, "type",
                          m->type, "tag", m->tag, "tables", (json_int_t)m->table_count, "rows", (json_int_t)m->rows,
                          "snapshot_time", m->snapshot_time, "verified_at", m->verified_at, "proven_at", m->proven_at));
+    if (m && m->tested_at)
+        json_object_set_new(o, "tested_at", json_string(m->tested_at));
+    if (m && m->omitted)
+        json_object_set(o, "omitted", m->omitted);
+    if (m)
+        json_object_update_new(o, json_pack("{ss* si ss* ss}", "host", m->host, "port", m->port, "system_identifier",
+                                            m->system_identifier, "lineage", lineage_name(e->lineage)));
     return o;
 }

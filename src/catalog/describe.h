@@ -6,8 +6,9 @@
 /* In all of these, looked says whether somebody has looked into the bucket: only then does a missing object mean that
  * the copy is gone. */
 
-/* "proven", "verified", "unverified", "failed", "no metadata", "metadata unreadable". */
-const char *describe_state(const struct catalog_entry *e);
+/* "proven", "tested on 18", "verified", "unverified", "failed", "no metadata", "metadata unreadable". The caller frees
+ * it. */
+char *describe_state(const struct catalog_entry *e);
 
 /* The same, and whether a hold keeps it: "proven, held", "proven, hold ended". To be freed. */
 char *describe_state_and_hold(const struct catalog_entry *e);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/lineage.h"
 #include "catalog/retention.h"
 
 #define DAY_S 86400
@@ -107,7 +108,7 @@ struct gap_list *gaps_of_entries(const GPtrArray *entries, const char *name, enu
     guint n = 0;
     for (guint k = 0; k < entries->len; k++) {
         const struct catalog_entry *e = entries->pdata[k];
-        if (was_made(e, place) && (!name || g_str_equal(e->name, name)) && e->taken_at <= now + RETENTION_SLACK_S)
+        if (was_made(e, place) && lineage_is_ours(e) && (!name || g_str_equal(e->name, name)) && e->taken_at <= now + RETENTION_SLACK_S)
             made[n++] = e->taken_at;
     }
     return gaps_new(made, n, now, t->days[TIER_HOURLY][place] * (gint64)DAY_S);

@@ -38,6 +38,9 @@ static const struct field {
     {"sha256", TEXT, offsetof(struct meta, sha256), TRUE},
     {"duration_seconds", INT64, offsetof(struct meta, duration_s), TRUE},
     {"snapshot_time", TEXT, offsetof(struct meta, snapshot_time), TRUE},
+    {"system_identifier", TEXT, offsetof(struct meta, system_identifier), TRUE},
+    {"database_oid", INT64, offsetof(struct meta, database_oid), TRUE},
+    {"adopted_by", JSON, offsetof(struct meta, adopted_by), TRUE},
     {"compress_level", TEXT, offsetof(struct meta, level), TRUE},
     {"uncompressed_size", UINT64, offsetof(struct meta, plain_bytes), TRUE},
     {"rows", UINT64, offsetof(struct meta, rows), TRUE},
@@ -45,19 +48,23 @@ static const struct field {
     {"log", TEXT, offsetof(struct meta, log), TRUE},
     {"state", STATE, offsetof(struct meta, state), TRUE},
     {"verified_at", TEXT, offsetof(struct meta, verified_at), TRUE},
+    {"tested_at", TEXT, offsetof(struct meta, tested_at), TRUE},
     {"proven_at", TEXT, offsetof(struct meta, proven_at), TRUE},
     {"s3", JSON, offsetof(struct meta, s3), TRUE},
     {"journal", JSON, offsetof(struct meta, journal), TRUE},
     {"hold", JSON, offsetof(struct meta, hold), TRUE},
+    {"omitted", JSON, offsetof(struct meta, omitted), TRUE},
     {"facts", JSON, offsetof(struct meta, facts), TRUE},
     {"tables", JSON, offsetof(struct meta, tables), TRUE},
 };
 
-static const char *const state_names[] = {"failed", "unverified", "verified", "proven"};
+#define TESTED_ON "tested on " /* the major version follows */
 
-const char *meta_state_name(enum meta_state state)
+static const char *const state_names[] = {"failed", "unverified", "verified", NULL /* TESTED_ON */, "proven"};
+
+char *meta_state_text(const struct meta *m)
 {
-    return state_names[state];
+    return m->state == META_TESTED ? g_strdup_printf(TESTED_ON "%d", m->tested_on) : g_strdup(state_names[m->state]);
 }
 
 void meta_free(struct meta *m)
@@ -107,8 +114,10 @@ static json_t *field_to_json(const struct field *f, const struct meta *m)
         g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, *(const guint64 *)at);
         return json_string(text);
     }
-    case STATE:
-        return json_string(state_names[*(const enum meta_state *)at]);
+    case STATE: {
+        g_autofree char *text = meta_state_text(m);
+        return json_string(text);
+    }
     case JSON:
         return *(json_t *const *)at ? json_incref(*(json_t *const *)at) : json_null();
     }
@@ -154,11 +163,19 @@ gboolean meta_save(const struct meta *m, const char *folder, gboolean replace, G
     return text && files_write(folder, name, text, strlen(text), replace, error);
 }
 
-static gboolean state_from_json(const json_t *value, enum meta_state *ret_state)
+static gboolean state_from_json(const json_t *value, struct meta *m)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(state_names); i++)
-        if (g_strcmp0(json_string_value(value), state_names[i]) == 0) {
-            *ret_state = (enum meta_state)i;
+    const char *text = json_string_value(value);
+    guint64 major = 0;
+    if (text && g_str_has_prefix(text, TESTED_ON) &&
+        g_ascii_string_to_unsigned(text + strlen(TESTED_ON), 10, 1, 999, &major, NULL)) {
+        m->state = META_TESTED;
+        m->tested_on = (int)major;
+        return TRUE;
+    }
+    for (guint i = 0; text && i < G_N_ELEMENTS(state_names); i++)
+        if (g_strcmp0(text, state_names[i]) == 0) {
+            m->state = (enum meta_state)i;
             return TRUE;
         }
     return FALSE;
@@ -184,7 +201,7 @@ static gboolean field_from_json(const struct field *f, const json_t *value, stru
         return json_is_string(value) &&
                g_ascii_string_to_unsigned(json_string_value(value), 10, 0, G_MAXINT64, (guint64 *)at, NULL);
     case STATE:
-        return state_from_json(value, (enum meta_state *)at);
+        return state_from_json(value, m);
     case JSON:
         *(json_t **)at = json_incref((json_t *)value);
         return TRUE;

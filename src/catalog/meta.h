@@ -13,6 +13,7 @@ enum meta_state {
     META_FAILED,     /* a check found it damaged or different */
     META_UNVERIFIED, /* not looked at */
     META_VERIFIED,   /* every byte read back and held against the file's own proof */
+    META_TESTED,     /* restored and its rows compared, but on another major version than its server's */
     META_PROVEN,     /* restored into a scratch database and compared, row by row, with the proof */
 };
 
@@ -27,11 +28,17 @@ struct meta {
     int format;
     gint64 duration_s;
     enum meta_state state;
+    int tested_on;                 /* the major version, with META_TESTED */
     char *verified_at, *proven_at; /* ISO 8601 or NULL */
+    char *tested_at;               /* the same; on another major version */
+    json_t *omitted;               /* array of texts: what it lacks of its database; NULL: not known */
     json_t *tables;                /* array of {schema, name, rows, fingerprint} */
     json_t *facts;                 /* see docs/FORMAT.md */
     json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
     json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
+    char *system_identifier;       /* of the server, as pg_controldata has it; NULL: not known */
+    gint64 database_oid;           /* 0: not known */
+    json_t *adopted_by;            /* array of servers (see catalog/lineage.h) whose history it belongs to as well */
     json_t *hold;                  /* why it must be kept, see catalog/hold.h; NULL: there is no hold */
 };
 typedef struct meta meta;
@@ -39,8 +46,8 @@ typedef struct meta meta;
 void meta_free(struct meta *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(meta, meta_free)
 
-/* "proven", "verified", "unverified", "failed". */
-const char *meta_state_name(enum meta_state state);
+/* "proven", "tested on 18", "verified", "unverified", "failed". The caller frees it. */
+char *meta_state_text(const struct meta *m);
 
 /* The tables of contents as they stand in the metadata. New reference. */
 json_t *meta_tables(const struct archive_contents *c);

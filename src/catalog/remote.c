@@ -81,7 +81,7 @@ static gboolean read_meta(guint worker, guint task, void *data, GError **error)
     struct catalog_entry *e = r->entries->pdata[task];
     struct s3_props unused = {0};
     g_autoptr(copy) there = copy_s3(r->client, &unused, e->object->key);
-    e->meta = copy_meta(there, &e->meta_error);
+    catalog_entry_set_meta(e, copy_meta(there, &e->meta_error));
     /* Metadata that cannot be understood is that backup's trouble, a server that does not answer is everybody's. */
     if (!e->meta_error || g_error_matches(e->meta_error, OT_ERROR, OT_CORRUPT))
         return TRUE;
@@ -168,8 +168,7 @@ GPtrArray *remote_strays(struct s3 *client, const char *prefix, const char *name
     return strays;
 }
 
-/* Entries only, without metadata. */
-static gboolean join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
+gboolean remote_join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error)
 {
     g_autoptr(GPtrArray) objects = remote_list(client, prefix, name, error);
     if (!objects)
@@ -193,46 +192,21 @@ gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, con
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error)
 {
-    if (!join_objects(list, client, prefix, name, error))
+    if (!remote_join_objects(list, client, prefix, name, error))
         return FALSE;
     g_autoptr(GPtrArray) there = g_ptr_array_new();
     for (guint i = 0; i < list->len; i++) {
         const struct catalog_entry *e = list->pdata[i];
-        if (!e->path && e->taken_at >= since)
+        if (!e->path && e->named_at + CATALOG_ZONES_S >= since)
             g_ptr_array_add(there, list->pdata[i]);
     }
-    return remote_read_meta(there, client, error);
+    if (!remote_read_meta(there, client, error))
+        return FALSE;
+    catalog_sort(list);
+    return TRUE;
 }
 
 /* ---- what a person wrote ---- */
-
-static GPtrArray *list_only(struct s3 *client, const char *prefix, const char *database, GError **error)
-{
-    g_autofree char *name = names_encode(database);
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(entry_free);
-    return join_objects(list, client, prefix, name, error) ? g_steal_pointer(&list) : NULL;
-}
-
-static char *resolve_latest(struct s3 *client, const char *prefix, const char *database, GError **error)
-{
-    g_autoptr(GPtrArray) list = list_only(client, prefix, database, error);
-    if (!list)
-        return NULL;
-    if (list->len == 0) {
-        ot_fail(error, OT_NOT_FOUND, "there is no backup of database %s in s3://%s/%s", database, s3_bucket(client),
-                prefix);
-        return NULL;
-    }
-    struct reading r = {client, list};
-    for (guint i = 0; i < list->len; i++) {
-        struct catalog_entry *e = list->pdata[i];
-        if (e->object->has_meta && !read_meta(0, i, &r, error))
-            return NULL;
-        if (!catalog_is_pre_restore(e))
-            return g_strdup(e->object->key);
-    }
-    return g_strdup(((struct catalog_entry *)list->pdata[0])->object->key);
-}
 
 /* s3://BUCKET/KEY or KEY; NULL if the bucket is another one. */
 static char *key_of_url(struct s3 *client, const char *what, GError **error)
@@ -273,15 +247,13 @@ static char *key_of_id(struct s3 *client, const char *prefix, const char *databa
     if (key)
         return key_that_is_there(client, key, monthly);
     ot_fail(error, OT_NOT_FOUND,
-            "Backup not found in S3: %s is neither a key, an id (NAME_YYYYMMDD_HHMMSS), a timestamp, nor \"latest\"",
+            "Backup not found in S3: %s is neither a key, an id (NAME_YYYYMMDD_HHMMSS), a timestamp, \"latest\" nor \"latest-good\"",
             what);
     return NULL;
 }
 
 char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error)
 {
-    if (g_str_equal(what, "latest"))
-        return resolve_latest(client, prefix, database, error);
     if (strchr(what, '/'))
         return key_of_url(client, what, error);
     return key_of_id(client, prefix, database, what, error);

@@ -10,8 +10,11 @@
  * prefix with other names are not looked at. */
 gboolean remote_join(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
 
-/* The same, but metadata is read only of backups taken at or after since (seconds since 1970): older ones that are in
- * the bucket only come without. */
+/* The same without any metadata, in the order of the names. */
+gboolean remote_join_objects(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, GError **error);
+
+/* The same, but metadata is read only of backups that may be of since (seconds since 1970) or later: older ones that are
+ * in the bucket only come without. */
 gboolean remote_join_since(GPtrArray *list, struct s3 *client, const char *prefix, const char *name, gint64 since,
                            GError **error);
 
@@ -25,8 +28,7 @@ GPtrArray *remote_list(struct s3 *client, const char *prefix, const char *name, 
 /* Reads the metadata of those entries that have an object with some beside it, and none read yet. */
 gboolean remote_read_meta(GPtrArray *entries, struct s3 *client, GError **error);
 
-/* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, a timestamp, or "latest" (as catalog_resolve has it).
- * Whether there is such an object is not asked, but for "latest" and for an id: of
- * that, where the backup itself is gone, its copy in the monthly archive is meant. NULL: OT_NOT_FOUND, OT_S3. To be
+/* The key of what a person wrote: a key, s3://BUCKET/KEY, an id, or a timestamp. Whether there is such an object is not
+ * asked, but for an id: of that, where the backup itself is gone, its copy in the monthly archive is meant. NULL: OT_NOT_FOUND, OT_S3. To be
  * freed. */
 char *remote_resolve(struct s3 *client, const char *prefix, const char *database, const char *what, GError **error);

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/catalog.h"
 #include "catalog/gaps.h"
 
 #define DAY_S 86400
-#define ZONES_S (26 * 3600)
 #define TIMESTAMP_LENGTH 15
 #define MONTH_LENGTH 6
 
@@ -27,12 +27,13 @@ static gboolean is_future(const struct retention_item *i, const struct retention
 gboolean retention_counts(const struct retention_item *i, const struct retention_policy *p)
 {
     return i->state >= META_VERIFIED && i->tier != TIER_PRE_RESTORE && !i->copy && !i->no_metadata &&
-           !i->unknown_type && !i->odd_date && !is_future(i, p);
+           !i->other_server && !i->unknown_type && !i->odd_date && !is_future(i, p);
 }
 
 static gboolean counts_as_monthly(const struct retention_item *i, const struct retention_policy *p)
 {
-    return p->place == TIER_S3 && i->tier == TIER_MONTHLY && i->state >= META_VERIFIED && !is_future(i, p);
+    return p->place == TIER_S3 && i->tier == TIER_MONTHLY && i->state >= META_VERIFIED && !i->other_server &&
+           !is_future(i, p);
 }
 
 static int days_of(const struct retention_item *i, const struct retention_policy *p)
@@ -46,6 +47,12 @@ static gboolean no_metadata(const struct retention_item *i, const struct seen *s
 {
     (void)s;
     return i->no_metadata;
+}
+
+static gboolean other_server(const struct retention_item *i, const struct seen *s)
+{
+    (void)s;
+    return i->other_server;
 }
 
 static gboolean unknown_type(const struct retention_item *i, const struct seen *s)
@@ -137,6 +144,7 @@ static const struct rule {
     const char *word;
 } rules[] = {
     [RETENTION_NO_METADATA] = {no_metadata, "no-metadata"},
+    [RETENTION_OTHER_SERVER] = {other_server, "other-server"},
     [RETENTION_UNKNOWN_TYPE] = {unknown_type, "unknown-type"},
     [RETENTION_ODD_DATE] = {odd_date, "odd-date"},
     [RETENTION_FUTURE] = {future, "future"},
@@ -166,7 +174,7 @@ struct gap_list *retention_gaps(const struct retention_item *items, guint n, con
     g_autofree gint64 *made = g_new(gint64, n + 1);
     guint count = 0;
     for (guint k = 0; k < n; k++)
-        if (!items[k].no_metadata && !items[k].odd_date && !items[k].copy && !is_future(&items[k], p))
+        if (!items[k].no_metadata && !items[k].other_server && !items[k].odd_date && !items[k].copy && !is_future(&items[k], p))
             made[count++] = items[k].taken_at;
     return gaps_new(made, count, p->now, (gint64)p->tiers->days[TIER_HOURLY][p->place] * DAY_S);
 }
@@ -212,6 +220,8 @@ char *retention_text(const struct retention_item *i, const struct retention_poli
     switch (i->reason) {
     case RETENTION_NO_METADATA:
         return g_strdup("not ours to delete: it has no metadata that can be read");
+    case RETENTION_OTHER_SERVER:
+        return g_strdup("another server's");
     case RETENTION_UNKNOWN_TYPE:
         return g_strdup("its type is not known here");
     case RETENTION_ODD_DATE:
@@ -246,14 +256,10 @@ char *retention_text(const struct retention_item *i, const struct retention_poli
 
 /* ---- dates ---- */
 
-gboolean retention_taken_at(const struct meta *m, gint64 timestamp_s, gint64 *ret_taken_at)
+gboolean retention_date_is_odd(const struct catalog_entry *e)
 {
     gint64 noted;
-    *ret_taken_at = timestamp_s;
-    if (!m || !text_parse_iso_time(m->date, &noted) || ABS(noted - timestamp_s) > ZONES_S)
-        return FALSE;
-    *ret_taken_at = noted;
-    return TRUE;
+    return !e->meta || !text_parse_iso_time(e->meta->date, &noted) || ABS(noted - e->named_at) > CATALOG_ZONES_S;
 }
 
 void retention_month(const char *id, char *ret_month)
@@ -271,7 +277,7 @@ static GHashTable *months_served(const struct retention_item *items, guint n)
     for (guint k = 0; k < n; k++) {
         char month[MONTH_LENGTH + 1];
         retention_month(items[k].id, month);
-        if (items[k].copy)
+        if (items[k].copy && !items[k].other_server)
             g_hash_table_add(months, g_strdup(month));
     }
     return months;

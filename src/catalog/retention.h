@@ -9,6 +9,7 @@
  *   backup in the same place, nor what is dated in the future.
  * - A backup goes only if keep_min good ones are newer. So failed and unverified backups are no reason to delete one.
  * - Time in which no backup was made does not age one: catalog/gaps.h says how much of it counts.
+ * - What is another server's is neither counted nor deleted.
  * - What is held, pending upload, read by somebody, locked, or not ours stays.
  */
 #pragma once
@@ -20,6 +21,7 @@
 /* In the order in which they are looked for: the first that fits is the backup's reason. */
 enum retention_reason {
     RETENTION_NO_METADATA,  /* no metadata, or another backup's, or not readable: not ours to delete */
+    RETENTION_OTHER_SERVER, /* another server's, or not known whose: not counted either. See catalog/lineage.h */
     RETENTION_UNKNOWN_TYPE, /* a type that is not in the tier table */
     RETENTION_ODD_DATE,     /* its name and its metadata disagree on when it was taken */
     RETENTION_FUTURE,       /* dated later than now: a clock is, or was, wrong */
@@ -41,7 +43,7 @@ struct retention_item {
     enum tier tier;
     gint64 taken_at;       /* seconds since 1970 */
     enum meta_state state; /* META_FAILED too where its size is not what the metadata says */
-    gboolean no_metadata, unknown_type, odd_date, held, pending, in_use;
+    gboolean no_metadata, other_server, unknown_type, odd_date, held, pending, in_use;
     gboolean unread;              /* too young to go whatever its metadata says: it only counts as made */
     gboolean copy;                /* a second copy of a backup that is counted already: the monthly archive */
     gint64 lock_until;            /* 0: not locked */
@@ -73,10 +75,10 @@ gboolean retention_counts(const struct retention_item *item, const struct retent
 const char *retention_word(enum retention_reason reason);
 char *retention_text(const struct retention_item *item, const struct retention_policy *policy);
 
-/* When a backup was taken: its metadata's date, which has its offset from UTC, so that no change of the local clock
- * matters. FALSE if that and the name's timestamp, read as local time, are more than a day and two hours apart: zones
- * can differ by so much. */
-gboolean retention_taken_at(const struct meta *m, gint64 timestamp_s, gint64 *ret_taken_at);
+/* Whether its metadata and its name, read as local time, disagree on when it was taken by more than a day and two hours:
+ * zones can differ by so much. */
+struct catalog_entry;
+gboolean retention_date_is_odd(const struct catalog_entry *e);
 
 /* Which backup of each calendar month becomes its monthly archive: the first good one of every month (YYYYMM of
  * the timestamp in its id) that has none yet, and whose archive would not be expired. Marks them in chosen (n

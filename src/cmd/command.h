@@ -30,3 +30,4 @@ extern const struct command cmd_audit;
 extern const struct command cmd_schedule;
 extern const struct command cmd_hold;
 extern const struct command cmd_alert;
+extern const struct command cmd_adopt;

@@ -156,6 +156,7 @@ int console_finish(struct console *c, GError *error)
 
 void console_clear(struct console *c)
 {
+    server_identity_clear(&c->identity);
     pg_target_clear(&c->target);
     s3_free(c->s3);
     g_free(c->s3_problem);

@@ -6,6 +6,7 @@
 #include "config/options.h"
 #include "engine/offsite.h"
 #include "engine/report.h"
+#include "engine/server_identity.h"
 #include "pg/session.h"
 
 struct console {
@@ -14,6 +15,7 @@ struct console {
     struct report report;
     struct s3 *s3; /* made by request_s3; NULL until then */
     struct offsite offsite;
+    struct server_identity identity; /* made by request_identity */
     char *s3_problem; /* why there is none; of the last request_health */
     const char *act;  /* static; set by a command whose outcome is to be recorded in the journal. NULL: none */
     int verdict;      /* the exit code of a command that ended without an error */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
+#include "engine/others.h"
 
 static void print_entry(const struct catalog_entry *e, gboolean looked)
 {
@@ -35,6 +36,11 @@ static gboolean print_all(const GPtrArray *list, gboolean json, gboolean looked,
     return TRUE;
 }
 
+static const char *place_of(const struct settings *s, const struct listing *l)
+{
+    return l->looked ? "Folder and bucket" : s->backup_dir;
+}
+
 static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
@@ -43,6 +49,9 @@ static gboolean run(struct console *c, char **words, GError **error)
     if (!request_list(c, &found, error))
         return FALSE;
     gboolean ok = print_all(found.list, s->json, found.looked, error);
+    g_autofree char *others = s->json ? NULL : others_text(found.list, place_of(s, &found), FALSE);
+    if (ok && others)
+        printf("%s\n", others);
     if (ok && !s->json && found.list->len == 0)
         printf("No backups%s%s in %s%s\n", found.name ? " of " : "", found.name ? found.name : "", s->backup_dir,
                found.looked ? " and S3" : "");
@@ -54,7 +63,8 @@ const struct command cmd_list = {
     .mask = CMD_LIST,
     .usage = "[--json] [--all] [--local-only] [OPTION]...",
     .summary = "List the backups in BACKUP_DIR and S3 with their age, size and state.",
-    .details = "STATE is what is known of a backup: proven (a test restore equalled it), verified (every byte read\n"
+    .details = "STATE is what is known of a backup: proven (a test restore equalled it), \"tested on 18\"\n"
+               "(so did one on another major version, which is no proof for its own), verified (every byte read\n"
                "back and held against its proof), unverified, or failed; and whether it is held (opstower hold). "
                "COPIES says where it lies; a copy in S3 that "
                "should be there is\n"

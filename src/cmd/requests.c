@@ -4,6 +4,8 @@
 #include "catalog/catalog.h"
 #include "catalog/names.h"
 #include "catalog/remote.h"
+#include "engine/audit.h"
+#include "engine/choose.h"
 
 #define LIST_RETRY_S 15 /* somebody is waiting for the list */
 
@@ -117,6 +119,7 @@ gboolean request_prune(struct console *c, const char *name, struct prune_request
         .wait_s = (guint)s->wait_minutes * 60,
         .local = TRUE,
         .thorough = TRUE,
+        .identity = request_identity(c),
         .now = g_get_real_time() / G_USEC_PER_SEC,
     };
     return s->local_only || request_offsite(c, &ret_request->offsite, error);
@@ -190,22 +193,64 @@ gboolean request_backup(struct console *c, struct backup_request *ret_request, G
            (ret_request->places == BACKUP_HERE || request_offsite(c, &ret_request->offsite, error));
 }
 
-struct copy *request_copy(struct console *c, const char *what, GError **error)
+/* ---- which backup ---- */
+
+struct server_identity *request_identity(struct console *c)
 {
     const struct settings *s = &c->settings;
-    g_autofree char *database = pg_target_database(&c->target, error);
-    if (!database)
+    gboolean named = s->database_url || s->database_name || s->database || !s->all;
+    c->identity.target = named ? &c->target : NULL;
+    c->identity.may_ask = named;
+    return &c->identity;
+}
+
+/* FALSE: what was written is no such word, but names a backup. */
+static gboolean read_wish(const struct settings *s, const char *what, struct select_wish *ret, gboolean *ret_is_wish,
+                          GError **error)
+{
+    *ret = (struct select_wish){.now = g_get_real_time() / G_USEC_PER_SEC};
+    *ret_is_wish = !what || select_parse_word(what, &ret->kind);
+    if (!s->at)
+        return *ret_is_wish || what;
+    if (!*ret_is_wish)
+        return ot_fail(error, OT_USAGE, "--at chooses the backup: it goes with \"latest\" or \"latest-good\", not with "
+                                        "%s", what);
+    return audit_parse_time(s->at, TRUE, &ret->until, error);
+}
+
+char *request_find(struct console *c, const char *what, const struct offsite *offsite, gboolean to_restore,
+                   GError **error)
+{
+    const struct settings *s = &c->settings;
+    struct choose_request q = {.dir = s->backup_dir, .offsite = offsite, .identity = request_identity(c)};
+    gboolean is_wish;
+    if (!what && !s->at) {
+        ot_fail(error, OT_USAGE, "which backup? Name its file, id, \"latest\" or \"latest-good\", or give --at TIME");
         return NULL;
-    if (!s->from_s3) {
-        g_autofree char *path = catalog_resolve(s->backup_dir, database, what, error);
-        return path ? copy_local(path) : NULL;
     }
-    const struct offsite *o;
-    if (!request_s3(c, error) || !request_offsite(c, &o, error))
+    g_autofree char *database = pg_target_database(&c->target, error);
+    if (!database || !read_wish(s, what, &q.wish, &is_wish, error))
         return NULL;
-    g_autofree char *key = remote_resolve(c->s3, s->s3_prefix, database, what, error);
+    if (!is_wish)
+        return offsite ? remote_resolve(offsite->client, offsite->prefix, database, what, error)
+                       : catalog_resolve(s->backup_dir, database, what, error);
+    q.database = database;
+    q.to_restore = q.wish.skip_bad = to_restore;
+    return choose_backup(&q, &c->report, error);
+}
+
+struct copy *request_copy(struct console *c, const char *what, gboolean to_restore, GError **error)
+{
+    const struct offsite *o = NULL;
+    if (c->settings.from_s3 && (!request_s3(c, error) || !request_offsite(c, &o, error)))
+        return NULL;
+    g_autofree char *place = request_find(c, what, o, to_restore, error);
+    if (!place)
+        return NULL;
+    if (!o)
+        return copy_local(place);
     struct s3_props props = offsite_sidecar_props(o, NULL);
-    return key ? copy_s3(c->s3, &props, key) : NULL;
+    return copy_s3(c->s3, &props, place);
 }
 
 /* ---- lists ---- */
@@ -222,8 +267,12 @@ gboolean request_list(struct console *c, struct listing *l, GError **error)
     const struct settings *s = &c->settings;
     gboolean one = (s->database_url || s->database_name || s->database) && !s->all;
     g_autofree char *database = one ? pg_target_database(&c->target, error) : NULL;
-    if (one && !database)
-        return FALSE;
+    return (database || !one) && request_list_of(c, database, l, error);
+}
+
+gboolean request_list_of(struct console *c, const char *database, struct listing *l, GError **error)
+{
+    const struct settings *s = &c->settings;
     l->name = database ? names_encode(database) : NULL;
     l->list = catalog_list(s->backup_dir, l->name, error);
     if (!l->list)
@@ -232,6 +281,8 @@ gboolean request_list(struct console *c, struct listing *l, GError **error)
     c->settings.s3_retry_s = MIN(s->s3_retry_s, LIST_RETRY_S);
     l->looked =
         ask && request_s3(c, &l->s3_problem) && remote_join(l->list, c->s3, s->s3_prefix, l->name, &l->s3_problem);
+    if (l->name)
+        server_identity_mark(request_identity(c), l->list);
     return TRUE;
 }
 
@@ -256,6 +307,7 @@ void request_health(struct console *c, const char *database, struct health_reque
         .database = database,
         .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .target = &c->target,
+        .identity = request_identity(c),
         .row_loss_ignore = (const char *const *)s->row_loss_ignore,
         .critical_tables = (const char *const *)s->critical_tables,
         .tiers = request_tiers(s),

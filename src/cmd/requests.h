@@ -33,8 +33,16 @@ struct tiers request_tiers(const struct settings *s);
  * of the database, encoded; NULL: all. */
 gboolean request_prune(struct console *c, const char *name, struct prune_request *ret_request, GError **error);
 
-/* The backup that a person named: a path, id, timestamp or "latest", or with --from-s3 a key, id, ... in the bucket. */
-struct copy *request_copy(struct console *c, const char *what, GError **error);
+/* Which server the settings mean, if they mean one; the console's. */
+struct server_identity *request_identity(struct console *c);
+
+/* The path of the backup that a person named (a path, id, timestamp, "latest" or "latest-good"; NULL: the one of --at),
+ * or with offsite its key in the bucket. to_restore: see engine/choose.h. To be freed. */
+char *request_find(struct console *c, const char *what, const struct offsite *offsite, gboolean to_restore,
+                   GError **error);
+
+/* The same as a copy that can be read; in the bucket with --from-s3. */
+struct copy *request_copy(struct console *c, const char *what, gboolean to_restore, GError **error);
 
 /* The backups that a list is of: of the database that the settings name, or with --all of every one; in the folder, and
  * in S3 unless --local-only. */
@@ -50,6 +58,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(listing, listing_clear)
 
 /* If S3 does not answer, what lies here is listed all the same. */
 gboolean request_list(struct console *c, struct listing *ret_listing, GError **error);
+
+/* The same of that database, whatever the settings say of it. */
+gboolean request_list_of(struct console *c, const char *database, struct listing *ret_listing, GError **error);
 
 /* FALSE with the error if something in S3 is missing in the list. */
 gboolean request_list_complete(struct listing *l, GError **error);

@@ -154,7 +154,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     c->act = "restore";
     struct backup_request pre_backup;
     g_autoptr(copy) chosen = check_options(s, error) && hooking_check(c, error) && request_backup(c, &pre_backup, error)
-                                 ? request_copy(c, words[0], error)
+                                 ? request_copy(c, words[0], TRUE, error)
                                  : NULL;
     if (!chosen)
         return FALSE;
@@ -180,6 +180,7 @@ static gboolean run(struct console *c, char **words, GError **error)
         .critical_tables = s->critical_tables,
         .tables = s->tables,
         .put_back = s->put_back,
+        .other_database = s->other_database,
         .cannot_ask = !s->force && !isatty(STDIN_FILENO),
         .confirm = go_ahead,
         .confirm_data = &restoring,
@@ -190,7 +191,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_restore = {
     .name = "restore",
     .mask = CMD_RESTORE,
-    .usage = "FILE|ID|KEY|latest [--from-s3] [--force] [--target-db NAME] [--table SCHEMA.TABLE]... [OPTION]...",
+    .usage = "FILE|ID|KEY|latest|latest-good [--at TIME] [--from-s3] [--force] [--target-db NAME] [--table SCHEMA.TABLE]... [OPTION]...",
     .summary = "Restore a database, or single tables, without risking the live one.",
     .details = "Verifies the backup, shows what would happen, asks, takes a pre-restore backup, loads into a side\n"
                "database, compares every row with the backup's proof, and only then swaps names. The old database\n"
@@ -198,7 +199,7 @@ const struct command cmd_restore = {
                "--from-s3 reads the backup straight from S3, in parallel, without a copy on this machine.\n"
                "--table brings single tables back into a schema recovered_TIMESTAMP of the live database; --put-back\n"
                "then puts the rows that are missing into the live tables.",
-    .min_words = 1,
+    .min_words = 0,
     .max_words = 1,
     .run = run,
 };

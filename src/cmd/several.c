@@ -17,6 +17,7 @@
 #include "base/interrupt.h"
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "catalog/select.h"
 #include "cmd/alerting.h"
 #include "cmd/several_summary.h"
 #include "config/dotenv.h"
@@ -158,8 +159,10 @@ static gboolean check_words(const struct command *command, const struct settings
         return ot_fail(error, OT_USAGE, "--all does not go with --config-dir or --all-databases");
     if (s->output || s->nagios || s->prometheus)
         return ot_fail(error, OT_USAGE, "--nagios, --prometheus and --output tell of one run, not of several");
-    if (words[0] && !g_str_equal(words[0], "latest"))
-        return ot_fail(error, OT_USAGE, "for several databases opstower %s takes \"latest\" only: each has its own",
+    enum select_kind unused;
+    if (words[0] && !select_parse_word(words[0], &unused))
+        return ot_fail(error, OT_USAGE, "for several databases opstower %s takes \"latest\" or \"latest-good\" only: each "
+                                        "has its own",
                        command->name);
     return TRUE;
 }

@@ -12,6 +12,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     c->act = "sync";
     struct sync_request request = {.dir = s->backup_dir,
                                    .reach = s->all ? SYNC_ALL : SYNC_MISSING,
+                                   .identity = request_identity(c),
                                    .wait_s = (guint)s->wait_minutes * 60,
                                    .monthly = g_str_equal(s->monthly_archive, "true")};
     guint count = 0;

@@ -21,7 +21,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     const struct settings *s = &c->settings;
     c->act = "verify";
     const struct offsite *offsite;
-    g_autoptr(copy) chosen = request_offsite(c, &offsite, error) ? request_copy(c, words[0], error) : NULL;
+    g_autoptr(copy) chosen = request_offsite(c, &offsite, error) ? request_copy(c, words[0], FALSE, error) : NULL;
     if (!chosen)
         return FALSE;
     struct pg_target test_server = {.url = s->test_url};
@@ -44,7 +44,7 @@ static gboolean run(struct console *c, char **words, GError **error)
 const struct command cmd_verify = {
     .name = "verify",
     .mask = CMD_VERIFY,
-    .usage = "FILE|ID|KEY|latest [--full-test] [--from-s3] [OPTION]...",
+    .usage = "FILE|ID|KEY|latest|latest-good [--at TIME] [--full-test] [--from-s3] [OPTION]...",
     .summary = "Check a backup byte by byte; with --full-test, restore and compare it.",
     .details = "Reads every byte of the file and holds it against the proof in the file and against its metadata.\n"
                "--full-test restores it into a scratch server (unix socket in a private folder, thrown away after)\n"
@@ -52,7 +52,7 @@ const struct command cmd_verify = {
                "Without PostgreSQL's server programs on this host, --test-url names a server to test on.\n"
                "--from-s3 reads the copy in S3. Without it, of the copy in S3 only its presence and size are checked.\n"
                "A plain dump made by others is checked as far as it can show.",
-    .min_words = 1,
+    .min_words = 0,
     .max_words = 1,
     .several = TRUE,
     .run = run,

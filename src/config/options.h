@@ -22,6 +22,7 @@ enum {
     CMD_ALERT = 1 << 11,
     CMD_AUDIT = 1 << 12,
     CMD_SERVE = 1 << 13,
+    CMD_ADOPT = 1 << 14,
 };
 
 /*

@@ -8,7 +8,8 @@ static const char *const fast[] = {"fast", NULL};
 const struct option_row rows_main[] = {
     /* backup */
     {.flag = "local-only",
-     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT | CMD_PRUNE | CMD_RETENTION,
+     .commands = CMD_BACKUP | CMD_LIST | CMD_STATUS | CMD_AUDIT | CMD_PRUNE | CMD_RETENTION |
+                 CMD_ADOPT,
      ON(local_only),
      .help = "Do without S3: keep the backup on this machine only; list what is on this machine; do not ask S3."},
     {.flag = "s3-only",
@@ -36,6 +37,13 @@ const struct option_row rows_main[] = {
      .commands = CMD_VERIFY | CMD_RESTORE | CMD_HOLD,
      ON(from_s3),
      .help = "Read the copy in S3: the backup is named by its key (database/YYYYMMDD/...), its id, or latest."},
+
+    {.flag = "at",
+     .commands = CMD_VERIFY | CMD_RESTORE,
+     TEXT(at),
+     .arg = "TIME",
+     .help = "The newest backup that shows the database at or before this moment (2026-02-07T12:00, with a zone if it "
+             "is not the local one) or on this day (2026-02-07)."},
 
     /* verify */
     {.flag = "full-test",
@@ -87,6 +95,10 @@ const struct option_row rows_main[] = {
      ON(put_back),
      .help = "With --table: also insert the rows that are missing in the live tables, and count that all are there. A "
              "table that was dropped is made again."},
+    {.flag = "allow-other-database",
+     .commands = CMD_RESTORE,
+     ON(other_database),
+     .help = "Replace the database even with a backup of another database, or of another server."},
     {.flag = "no-tablespaces",
      .commands = CMD_RESTORE,
      OFF(tablespaces),
@@ -101,6 +113,12 @@ const struct option_row rows_main[] = {
      .commands = CMD_LIST | CMD_SYNC | CMD_STATUS | CMD_HOLD | CMD_PRUNE | CMD_RETENTION,
      ON(all),
      .help = "Backups of all databases, not only of the one that the settings name."},
+
+    /* adopt */
+    {.flag = "undo",
+     .commands = CMD_ADOPT,
+     ON(undo),
+     .help = "Take it back: that server's backups are a history of their own again."},
 
     /* how the work is done */
     {.flag = "jobs",

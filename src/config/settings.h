@@ -78,6 +78,8 @@ struct settings {
     gboolean full_test;
     char *test_url;
 
+    char *at; /* verify, restore: the moment, as written; NULL: not given */
+
     /* Restore. */
     gboolean force;
     gboolean pre_backup; /* TRUE unless --no-pre-backup */
@@ -89,10 +91,14 @@ struct settings {
     gboolean put_back;
     gboolean tablespaces; /* TRUE unless --no-tablespaces */
     gboolean create_roles;
+    gboolean other_database; /* --allow-other-database */
 
     /* Audit; until also of holds. */
     char *since;
     char *export_format; /* json or csv */
+
+    /* Adopt. */
+    gboolean undo;
 
     /* List. */
     gboolean all;

@@ -12,10 +12,12 @@
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "catalog/names.h"
+#include "catalog/select.h"
 #include "engine/dblock.h"
 #include "engine/dump.h"
 #include "engine/followup.h"
 #include "engine/leftover.h"
+#include "engine/others.h"
 #include "engine/slot.h"
 #include "pg/facts.h"
 #include "pg/snapshot.h"
@@ -28,8 +30,12 @@ struct backup {
     struct report *report;
     char *database, *name; /* name: as in file names */
     char *timestamp, *id;
-    char *host;
-    int port, server_version;
+    struct pg_system system;
+    struct server_identity identity;
+    int server_version;
+    char *newest_id; /* of this server's backups in the folder so far; NULL: none */
+    gint64 newest_at;
+    gboolean unclaimed; /* nobody in the bucket knows of this id */
     gint64 started_us;
     guint64 expected_bytes; /* of the file, by what is known before */
     guint64 required_bytes; /* that must be free */
@@ -55,13 +61,26 @@ static void backup_clear(struct backup *b)
     g_free(b->name);
     g_free(b->timestamp);
     g_free(b->id);
-    g_free(b->host);
+    pg_system_clear(&b->system);
+    server_identity_clear(&b->identity);
+    g_free(b->newest_id);
     g_free(b->s3_url);
     g_clear_error(&b->upload_problem);
     dump_result_clear(&b->dump);
 }
 
 /* ---- prerequisites ---- */
+
+/* The newest of this server's, whatever became of it. */
+static const struct catalog_entry *note_newest(struct backup *b, const GPtrArray *list)
+{
+    struct select_wish wish = {.kind = SELECT_LATEST, .now = b->started_us / G_USEC_PER_SEC};
+    struct select_passed passed;
+    const struct catalog_entry *newest = select_backup(list, &wish, &passed);
+    b->newest_id = newest && !catalog_is_pre_restore(newest) ? g_strdup(newest->id) : NULL;
+    b->newest_at = b->newest_id ? newest->taken_at : 0;
+    return newest;
+}
 
 /* From the last backup of this database and its growth since; the first time, from the database's size: text is
  * about as large as tables without indexes, and packs to less than half. What must be free is never more than the
@@ -72,8 +91,10 @@ static gboolean estimate(struct backup *b, guint64 database_bytes, GError **erro
     if (!list)
         return FALSE;
     b->expected_bytes = b->required_bytes = MAX(database_bytes / 3, MIN_SPACE_BYTES);
-    if (list->len > 0) {
-        const struct catalog_entry *last = list->pdata[0];
+    server_identity_mark(&b->identity, list);
+    others_warn(list, b->request->dir, b->report);
+    const struct catalog_entry *last = note_newest(b, list);
+    if (last) {
         b->expected_bytes = MAX(last->size_bytes + last->size_bytes / 4, MIN_SPACE_BYTES);
         b->required_bytes = MIN(b->expected_bytes, MAX(database_bytes, MIN_SPACE_BYTES));
     }
@@ -102,9 +123,10 @@ static gboolean check_server(struct backup *b, GError **error)
                                   NULL, &bytes))
         return FALSE;
     b->server_version = session_version(s);
-    const char *host = PQhost(session_pg(s)), *port = PQport(session_pg(s));
-    b->host = g_strdup(host && *host ? host : "localhost");
-    b->port = port && *port ? (int)g_ascii_strtoll(port, NULL, 10) : 5432;
+    if (!pg_system_read(s, &b->system, error))
+        return FALSE;
+    server_identity_set(&b->identity, &b->system);
+    report_fact_text(b->report, "system_identifier", b->system.identifier);
     return tools_check_for_dump(b->request->bindir, b->server_version / 10000, error) &&
            check_space(b, (guint64)bytes, error);
 }
@@ -232,8 +254,10 @@ static struct meta *make_meta(struct backup *b)
     m->timestamp = g_strdup(b->timestamp);
     m->date = text_iso_time(b->started_us / G_USEC_PER_SEC);
     m->database = g_utf8_make_valid(b->database, -1);
-    m->host = g_strdup(b->host);
-    m->port = b->port;
+    m->host = g_strdup(b->system.host);
+    m->port = b->system.port;
+    m->system_identifier = g_strdup(facts_text(facts, "system_identifier"));
+    m->database_oid = b->system.database_oid;
     m->backup_file = g_strconcat(b->id, NAMES_DUMP, NULL);
     m->plain_bytes = b->dump.plain_bytes;
     m->rows = archive_contents_rows(b->dump.contents);
@@ -251,6 +275,7 @@ static struct meta *make_meta(struct backup *b)
     m->level = q->compress_level ? g_strdup_printf("%d", q->compress_level) : g_strdup("fast");
     m->log = g_strdup_printf("backup_%s.log", b->timestamp);
     m->state = META_UNVERIFIED;
+    m->omitted = json_incref(json_object_get(facts, "omitted"));
     m->facts = json_incref(facts);
     m->tables = meta_tables(b->dump.contents);
     m->recovered_bytes = recovered_bytes(b->dump.contents);
@@ -266,6 +291,13 @@ static void now_it_was_read_back(struct backup *b, struct meta *m)
     m->verified_at = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
 }
 
+/* A clock that was ahead may have made one that shows a later moment. */
+static gboolean set_latest(struct backup *b, GError **error)
+{
+    gboolean later = b->newest_id && b->newest_at > b->dump.snapshot_time;
+    return catalog_set_latest(b->request->dir, b->name, later ? b->newest_id : b->id, error);
+}
+
 /* The dump comes last: while it is not there, nothing of this backup counts, and the next run clears the rest. */
 static gboolean publish(struct backup *b, const struct meta *m, GError **error)
 {
@@ -274,7 +306,7 @@ static gboolean publish(struct backup *b, const struct meta *m, GError **error)
     const char *roles = b->dump.globals_sql;
     return (!roles || files_write(dir, globals, roles, strlen(roles), FALSE, error)) &&
            meta_save(m, dir, FALSE, error) && file_sink_publish(b->file, FALSE, error) &&
-           (g_str_equal(b->request->type, "pre-restore") || catalog_set_latest(dir, b->name, b->id, error));
+           (g_str_equal(b->request->type, "pre-restore") || set_latest(b, error));
 }
 
 /* ---- the whole ---- */
@@ -284,6 +316,12 @@ static void say_size(struct backup *b)
     g_autofree char *plain = text_size(b->dump.plain_bytes, "");
     report_info(b->report, "Backup size: %s", plain);
     report_info(b->report, "Compressing backup... (done while dumping)");
+}
+
+static void say_omitted(struct backup *b)
+{
+    for (guint i = 0; i < b->dump.omitted->len; i++)
+        report_warn(b->report, "Left out of the backup: %s", (char *)b->dump.omitted->pdata[i]);
 }
 
 static void say_proof(struct backup *b)
@@ -392,6 +430,7 @@ static gboolean dump_and_publish(struct backup *b, GError **error)
         return FALSE;
     report_phase(b->report, "dump", start);
     say_size(b);
+    say_omitted(b);
     return q->places == BACKUP_S3_ONLY ? keep_in_s3(b, error) : keep_here(b, error);
 }
 
@@ -407,18 +446,49 @@ static void clean_s3(struct backup *b)
         leftover_clean(q->offsite, q->dir, b->name, b->report);
 }
 
+/* The id is this run's in the bucket too. If S3 does not answer, a backup that is kept here is taken all the same. */
+static gboolean claim_in_s3(const char *timestamp, gboolean *ret_taken, void *data, GError **error)
+{
+    struct backup *b = data;
+    const struct backup_request *q = b->request;
+    GError *problem = NULL;
+    g_autofree char *id = g_strdup_printf("%s_%s", b->name, timestamp);
+    if (!is_in_s3(b) || b->unclaimed || offsite_reserve(q->offsite, id, ret_taken, &problem))
+        return TRUE;
+    b->unclaimed = q->places == BACKUP_BOTH && !g_error_matches(problem, OT_ERROR, OT_INTERRUPTED);
+    if (!b->unclaimed)
+        return offsite_fail(problem, OT_S3, error);
+    g_error_free(problem); /* the upload tells it */
+    return TRUE;
+}
+
+static void give_back(const char *timestamp, void *data)
+{
+    struct backup *b = data;
+    g_autofree char *id = g_strdup_printf("%s_%s", b->name, timestamp);
+    if (is_in_s3(b) && !b->unclaimed)
+        offsite_release(b->request->offsite, id);
+}
+
+static gboolean take_slot(struct backup *b, GError **error)
+{
+    struct slot_claim claim = {claim_in_s3, give_back, b};
+    b->timestamp = slot_take(b->request->dir, "backup", b->name, &claim, b->report, error);
+    return b->timestamp != NULL;
+}
+
 static gboolean run_locked(struct backup *b, GError **error)
 {
-    b->timestamp = slot_take(b->request->dir, "backup", b->name, b->report, error);
-    if (!b->timestamp)
+    if (!take_slot(b, error))
         return FALSE;
     b->id = g_strdup_printf("%s_%s", b->name, b->timestamp);
     clean_s3(b);
     gboolean ok =
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
+    give_back(b->timestamp, b);
     if (ok)
-        return followup_run(b->request, b->name, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
+        return followup_run(b->request, b->name, &b->identity, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
                             b->report, error);
     if (b->upload_problem)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
@@ -435,6 +505,7 @@ static gboolean run(struct backup *b, GError **error)
         return FALSE;
     b->name = names_encode(b->database);
     report_fact_text(b->report, "database", b->database);
+    others_note_address(b->request->target, b->report);
     g_autoptr(lock) held =
         dblock_take(b->request->dir, b->name, "backup", b->request->wait_s, b->report, error);
     b->started_us = g_get_real_time(); /* whatever it waited for */
@@ -455,6 +526,8 @@ static void note_facts(struct backup *b)
     report_fact(r, "tables", json_integer(b->dump.table_count));
     report_fact(r, "rows", json_integer((json_int_t)archive_contents_rows(b->dump.contents)));
     report_fact(r, "s3", json_string(there));
+    if (b->dump.omitted->len > 0)
+        report_fact(r, "omitted", json_incref(json_object_get(b->dump.contents->facts, "omitted")));
 }
 
 gboolean backup_run(const struct backup_request *request, struct report *report, struct backup_result *ret_result,

@@ -216,7 +216,7 @@ static gboolean compare_large_objects(struct compare *c, struct session *s, GErr
 {
     g_autoptr(lo_filter) filter = lo_filter_new(NULL, NULL);
     struct fingerprint found = {0};
-    if (!pgdump_large_objects(s, c->request->bindir, NULL, 0, feed_filter, filter, error) ||
+    if (!pgdump_large_objects(s, c->request->bindir, NULL, 0, feed_filter, filter, NULL, error) ||
         !lo_filter_finish(filter, &found, error))
         return FALSE;
     if (!fingerprint_equal(&found, &c->contents->large_objects))

@@ -102,7 +102,7 @@ static struct toc *load_again(const struct compare_schema *c, GError **error)
     if (!s || !(c->load_schema ? c->load_schema(s, c->open_data, error)
                                : schemacopy_load(s, c->reader, c->tablespaces, error)))
         return NULL;
-    return pgdump_toc(s, c->bindir, NULL, 0, error);
+    return pgdump_toc(s, c->bindir, NULL, 0, NULL, error);
 }
 
 /* What pg_dump writes as an object of its own or into another's statement, whichever way it breaks circles. */
@@ -185,7 +185,7 @@ static void remove_left_out(GHashTable *names, GPtrArray *entries)
 gboolean compare_schema(const struct compare_schema *c, const struct toc *t, guint *ret_reworded, GError **error)
 {
     *ret_reworded = 0;
-    g_autoptr(toc) found = pgdump_toc(c->restored, c->bindir, NULL, 0, error);
+    g_autoptr(toc) found = pgdump_toc(c->restored, c->bindir, NULL, 0, NULL, error);
     if (!found)
         return FALSE;
     g_autoptr(GPtrArray) backup = only_in(t->entries, found->entries, whole_text, c->tablespaces);

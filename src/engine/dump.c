@@ -11,10 +11,14 @@
 #include "engine/sections.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
+#include "pg/omitted.h"
 #include "pg/order.h"
 #include "pg/pgdump.h"
 #include "pg/plan.h"
 #include "pg/reader.h"
+#include "pg/said.h"
+#include "pg/snapshot.h"
+#include "pg/system.h"
 
 #define PROGRESS_STEP (1u << 20)
 
@@ -37,7 +41,9 @@ struct dump {
     struct archive_writer *writer;
     side_task sides[2]; /* what is done beside the pieces, before them */
     guint n_sides;
-    GString *tail;             /* the post-data section, made meanwhile */
+    GString *tail;           /* the post-data section, made meanwhile */
+    GPtrArray *omitted;      /* the result's */
+    GPtrArray *warnings;     /* of pg_dump and pg_restore; under the mutex while workers run */
     struct reader **readers; /* one per worker */
     struct member_builder **builders;
     gboolean short_of_connections, large_objects_first;
@@ -50,6 +56,7 @@ void dump_result_clear(struct dump_result *r)
     archive_contents_free(r->contents);
     g_free(r->sha256);
     g_free(r->globals_sql);
+    g_clear_pointer(&r->omitted, g_ptr_array_unref);
     memset(r, 0, sizeof *r);
 }
 
@@ -73,12 +80,17 @@ static gboolean go_on(struct dump *d, GError **error)
 static gboolean take_facts(struct dump *d, struct session *s, GError **error)
 {
     g_autofree char *when = text_iso_time(snapshot_time(d->snapshot));
-    g_autofree char *version = pgdump_restore_version(d->request->bindir, session_version(s) / 10000, error);
-    json_t *facts = version ? facts_read(s, d->toc, error) : NULL;
-    if (!facts)
+    g_autofree char *version = pgdump_restore_version(d->toc, d->request->bindir, session_version(s) / 10000, error);
+    struct pg_system system = {0};
+    json_t *facts = version && pg_system_read(s, &system, error) ? facts_read(s, d->toc, error) : NULL;
+    if (!facts) {
+        pg_system_clear(&system);
         return FALSE;
+    }
     json_object_set_new(facts, "pg_restore_version", json_string(version));
     json_object_set_new(facts, "snapshot_time", json_string(when));
+    json_object_set_new(facts, "system_identifier", system.identifier ? json_string(system.identifier) : json_null());
+    pg_system_clear(&system);
     json_decref(d->contents->facts);
     d->contents->facts = facts;
     return TRUE;
@@ -103,14 +115,15 @@ static gboolean make_plan(struct dump *d, GError **error)
 {
     const struct dump_request *q = d->request;
     struct session *s = snapshot_session(d->snapshot);
-    d->toc = snapshot_toc(d->snapshot, q->bindir, error);
+    d->toc = snapshot_toc(d->snapshot, q->bindir, d->warnings, error);
     if (!d->toc)
         return FALSE;
     g_autoptr(GPtrArray) tables = plan_tables(s, d->toc, snapshot_guards(d->snapshot), error);
     if (!tables || !(d->pieces = plan_pieces(s, tables, d->jobs, error)))
         return FALSE;
     order_pieces(d, tables);
-    if (!take_facts(d, s, error))
+    if (!take_facts(d, s, error) ||
+        !omitted_read(s, d->toc, facts_text(d->contents->facts, "encoding"), d->omitted, error))
         return FALSE;
     d->contents->toc = g_bytes_ref(d->toc->bytes);
     d->pieces_left = g_new0(gint, tables->len + 1);
@@ -182,6 +195,47 @@ static gboolean dump_piece(struct dump *d, guint worker, const struct plan_piece
     return TRUE;
 }
 
+/* ---- what is left out ---- */
+
+static gboolean has_text(const GPtrArray *texts, const char *text)
+{
+    return g_ptr_array_find_with_equal_func((GPtrArray *)texts, text, g_str_equal, NULL);
+}
+
+/* Of a worker: pg_dump says of large objects once more what it said of the whole. */
+static void keep_warnings(struct dump *d, const GPtrArray *warnings)
+{
+    g_mutex_lock(&d->mutex);
+    for (guint i = 0; i < warnings->len; i++)
+        if (!has_text(d->warnings, warnings->pdata[i]))
+            g_ptr_array_add(d->warnings, g_strdup(warnings->pdata[i]));
+    g_mutex_unlock(&d->mutex);
+}
+
+/* Subscriptions are named already, each by its name. */
+static void sort_warnings(struct dump *d)
+{
+    guint known = d->omitted->len;
+    for (guint i = 0; i < d->warnings->len; i++) {
+        const char *text = d->warnings->pdata[i];
+        if (known > 0 && g_str_has_prefix(text, "subscriptions not dumped"))
+            continue;
+        if (said_is_loss(text))
+            g_ptr_array_add(d->omitted, g_strconcat("pg_dump: ", text, NULL));
+        else
+            report_info(d->report, "pg_dump says: %s (nothing is left out for it)", text);
+    }
+}
+
+static void put_omitted_into_facts(struct dump *d)
+{
+    json_t *list = json_array();
+    sort_warnings(d);
+    for (guint i = 0; i < d->omitted->len; i++)
+        json_array_append_new(list, json_string(d->omitted->pdata[i]));
+    json_object_set_new(d->contents->facts, "omitted", list);
+}
+
 /* ---- large objects ---- */
 
 struct lo_run {
@@ -215,10 +269,12 @@ static gboolean dump_large_objects(struct dump *d, guint worker, GError **error)
 {
     struct lo_run run = {d, d->builders[worker], g_string_new(NULL)};
     g_autoptr(lo_filter) filter = lo_filter_new(take_lo_line, &run);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     gboolean ok = pgdump_large_objects(snapshot_session(d->snapshot), d->request->bindir, snapshot_id(d->snapshot),
-                                       d->request->lock_timeout_ms, feed_filter, filter, error) &&
+                                       d->request->lock_timeout_ms, feed_filter, filter, warnings, error) &&
                   lo_filter_finish(filter, &d->contents->large_objects, error) && put_large_objects(&run, error);
     g_string_free(run.text, TRUE);
+    keep_warnings(d, warnings);
     if (ok && d->contents->large_objects.rows != d->large_objects)
         return ot_fail(error, OT_DUMP,
                        "pg_dump wrote %" G_GUINT64_FORMAT " large objects, the server has %" G_GUINT64_FORMAT,
@@ -248,8 +304,9 @@ static gboolean open_readers(struct dump *d, GError **error)
             g_propagate_error(error, problem);
             return FALSE;
         }
-        report_warn(d->report, "%u of %u workers: the server allows no more connections (%s); --jobs %u asks for no more",
-                    i, d->jobs, problem->message, i);
+        report_warn(d->report,
+                    "%u of %u workers: the server allows no more connections (%s); --jobs %u asks for no more", i,
+                    d->jobs, problem->message, i);
         g_error_free(problem);
         d->jobs = i;
         d->short_of_connections = TRUE;
@@ -294,7 +351,9 @@ static gboolean make_tail(struct dump *d, guint worker, GError **error)
 {
     (void)worker;
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
-    d->tail = pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", error);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    d->tail = pgdump_section_sql(d->toc, d->request->bindir, major, "post-data", NULL, warnings, error);
+    keep_warnings(d, warnings);
     return d->tail != NULL;
 }
 
@@ -356,7 +415,8 @@ static gboolean prove_all_read(struct dump *d, GError **error)
 static gboolean write_all(struct dump *d, GError **error)
 {
     int major = session_version(snapshot_session(d->snapshot)) / 10000;
-    g_autoptr(GString) pre = pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", error);
+    g_autoptr(GString) pre =
+        pgdump_section_sql(d->toc, d->request->bindir, major, "pre-data", NULL, d->warnings, error);
     if (!pre)
         return FALSE;
     g_autofree char *head = sections_head(pre->str);
@@ -393,6 +453,7 @@ static void dump_clear(struct dump *d)
         g_array_unref(d->pieces);
     archive_writer_free(d->writer);
     snapshot_free(d->snapshot);
+    g_ptr_array_unref(d->warnings);
     toc_free(d->toc);
     g_mutex_clear(&d->mutex);
 }
@@ -423,7 +484,7 @@ static gboolean read_politely(struct dump *d, struct sink *sink, GError **error)
 static GString *read_globals(struct dump *d, GError **error)
 {
     g_autoptr(session) s = session_open(d->request->target, NULL, error);
-    return s ? pgdump_globals(s, d->request->bindir, error) : NULL;
+    return s ? pgdump_globals(s, d->request->bindir, d->warnings, error) : NULL;
 }
 
 /* Roles and tablespaces are a file of their own: what keeps us from them is told, and takes nothing from the rows. */
@@ -453,6 +514,7 @@ static gboolean take(struct dump *d, struct sink *sink, struct dump_result *resu
     result->snapshot_time = snapshot_time(d->snapshot);
     if (!read_politely(d, sink, error) || (d->request->globals && !take_globals(d, result, error)))
         return FALSE;
+    put_omitted_into_facts(d);
     guint64 unused;
     archive_writer_totals(d->writer, &result->plain_bytes, &unused);
     result->table_count = toc_count(d->toc, "TABLE");
@@ -465,6 +527,8 @@ gboolean dump_take(const struct dump_request *request, struct sink *sink, struct
     struct dump d = {.request = request, .report = report, .jobs = pool_default_jobs(request->jobs)};
     struct dump_result result = {.contents = archive_contents_new()};
     d.contents = result.contents;
+    d.omitted = result.omitted = g_ptr_array_new_with_free_func(g_free);
+    d.warnings = g_ptr_array_new_with_free_func(g_free);
     d.readers = g_new0(struct reader *, d.jobs);
     d.builders = g_new0(struct member_builder *, d.jobs);
     g_mutex_init(&d.mutex);

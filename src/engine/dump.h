@@ -24,7 +24,8 @@ struct dump_result {
     guint64 plain_bytes, size_bytes;   /* of all members; of the file */
     guint table_count;                 /* CREATE TABLE statements */
     char *sha256;
-    char *globals_sql; /* roles and tablespaces; NULL unless asked for */
+    char *globals_sql;  /* roles and tablespaces; NULL unless asked for */
+    GPtrArray *omitted; /* what the dump lacks of the database, in words: char *. It is in the facts too. */
 };
 void dump_result_clear(struct dump_result *r);
 

@@ -9,6 +9,7 @@
 struct followup {
     const struct backup_request *q;
     const char *name;
+    struct server_identity *identity;
     gint64 now;
     struct report *report;
 };
@@ -22,7 +23,9 @@ static gboolean is_in_s3(const struct followup *f)
 static gboolean upload_earlier(struct followup *f, GError **error)
 {
     const struct backup_request *q = f->q;
-    if (q->places != BACKUP_BOTH || sync_database(q->offsite, q->dir, f->name, SYNC_PENDING, f->report, NULL, error))
+    struct sync_request sync = {
+        .offsite = q->offsite, .dir = q->dir, .name = f->name, .reach = SYNC_PENDING, .identity = f->identity};
+    if (q->places != BACKUP_BOTH || sync_database(&sync, f->report, NULL, error))
         return TRUE;
     g_prefix_error(error, "this backup is in S3, but an earlier one is not: ");
     return FALSE;
@@ -32,7 +35,8 @@ static gboolean archive_monthly(struct followup *f, GError **error)
 {
     const struct backup_request *q = f->q;
     GError *problem = NULL;
-    if (!q->monthly || !is_in_s3(f) || monthly_archive(q->offsite, f->name, f->now, f->report, NULL, &problem))
+    struct monthly_request monthly = {q->offsite, f->name, f->identity, f->now};
+    if (!q->monthly || !is_in_s3(f) || monthly_archive(&monthly, f->report, NULL, &problem))
         return TRUE;
     return offsite_fail(problem, q->places == BACKUP_BOTH ? OT_UPLOAD : OT_S3, error);
 }
@@ -45,6 +49,7 @@ static gboolean prune(struct followup *f, gboolean in_s3, GError **error)
     struct prune_request request = {
         .dir = q->dir,
         .name = f->name,
+        .identity = f->identity,
         .tiers = q->tiers,
         .keep_min = q->keep_min,
         .keep_pending = q->keep_pending,
@@ -59,10 +64,10 @@ static gboolean prune(struct followup *f, gboolean in_s3, GError **error)
     return FALSE;
 }
 
-gboolean followup_run(const struct backup_request *q, const char *name, gint64 now, GError *upload_problem,
-                      struct report *report, GError **error)
+gboolean followup_run(const struct backup_request *q, const char *name, struct server_identity *identity, gint64 now,
+                      GError *upload_problem, struct report *report, GError **error)
 {
-    struct followup f = {q, name, now, report};
+    struct followup f = {q, name, identity, now, report};
     GError *problem = NULL, *second = NULL;
     if (upload_problem)
         offsite_fail(upload_problem, OT_UPLOAD, &problem);

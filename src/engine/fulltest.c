@@ -1,6 +1,7 @@
 /* Test restores. */
 #include "engine/fulltest.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/compare.h"
@@ -181,9 +182,27 @@ static gboolean hand_over(struct session *s, void *data, GError **error)
     return door_hand_over(&h->place->door, h->place->admin, s, h->facts, error);
 }
 
+void fulltest_result_clear(struct fulltest_result *r)
+{
+    g_free(r->doubt);
+    memset(r, 0, sizeof *r);
+}
+
+/* What is missing on this machine, or on the server that was named. */
+static void warn_of_major(const struct fulltest_request *request, int here, int wanted, struct report *report)
+{
+    g_autofree char *way = request->server
+                               ? g_strdup_printf("give a server of version %d with --test-url", wanted)
+                               : g_strdup_printf("install postgresql-%d (initdb and postgres) on this machine", wanted);
+    report_warn(report,
+                "The test server is version %d, the backup's was %d: rows are compared, the schema is not, and this is "
+                "no proof for version %d. For a full test that proves it, %s",
+                here, wanted, wanted, way);
+}
+
 static gboolean load_and_compare(struct place *p, const struct fulltest_request *request, struct archive_reader *reader,
                                  const struct toc *t, struct report *report, struct load_outcome *outcome,
-                                 GError **error)
+                                 struct fulltest_result *result, GError **error)
 {
     struct handing_over handing_over = {.place = p, .facts = reader->contents->facts, .toc = t};
     struct load_request load = {
@@ -201,17 +220,17 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
     report_info(report, "Test restore: loaded in %.1f s (schema %.1f s, rows %.1f s, indexes and constraints %.1f s)",
                 (double)(times.schema_ms + times.rows_ms + times.indexes_ms) / 1000, (double)times.schema_ms / 1000,
                 (double)times.rows_ms / 1000, (double)times.indexes_ms / 1000);
-    int major = session_version(p->admin) / 10000;
-    gboolean same_major = major == facts_major(reader->contents->facts);
-    if (!same_major)
-        report_warn(report, "The test server is version %d, the backup's was %d: rows are compared, the schema is not",
-                    major, facts_major(reader->contents->facts));
+    int wanted = facts_major(reader->contents->facts);
+    result->major = session_version(p->admin) / 10000;
+    result->same_major = result->major == wanted;
+    if (!result->same_major)
+        warn_of_major(request, result->major, wanted, report);
     struct compare_request compare = {
         .target = &p->target,
         .dbname = p->dbname,
         .bindir = request->bindir,
         .jobs = request->jobs,
-        .open_empty = same_major ? open_second : NULL,
+        .open_empty = result->same_major ? open_second : NULL,
         .open_data = &handing_over,
         .left_out = outcome->left_entries,
         .load_schema = outcome->helped->len > 0 || outcome->left_out->len > 0 ? load_second : NULL,
@@ -220,17 +239,17 @@ static gboolean load_and_compare(struct place *p, const struct fulltest_request 
 }
 
 gboolean fulltest_backup(const struct fulltest_request *request, struct archive_reader *reader, struct report *report,
-                         struct load_outcome *outcome, char **ret_doubt, GError **error)
+                         struct load_outcome *outcome, struct fulltest_result *ret_result, GError **error)
 {
     g_autoptr(toc) t = toc_parse(reader->contents->toc, error);
-    if (!t || !statements_check(reader, t, request->bindir, ret_doubt, error))
+    if (!t || !statements_check(reader, t, request->bindir, &ret_result->doubt, error))
         return FALSE;
     const json_t *facts = reader->contents->facts;
     struct place p = {0};
     struct testhost host = {0};
     gboolean ok = place_open(&p, request, facts_major(facts), facts, error) &&
                   testhost_check(&host, p.admin, facts, report, error) && prepare(&p, facts, error) &&
-                  load_and_compare(&p, request, reader, t, report, outcome, error);
+                  load_and_compare(&p, request, reader, t, report, outcome, ret_result, error);
     if (!ok)
         testhost_explain(&host, error);
     place_clear(&p);

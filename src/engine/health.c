@@ -38,6 +38,7 @@ static const struct row {
     {"holds", "Holds", health_check_holds},
     {"disk_space", "Disk space", health_check_disk},
     {"clock", "Clock", health_check_clock},
+    {"other_servers", "Other servers' backups", health_check_others},
     {"journal", "Journal", health_check_journal},
     {"alerts", "Alerts", health_check_alerts},
 };
@@ -111,17 +112,13 @@ char *health_duration(double seconds)
 
 gint64 health_taken_at(const struct catalog_entry *e)
 {
-    gint64 at;
-    if (e->meta && ((e->meta->snapshot_time && text_parse_iso_time(e->meta->snapshot_time, &at)) ||
-                    (e->meta->date && text_parse_iso_time(e->meta->date, &at))))
-        return at;
     return e->taken_at;
 }
 
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e)
 {
     return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
-           health_taken_at(e) <= d->now + HEALTH_CLOCK_SLACK_S;
+           !catalog_is_future(e, d->now);
 }
 
 const struct catalog_entry *health_newest_good(const struct health_data *d)
@@ -201,6 +198,7 @@ static gboolean gather(struct health_data *d, GError **error)
     read_journal(d, name);
     ask_s3(d, name);
     health_ask_servers(d);
+    health_part_others(d);
     d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;
@@ -210,6 +208,7 @@ static gboolean gather(struct health_data *d, GError **error)
 static void data_clear(struct health_data *d)
 {
     g_clear_pointer(&d->backups, g_ptr_array_unref);
+    g_clear_pointer(&d->others, g_ptr_array_unref);
     g_clear_pointer(&d->journal, g_ptr_array_unref);
     g_free(d->s3_problem);
     g_free(d->journal_problem);

@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "catalog/tiers.h"
 #include "engine/offsite.h"
+#include "engine/server_identity.h"
 #include "pg/session.h"
 
 /* The numbers are exit codes of `opstower status` (those of Nagios's plugins) and values of the metrics. */
@@ -81,6 +82,7 @@ struct health_request {
     const char *spare_dir;              /* where alerts lie while dir cannot be written; NULL: not looked at */
     const char *s3_problem;             /* a bucket is set, but there can be no offsite: why; else NULL */
     const struct pg_target *target;     /* NULL: the server is not asked for its certificate */
+    struct server_identity *identity;   /* whose backups; NULL: everybody's */
     const char *const *row_loss_ignore; /* tables (NAME or SCHEMA.NAME, with *) that may lose rows; NULL: none */
     const char *const *critical_tables; /* that may least of all; NULL: the three with the most rows */
     struct tiers tiers;                 /* how long backups stay, here and in S3 */

@@ -184,8 +184,9 @@ gboolean health_check_clock(const struct health_data *d, struct health_check *c)
     const char *what = NULL;
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
-        if (health_taken_at(e) - d->now > ahead) {
-            ahead = health_taken_at(e) - d->now;
+        gint64 latest = MAX(e->taken_at, e->dated_at);
+        if (latest - d->now > ahead) {
+            ahead = latest - d->now;
             what = e->id;
         }
     }

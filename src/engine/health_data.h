@@ -5,18 +5,20 @@
 #pragma once
 
 #include "catalog/record.h"
+#include "catalog/retention.h"
 #include "engine/alert.h"
 #include "engine/health.h"
 
 /* A guess of when something happened that was noted in the future is not trusted; clocks of several machines may differ
  * by this much. */
-#define HEALTH_CLOCK_SLACK_S 120
+#define HEALTH_CLOCK_SLACK_S RETENTION_SLACK_S
 
 /* What servers said; ends are seconds since 1970, 0: none, or not seen. */
 struct health_servers {
     gboolean database_asked, s3_asked, s3_tls;
     char *database_problem; /* NULL: it answered */
     char *database_version; /* as "15.3" */
+    struct pg_system system; /* empty: it did not answer */
     gint64 database_certificate, s3_certificate;
     char *certificate_problem; /* why S3's was not seen */
     char *credentials_source, *credentials_problem;
@@ -28,7 +30,9 @@ struct health_data {
     const struct health_request *request;
     struct health_limits limits; /* defaults filled in */
     gint64 now;
-    GPtrArray *backups; /* struct catalog_entry *, newest first */
+    GPtrArray *backups; /* struct catalog_entry *, newest first; of this server */
+    GPtrArray *others;  /* those of other servers; NULL: not looked for */
+    gboolean unsure;    /* it is not known which server is meant: all are among backups */
     GPtrArray *journal; /* json_t *, oldest first: this database's acts, and those of no database */
     gboolean s3_looked; /* whether backups knows what is in S3 */
     char *s3_problem;   /* why not; NULL: it was not to be asked */
@@ -77,6 +81,12 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c);
 gboolean health_check_success(const struct health_data *d, struct health_check *c);
 gboolean health_check_rpo(const struct health_data *d, struct health_check *c);
 gboolean health_check_clock(const struct health_data *d, struct health_check *c);
+
+/* health_others.c */
+gboolean health_check_others(const struct health_data *d, struct health_check *c);
+
+/* Parts backups from those of other servers, and lines of the journal from theirs. */
+void health_part_others(struct health_data *d);
 
 /* health_alerts.c */
 gboolean health_check_alerts(const struct health_data *d, struct health_check *c);

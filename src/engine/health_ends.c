@@ -32,6 +32,7 @@ static void ask_database(struct health_servers *s, const struct pg_target *targe
     int version = session_version(there);
     s->database_version = g_strdup_printf("%d.%d", version / 10000, version % 10000);
     s->database_certificate = session_certificate_until(there);
+    pg_system_read(there, &s->system, NULL);
 }
 
 static void ask_s3(struct health_servers *s, struct s3 *client)
@@ -61,6 +62,7 @@ void health_ask_servers(struct health_data *d)
 
 void health_servers_clear(struct health_servers *s)
 {
+    pg_system_clear(&s->system);
     g_free(s->database_problem);
     g_free(s->database_version);
     g_free(s->credentials_source);

@@ -29,6 +29,12 @@ static gboolean is_full_test(const struct health_data *d, const json_t *line)
     return record_is(line, "verify") && json_is_true(json_object_get(line, "full_test"));
 }
 
+/* A pass on another major version than the backup's proves nothing for its own. */
+static gboolean is_proof(const struct health_data *d, const json_t *line)
+{
+    return is_full_test(d, line) && !json_object_get(line, "tested_on");
+}
+
 /* A drill, or what the quarterly timer does by itself: a full test of the copy in S3; without a bucket, of that here.
  */
 static gboolean is_drill(const struct health_data *d, const json_t *line)
@@ -112,13 +118,36 @@ gboolean health_check_verified(const struct health_data *d, struct health_check 
     return TRUE;
 }
 
+/* Of the full tests that were passed, the last; 0 if it was on the backup's own major version. */
+static int last_tested_on(const struct health_data *d)
+{
+    for (guint i = d->journal->len; i-- > 0;) {
+        const json_t *line = d->journal->pdata[i];
+        if (is_full_test(d, line) && !record_failed(line))
+            return (int)json_integer_value(json_object_get(line, "tested_on"));
+    }
+    return 0;
+}
+
 gboolean health_check_full_test(const struct health_data *d, struct health_check *c)
 {
-    static const struct trial t = {
-        "full test", "Run `opstower verify latest --full-test`; `opstower schedule install` does it each month.",
-        36.0 * DAY, 70.0 * DAY, is_full_test};
+    struct trial t = {
+        .what = "full test",
+        .advice = "Run `opstower verify latest --full-test`; `opstower schedule install` does it each month.",
+        .warning_s = 36.0 * DAY,
+        .critical_s = 70.0 * DAY,
+        .is = is_proof,
+    };
+    int major = last_tested_on(d);
+    if (major)
+        t.advice = "Install the server programs of the database's own major version where full tests run, or name such "
+                   "a server with --test-url.";
     c->target = g_strdup("monthly, all pass");
     d->numbers->tested_at = check_trial(d, c, &t);
+    if (major) {
+        g_autofree char *before = g_steal_pointer(&c->value);
+        c->value = g_strdup_printf("%s on the database's own version (the last one ran on version %d)", before, major);
+    }
     return TRUE;
 }
 

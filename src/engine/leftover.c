@@ -161,6 +161,8 @@ static gboolean clean_one(const struct offsite *o, const char *dir, const char *
                   ot_fail(error, OT_S3, "it went to bucket %s, and BACKUP_S3_BUCKET is another one now", n.bucket);
     ok = ok && s3_abort_all(o->client, n.key, error) && (!n.meta || complete_object(o, &n, id, report, error));
     note_clear(&n);
+    if (ok)
+        offsite_release(o, id);
     return ok && files_remove(path, error);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/schemacopy.h"
 #include "engine/searchpaths.h"
 #include "pg/objection.h"
 #include "pg/pgdump.h"
@@ -16,7 +17,7 @@
 struct failed_entry {
     const struct toc_entry *entry;
     GString *sql;
-    GError *reason; /* why it failed last */
+    GError *reason;        /* why it failed last */
     const char *complaint; /* what pg_restore said; NULL: it was not asked */
     gboolean done;
 };
@@ -205,6 +206,16 @@ static gboolean settle_pre_data(struct loadschema *ls, GPtrArray *failures, GErr
     return TRUE;
 }
 
+/* Where a newer pg_restore does not get beyond its first statement: what it would send, sent by a session of ours. */
+static gboolean run_text(struct loadschema *ls, const char *section, GError **error)
+{
+    static const char *const no_tablespaces[] = {"--no-tablespaces", NULL};
+    g_autoptr(GString) sql = pgdump_section_sql(ls->toc, ls->bindir, session_version(ls->session) / 10000, section,
+                                                ls->tablespaces ? NULL : no_tablespaces, NULL, error);
+    report_warn(ls->report, "pg_restore is too new for this server: its statements are run one after the other");
+    return sql && schemacopy_run(ls->session, sql->str, sql->len, error);
+}
+
 static gboolean run_section(struct loadschema *ls, const char *section, guint jobs, char **ret_said, GError **error)
 {
     struct pgrestore request = {
@@ -216,7 +227,14 @@ static gboolean run_section(struct loadschema *ls, const char *section, guint jo
         .jobs = jobs,
         .tablespaces = ls->tablespaces,
     };
-    return pgrestore_section(&request, ret_said, error);
+    gboolean refused = FALSE;
+    g_autoptr(GError) problem = NULL;
+    if (pgrestore_section(&request, ret_said, &refused, &problem))
+        return TRUE;
+    if (refused)
+        return run_text(ls, section, error);
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
 }
 
 /* It failed, and not for a single object. */
@@ -301,7 +319,7 @@ static char *entry_key(const struct toc_entry *e)
 /* Several connections of pg_restore do not say which entries failed: what is not there, did. */
 static gboolean mark_missing(struct loadschema *ls, gboolean *failed, GError **error)
 {
-    g_autoptr(toc) restored = pgdump_toc(ls->session, ls->bindir, NULL, 0, error);
+    g_autoptr(toc) restored = pgdump_toc(ls->session, ls->bindir, NULL, 0, NULL, error);
     g_autoptr(GHashTable) there = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; restored && i < restored->entries->len; i++)
         g_hash_table_add(there, entry_key(restored->entries->pdata[i]));

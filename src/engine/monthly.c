@@ -30,17 +30,48 @@ static gboolean is_backup(const struct offsite *o, const struct catalog_entry *e
 static struct retention_item item_of(const struct offsite *o, struct catalog_entry *e)
 {
     const struct meta *m = e->meta;
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.copy = is_archive(o, e);
+    i.other_server = !lineage_is_certain(e);
     i.unread = !m && e->object->has_meta && is_backup(o, e);
     i.no_metadata = !i.unread && (!m || g_strcmp0(m->id, e->id) != 0);
     if (i.copy || i.unread || i.no_metadata)
         return i;
-    i.odd_date = !retention_taken_at(m, e->taken_at, &i.taken_at);
+    i.odd_date = retention_date_is_odd(e);
+    i.taken_at = i.odd_date ? e->named_at : e->dated_at;
     i.unknown_type = !tiers_find(m->type, &i.tier);
     gboolean damaged = m->size_bytes != e->size_bytes || g_strcmp0(meta_s3_text(m, "state"), "failed") == 0;
     i.state = damaged ? META_FAILED : m->state;
     return i;
+}
+
+static gboolean is_of_month(const GHashTable *months, const struct catalog_entry *e)
+{
+    char month[7];
+    retention_month(e->id, month);
+    return g_hash_table_contains((GHashTable *)months, month);
+}
+
+/* Another server's archive is none of this one's: so the metadata of those is read whose month has backups. */
+static gboolean find_whose(const struct monthly_request *q, GPtrArray *list, GError **error)
+{
+    g_autoptr(GHashTable) months = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GPtrArray) archives = g_ptr_array_new();
+    char month[7];
+    if (!q->identity)
+        return TRUE;
+    for (guint k = 0; k < list->len; k++)
+        if (is_backup(q->offsite, list->pdata[k])) {
+            retention_month(((struct catalog_entry *)list->pdata[k])->id, month);
+            g_hash_table_add(months, g_strdup(month));
+        }
+    for (guint k = 0; k < list->len; k++)
+        if (is_archive(q->offsite, list->pdata[k]) && is_of_month(months, list->pdata[k]))
+            g_ptr_array_add(archives, list->pdata[k]);
+    if (!remote_read_meta(archives, q->offsite->client, error))
+        return FALSE;
+    server_identity_mark(q->identity, archives);
+    return TRUE;
 }
 
 /* Those of months without an archive: whose metadata must be read. */
@@ -50,13 +81,12 @@ static GPtrArray *candidates(const struct offsite *o, const GPtrArray *list)
     g_autoptr(GHashTable) served = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     char month[7];
     for (guint k = 0; k < list->len; k++)
-        if (is_archive(o, list->pdata[k])) {
+        if (is_archive(o, list->pdata[k]) && lineage_is_certain(list->pdata[k])) {
             retention_month(((struct catalog_entry *)list->pdata[k])->id, month);
             g_hash_table_add(served, g_strdup(month));
         }
     for (guint k = 0; k < list->len; k++) {
-        retention_month(((struct catalog_entry *)list->pdata[k])->id, month);
-        if (is_backup(o, list->pdata[k]) && !g_hash_table_contains(served, month))
+        if (is_backup(o, list->pdata[k]) && !is_of_month(served, list->pdata[k]))
             g_ptr_array_add(result, list->pdata[k]);
     }
     return result;
@@ -107,16 +137,18 @@ static gboolean copy_backup(const struct offsite *o, struct catalog_entry *e, st
     return TRUE;
 }
 
-gboolean monthly_archive(const struct offsite *o, const char *name, gint64 now, struct report *report,
-                         GPtrArray *ret_ids, GError **error)
+gboolean monthly_archive(const struct monthly_request *q, struct report *report, GPtrArray *ret_ids, GError **error)
 {
-    g_autoptr(GPtrArray) list = remote_list(o->client, o->prefix, name, error);
-    g_autoptr(GPtrArray) open = list ? candidates(o, list) : NULL;
+    const struct offsite *o = q->offsite;
+    g_autoptr(GPtrArray) list = remote_list(o->client, o->prefix, q->name, error);
+    g_autoptr(GPtrArray) open = list && find_whose(q, list, error) ? candidates(o, list) : NULL;
     if (!open || !remote_read_meta(open, o->client, error))
         return FALSE;
+    if (q->identity)
+        server_identity_mark(q->identity, open);
     g_autofree struct retention_item *items = g_new0(struct retention_item, list->len + 1);
     g_autofree gboolean *chosen = g_new0(gboolean, list->len + 1);
-    struct retention_policy policy = {&o->tiers, TIER_S3, 1, now};
+    struct retention_policy policy = {&o->tiers, TIER_S3, 1, q->now};
     for (guint k = 0; k < list->len; k++)
         items[k] = item_of(o, list->pdata[k]);
     retention_choose_monthly(items, list->len, &policy, chosen);

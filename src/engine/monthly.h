@@ -5,9 +5,15 @@
 #pragma once
 
 #include "engine/offsite.h"
+#include "engine/server_identity.h"
 
-/* Copies what is missing of one database (encoded name): of every month whose archive would still be kept. The caller
- * holds the database's lock. keep_min plays no part. ret_ids: ids of what was copied are added (char *); may be NULL.
- */
-gboolean monthly_archive(const struct offsite *o, const char *name, gint64 now, struct report *report,
-                         GPtrArray *ret_ids, GError **error);
+struct monthly_request {
+    const struct offsite *offsite;
+    const char *name;                 /* of the database, encoded */
+    struct server_identity *identity; /* whose backups; NULL: everybody's */
+    gint64 now;                       /* seconds since 1970 */
+};
+
+/* Copies what is missing of one database: of every month whose archive would still be kept. The caller holds the
+ * database's lock. keep_min plays no part. ret_ids: ids of what was copied are added (char *); may be NULL. */
+gboolean monthly_archive(const struct monthly_request *q, struct report *report, GPtrArray *ret_ids, GError **error);

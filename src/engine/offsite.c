@@ -91,6 +91,33 @@ struct s3_props offsite_sidecar_props(const struct offsite *o, const char *type)
     return props;
 }
 
+/* ---- the id ---- */
+
+#define RESERVED ".reserved"
+#define RESERVE_RETRY_S 5 /* a bucket that does not answer keeps no backup from being taken */
+
+static char *reserved_key(const struct offsite *o, const char *id)
+{
+    g_autofree char *dump = names_key(o->prefix, id);
+    return dump ? g_strdup_printf("%.*s" RESERVED, (int)(strlen(dump) - strlen(NAMES_DUMP)), dump) : NULL;
+}
+
+gboolean offsite_reserve(const struct offsite *o, const char *id, gboolean *ret_taken, GError **error)
+{
+    g_autofree char *dump = names_key(o->prefix, id), *key = reserved_key(o, id), *mine = g_uuid_string_random();
+    g_autofree char *text = g_strdup_printf("%s %s\n", g_get_host_name(), mine);
+    g_autofree char *beside = g_strndup(dump, strlen(dump) - strlen(NAMES_DUMP) + 1); /* with the dot */
+    return s3_any(o->client, beside, RESERVE_RETRY_S, ret_taken, error) &&
+           (*ret_taken || s3_put_new(o->client, key, text, RESERVE_RETRY_S, ret_taken, error));
+}
+
+void offsite_release(const struct offsite *o, const char *id)
+{
+    g_autofree char *key = reserved_key(o, id);
+    if (key)
+        s3_drop(o->client, key, RESERVE_RETRY_S);
+}
+
 /* ---- a file that grows ---- */
 
 static gboolean check_absent(struct s3 *client, const char *key, GError **error)

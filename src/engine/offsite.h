@@ -38,6 +38,14 @@ struct s3_props offsite_props(const struct offsite *o, const struct offsite_labe
 /* Enters an object into m as its copy in S3, uploaded just now. */
 void offsite_record_object(const struct offsite *o, const struct s3_object *object, const char *key, struct meta *m);
 
+/* Takes an id for this run among all that write to the bucket, by an object beside where the backup will lie: two
+ * hosts that begin in the same second get two. *ret_taken: another has it, or there is such a backup. Waits for S3 for
+ * some seconds only. */
+gboolean offsite_reserve(const struct offsite *o, const char *id, gboolean *ret_taken, GError **error);
+
+/* Not needed any more. Where we may not delete, it stays: it is nothing that is looked at again. */
+void offsite_release(const struct offsite *o, const char *id);
+
 /* One upload. */
 struct offsite_run;
 typedef struct offsite_run offsite_run;

@@ -7,6 +7,7 @@
 #include "catalog/retention.h"
 #include "engine/offsite.h"
 #include "engine/report.h"
+#include "engine/server_identity.h"
 
 struct prune_request {
     const char *dir;
@@ -16,6 +17,7 @@ struct prune_request {
     gboolean keep_pending;         /* there is a bucket: what is to be uploaded stays until it is */
     gboolean local;                /* look at the folder */
     const struct offsite *offsite; /* look at the bucket; NULL: do not */
+    struct server_identity *identity; /* whose backups these rules are for; NULL: everybody's */
     gboolean thorough;             /* a verdict on every backup, not only on those that could go */
     gboolean apply;                /* delete */
     guint wait_s;                  /* for another run on a database; 0: do not wait */

@@ -24,11 +24,13 @@ void prune_set_clear(struct prune_set *set)
 static struct retention_item item_of(const struct prune_request *q, struct catalog_entry *e)
 {
     const struct meta *m = e->meta;
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.no_metadata = !m || g_strcmp0(m->id, e->id) != 0;
     if (i.no_metadata)
         return i;
-    i.odd_date = !retention_taken_at(m, e->taken_at, &i.taken_at);
+    i.other_server = !lineage_is_certain(e);
+    i.odd_date = retention_date_is_odd(e);
+    i.taken_at = i.odd_date ? e->named_at : e->dated_at;
     i.unknown_type = !tiers_find(m->type, &i.tier);
     i.state = m->size_bytes == e->size_bytes ? m->state : META_FAILED;
     i.held = hold_is_active(m, q->now);
@@ -78,6 +80,8 @@ gboolean prune_gather_local(const struct prune_request *q, const char *name, str
     if (!ret_set->entries)
         return FALSE;
     ret_set->items = g_new0(struct retention_item, ret_set->entries->len + 1);
+    if (q->identity)
+        server_identity_mark(q->identity, ret_set->entries);
     for (guint k = 0; k < ret_set->entries->len; k++)
         ret_set->items[ret_set->n++] = local_item(q, ret_set->entries->pdata[k]);
     return TRUE;
@@ -89,7 +93,7 @@ gboolean prune_gather_local(const struct prune_request *q, const char *name, str
 static struct retention_item unread_item(const struct prune_request *q, struct catalog_entry *e)
 {
     g_autofree char *usual = names_key(q->offsite->prefix, e->id);
-    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->taken_at, .state = META_UNVERIFIED};
+    struct retention_item i = {.id = e->id, .data = e, .taken_at = e->named_at, .state = META_UNVERIFIED};
     i.unread = TRUE;
     i.copy = is_copy(q, e);
     i.no_metadata = !e->object->has_meta || !(i.copy || g_str_equal(e->object->key, usual));
@@ -111,7 +115,7 @@ static gboolean may_be_old(const struct prune_request *q, const struct gap_list 
     int days = q->tiers.days[0][TIER_S3];
     for (int tier = 1; tier < TIERS; tier++)
         days = MIN(days, q->tiers.days[tier][TIER_S3]);
-    return e->taken_at + gaps_uncounted(silence, e->taken_at) < q->now - (gint64)days * DAY_S + MARGIN_S;
+    return e->named_at + gaps_uncounted(silence, e->named_at) < q->now - (gint64)days * DAY_S + MARGIN_S;
 }
 
 static GPtrArray *old_ones(const struct prune_request *q, const struct gap_list *silence, const GPtrArray *entries)
@@ -131,7 +135,7 @@ static void borrow_meta(struct catalog_entry *e, GHashTable *here)
         g_strcmp0(meta_s3_text(local->meta, "key"), e->object->key) != 0 || !e->object->etag ||
         g_strcmp0(meta_s3_text(local->meta, "etag"), e->object->etag) != 0)
         return;
-    e->meta = g_steal_pointer(&local->meta);
+    catalog_entry_set_meta(e, g_steal_pointer(&local->meta));
 }
 
 /* Newest first, until enough is known: keep_min good ones and a proven one. */
@@ -148,12 +152,29 @@ static gboolean read_young(const struct prune_request *q, GPtrArray *entries, GH
         }
         if (!remote_read_meta(batch, q->offsite->client, error))
             return FALSE;
+        if (q->identity)
+            server_identity_mark(q->identity, batch);
         for (guint k = 0; k < batch->len; k++) {
             struct retention_item i = s3_item(q, batch->pdata[k], here);
             good += retention_counts(&i, &policy);
             proven = proven || (retention_counts(&i, &policy) && i.state == META_PROVEN);
         }
     }
+    return TRUE;
+}
+
+/* Where other servers' backups lie among these, which ones they are must be known of all: they do not count, not even
+ * as made. */
+static gboolean read_mixed(const struct prune_request *q, GPtrArray *entries, GError **error)
+{
+    if (!q->identity)
+        return TRUE;
+    server_identity_mark(q->identity, entries);
+    if (lineage_find_others(entries, TRUE).backups == 0)
+        return TRUE;
+    if (!remote_read_meta(entries, q->offsite->client, error))
+        return FALSE;
+    server_identity_mark(q->identity, entries);
     return TRUE;
 }
 
@@ -171,7 +192,8 @@ static gboolean read_what_is_needed(const struct prune_request *q, const struct 
     g_autoptr(GPtrArray) old = old_ones(q, silence, entries);
     if (old->len == 0)
         return TRUE;
-    return remote_read_meta(old, q->offsite->client, error) && (q->thorough || read_young(q, entries, here, error));
+    return remote_read_meta(old, q->offsite->client, error) && (q->thorough || read_young(q, entries, here, error)) &&
+           read_mixed(q, entries, error);
 }
 
 gboolean prune_gather_s3(const struct prune_request *q, const char *name, struct prune_set *ret_set, GError **error)

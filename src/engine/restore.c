@@ -17,6 +17,7 @@
 #include "engine/plainload.h"
 #include "engine/preflight.h"
 #include "engine/preview.h"
+#include "engine/restore_target.h"
 #include "engine/side.h"
 #include "engine/slot.h"
 #include "engine/tablerestore.h"
@@ -49,6 +50,7 @@ struct restore {
     guint64 rows, tables;  /* restored */
     gboolean no_prebackup; /* it was wanted, and failed: the code says how */
     struct inuse *reading; /* keeps retention off */
+    struct restore_target target;
 };
 
 void restore_result_clear(struct restore_result *r)
@@ -67,6 +69,7 @@ static void restore_clear(struct restore *r)
     toc_free(r->toc);
     session_free(r->admin);
     inuse_free(r->reading);
+    restore_target_clear(&r->target);
     load_outcome_free(r->outcome);
     json_decref(r->facts);
     side_clear(&r->made);
@@ -536,7 +539,7 @@ static gboolean open_folder(struct restore *r, GError **error)
         g_error_free(problem);
         return ok;
     }
-    r->timestamp = slot_take(q->dir, "restore", NULL, r->report, error);
+    r->timestamp = slot_take(q->dir, "restore", NULL, NULL, r->report, error);
     return r->timestamp && inuse_share_copy(q->copy, q->dir, &r->reading, error);
 }
 
@@ -550,7 +553,8 @@ static gboolean run(struct restore *r, GError **error)
     note_facts(r);
     r->live = q->target_db ? g_strdup(q->target_db) : pg_target_database(q->target, error);
     report_fact_text(r->report, "database", r->live);
-    if (!r->live || !report_check_log(r->report, error))
+    if (!r->live || !report_check_log(r->report, error) ||
+        !restore_target_check(q, r->live, r->report, &r->target, error))
         return FALSE;
     if (q->tables)
         return open_backup(r, error) &&
@@ -570,6 +574,7 @@ gboolean restore_run(const struct restore_request *request, struct report *repor
         report_fact_text(report, "replaced", r.old.name);
         count_result(&r);
         note_result(&r);
+        restore_target_offer(&r.target, report);
         report_info(report, "OpsTower Database Restore - Completed Successfully");
         report_info(report, "Duration: %" G_GINT64_FORMAT " seconds", took);
         *ret_result = (struct restore_result){

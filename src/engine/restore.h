@@ -38,6 +38,7 @@ struct restore_request {
     char **critical_tables; /* whose rows are counted afterwards; NULL: the biggest */
     char **tables;          /* restore only these, beside the live ones; NULL: the whole */
     gboolean put_back;
+    gboolean other_database; /* a backup of another database or server may replace it: see engine/restore_target.h */
     gboolean cannot_ask; /* there is nobody to confirm it, and no --force */
     /* Asks, and does what must come before all changes. FALSE ends the run before anything was changed. */
     gboolean (*confirm)(const struct restore_preview *preview, void *data, GError **error);

@@ -12,6 +12,7 @@
 struct schemacopy {
     struct session *session;
     gboolean tablespaces;
+    gboolean all; /* nothing is left out */
     struct sqllex lex;
     GString *sql; /* the statement at hand; "" between two */
 };
@@ -19,8 +20,8 @@ struct schemacopy {
 /* A statement that needs rows, and where things lie. */
 static gboolean is_left_out(const struct schemacopy *c)
 {
-    return g_str_has_prefix(c->sql->str, "REFRESH MATERIALIZED VIEW ") ||
-           (!c->tablespaces && g_str_has_prefix(c->sql->str, "SET default_tablespace = "));
+    return !c->all && (g_str_has_prefix(c->sql->str, "REFRESH MATERIALIZED VIEW ") ||
+                       (!c->tablespaces && g_str_has_prefix(c->sql->str, "SET default_tablespace = ")));
 }
 
 static gboolean run_statement(struct schemacopy *c, GError **error)
@@ -35,7 +36,7 @@ static gboolean run_statement(struct schemacopy *c, GError **error)
     }
     g_autofree char *begin = g_strndup(c->sql->str, MIN(strcspn(c->sql->str, "\n"), MAX_SHOWN_BYTES));
     g_autofree char *shown = g_utf8_make_valid(begin, -1);
-    g_prefix_error(error, "the file's own statement \"%s\" fails in an empty database: ", shown);
+    g_prefix_error(error, "the file's own statement \"%s\" fails%s: ", shown, c->all ? "" : " in an empty database");
     return FALSE;
 }
 
@@ -102,4 +103,12 @@ gboolean schemacopy_load(struct session *s, struct archive_reader *reader, gbool
     struct schemacopy c = {.session = s, .tablespaces = tablespaces, .sql = sql};
     return take_members(&c, reader, MEMBER_HEAD, error) && take_members(&c, reader, MEMBER_TAIL, error) &&
            (sql->len == 0 || ot_fail(error, OT_RESTORE, "the file's last statement has no end"));
+}
+
+gboolean schemacopy_run(struct session *s, const char *text, gsize length, GError **error)
+{
+    g_autoptr(GString) sql = g_string_new(NULL);
+    struct schemacopy c = {.session = s, .all = TRUE, .sql = sql};
+    return take_text(&c, text, length, error) &&
+           (sql->len == 0 || ot_fail(error, OT_RESTORE, "the last statement has no end"));
 }

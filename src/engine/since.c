@@ -50,7 +50,7 @@ static gboolean compare_objects(const struct since_request *q, const struct toc 
                                 GError **error)
 {
     g_autoptr(session) s = session_open(q->target, q->dbname, error);
-    g_autoptr(toc) now = s ? pgdump_toc(s, q->bindir, NULL, 0, error) : NULL;
+    g_autoptr(toc) now = s ? pgdump_toc(s, q->bindir, NULL, 0, NULL, error) : NULL;
     if (!now)
         return FALSE;
     g_autoptr(GHashTable) before = entries_of(then);

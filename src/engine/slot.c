@@ -17,7 +17,8 @@ static gboolean backup_exists(const char *folder, const char *name, const char *
     return found;
 }
 
-char *slot_take(const char *folder, const char *act, const char *name, struct report *report, GError **error)
+char *slot_take(const char *folder, const char *act, const char *name, const struct slot_claim *claim,
+                struct report *report, GError **error)
 {
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     for (int i = 0; i < TRIES; i++) {
@@ -26,8 +27,15 @@ char *slot_take(const char *folder, const char *act, const char *name, struct re
         if (g_file_test(log, G_FILE_TEST_EXISTS) || (name && backup_exists(folder, name, timestamp)))
             continue;
         GError *problem = NULL;
+        gboolean taken = FALSE;
+        if (claim && !claim->take(timestamp, &taken, claim->data, error))
+            return NULL;
+        if (taken)
+            continue;
         if (report_open_log(report, log, &problem))
             return g_steal_pointer(&timestamp);
+        if (claim)
+            claim->give_back(timestamp, claim->data);
         /* Another run, of another database in this folder, may have been quicker. */
         if (!g_file_test(log, G_FILE_TEST_EXISTS)) {
             g_propagate_error(error, problem);

@@ -116,8 +116,8 @@ static gboolean compare_text(struct statements *s, char **ret_differs, GError **
 {
     g_autoptr(GString) head = text_of(s, MEMBER_HEAD, error);
     g_autoptr(GString) tail = head ? text_of(s, MEMBER_TAIL, error) : NULL;
-    g_autoptr(GString) pre = tail ? pgdump_section_sql(s->toc, s->bindir, s->major, "pre-data", error) : NULL;
-    g_autoptr(GString) post = pre ? pgdump_section_sql(s->toc, s->bindir, s->major, "post-data", error) : NULL;
+    g_autoptr(GString) pre = tail ? pgdump_section_sql(s->toc, s->bindir, s->major, "pre-data", NULL, NULL, error) : NULL;
+    g_autoptr(GString) post = pre ? pgdump_section_sql(s->toc, s->bindir, s->major, "post-data", NULL, NULL, error) : NULL;
     if (!post)
         return FALSE;
     sections_use_key(pre, head->str);
@@ -150,7 +150,7 @@ gboolean statements_check(struct archive_reader *reader, const struct toc *t, co
 {
     struct statements s = {.reader = reader, .toc = t, .bindir = bindir};
     s.major = facts_major(reader->contents->facts);
-    s.here = pgdump_restore_version(bindir, s.major, error);
+    s.here = pgdump_restore_version(t, bindir, s.major, error);
     gboolean ok = s.here && check_copies(&s, error) && check_large_objects(&s, error) && check_sequences(&s, error) &&
                   check_text(&s, ret_doubt, error);
     g_free(s.here);

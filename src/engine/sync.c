@@ -27,21 +27,25 @@ static gboolean catch_up(const struct offsite *o, const char *dir, const struct 
     return !m || !hold_is_behind(m, g_get_real_time() / G_USEC_PER_SEC) || hold_catch_up(o, dir, m, report, error);
 }
 
-gboolean sync_database(const struct offsite *o, const char *dir, const char *name, enum sync_reach reach,
-                       struct report *report, guint *ret_count, GError **error)
+gboolean sync_database(const struct sync_request *q, struct report *report, guint *ret_count, GError **error)
 {
-    g_autoptr(GPtrArray) list = catalog_list(dir, name, error);
-    if (!list || (reach != SYNC_PENDING && !remote_join(list, o->client, o->prefix, name, error)))
+    const struct offsite *o = q->offsite;
+    g_autoptr(GPtrArray) list = catalog_list(q->dir, q->name, error);
+    if (!list || (q->reach != SYNC_PENDING && !remote_join(list, o->client, o->prefix, q->name, error)))
         return FALSE;
+    if (q->identity)
+        server_identity_mark(q->identity, list);
     for (guint i = list->len; i-- > 0;) {
         struct catalog_entry *e = list->pdata[i];
         GError *problem = NULL;
-        if (!is_wanted(e, reach)) {
-            if (e->path && !catch_up(o, dir, e->meta, report, error))
+        if (!lineage_is_certain(e))
+            continue;
+        if (!is_wanted(e, q->reach)) {
+            if (e->path && !catch_up(o, q->dir, e->meta, report, error))
                 return FALSE;
             continue;
         }
-        if (!interrupt_check(&problem) || !offsite_send(o, dir, e->meta, report, &problem))
+        if (!interrupt_check(&problem) || !offsite_send(o, q->dir, e->meta, report, &problem))
             return offsite_fail(problem, OT_UPLOAD, error);
         if (ret_count)
             (*ret_count)++;
@@ -57,10 +61,12 @@ static gboolean lock_and_sync(const struct sync_request *q, const char *name, st
         return FALSE;
     leftover_clean(q->offsite, q->dir, name, report);
     GError *problem = NULL;
-    if (!sync_database(q->offsite, q->dir, name, q->reach, report, ret_count, error))
+    struct sync_request one = *q;
+    one.name = name;
+    struct monthly_request monthly = {q->offsite, name, q->identity, g_get_real_time() / G_USEC_PER_SEC};
+    if (!sync_database(&one, report, ret_count, error))
         return FALSE;
-    return !q->monthly ||
-           monthly_archive(q->offsite, name, g_get_real_time() / G_USEC_PER_SEC, report, NULL, &problem) ||
+    return !q->monthly || monthly_archive(&monthly, report, NULL, &problem) ||
            offsite_fail(problem, OT_UPLOAD, error);
 }
 

@@ -23,6 +23,7 @@ struct verify {
     enum archive_kind kind;
     char *sha256;
     struct meta *meta;
+    int tested_on;          /* the major version of a full test that was passed, if it was not the backup's; else 0 */
     gboolean meta_is_wrong; /* it is not this file's: nothing may be written into it */
 };
 
@@ -304,6 +305,38 @@ static gboolean check_s3(struct verify *v, GError **error)
 
 #define FULL_TEST "Full restoration test"
 
+/* "; left out: ..."; "" if the backup does not say. */
+static char *left_out(const struct verify *v)
+{
+    const json_t *omitted = json_object_get(v->reader->contents->facts, "omitted");
+    GString *text =
+        g_string_new(json_is_array(omitted) && json_array_size(omitted) == 0 ? "; left out: nothing" : NULL);
+    size_t i;
+    json_t *what;
+    json_array_foreach(omitted, i, what)
+    {
+        const char *name = json_string_value(what);
+        if (name)
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "; left out: ", name);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static char *full_detail(const struct verify *v, const struct fulltest_result *tested, const char *took)
+{
+    if (!v->reader)
+        return g_strdup_printf("restored without an error; each table has the rows of its COPY data, in %s", took);
+    g_autofree char *omitted = left_out(v);
+    if (v->tested_on)
+        return g_strdup_printf("tested on version %d, which proves nothing for version %d: restored in %s; as in the "
+                               "backup: every row%s",
+                               v->tested_on, facts_major(v->reader->contents->facts), took, omitted);
+    return g_strdup_printf("restored in %s; as in the backup: every row, every sequence%s, every object that the "
+                           "backup holds%s%s%s",
+                           took, tested->doubt ? "" : ", every statement", omitted, tested->doubt ? "; " : "",
+                           tested->doubt ? tested->doubt : "");
+}
+
 /* The backup is good; what it was taken of is not as its own rules say. */
 static char *warn_of(const struct load_outcome *left)
 {
@@ -325,20 +358,21 @@ static gboolean check_full(struct verify *v, GError **error)
         return TRUE;
     }
     gint64 start = g_get_monotonic_time();
-    g_autofree char *doubt = NULL;
+    struct fulltest_result tested = {0};
     g_autoptr(load_outcome) left = load_outcome_new();
-    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, left, &doubt, &problem)
+    gboolean ok = v->reader ? fulltest_backup(&v->request->test, v->reader, v->report, left, &tested, &problem)
                             : fulltest_plain(&v->request->test, v->file, v->kind, v->report, &problem);
-    if (!ok)
+    if (!ok) {
+        fulltest_result_clear(&tested);
         return fail(v, FULL_TEST, "test restore failed", problem, error);
+    }
+    v->tested_on = v->reader && !tested.same_major ? tested.major : 0;
     g_autofree char *took = text_duration((g_get_monotonic_time() - start) / G_USEC_PER_SEC);
-    const char *outcome = !v->reader ? "restored without an error; each table has the rows of its COPY data"
-                          : doubt    ? "restored; every row, sequence and object as in the backup"
-                                     : "restored; every row, sequence, object and statement as in the backup";
-    g_autofree char *detail = g_strdup_printf("%s, in %s%s%s", outcome, took, doubt ? "; " : "", doubt ? doubt : "");
+    g_autofree char *detail = full_detail(v, &tested, took);
+    fulltest_result_clear(&tested);
     v->result->left_out = load_outcome_json(left);
     if (left->left_out->len == 0 && left->helped->len == 0) {
-        note(v, FULL_TEST, CHECK_PASS, detail);
+        note(v, FULL_TEST, v->tested_on ? CHECK_WARN : CHECK_PASS, detail);
         return TRUE;
     }
     g_autofree char *warning = warn_of(left);
@@ -351,6 +385,7 @@ static gboolean check_full(struct verify *v, GError **error)
 /* What a verification found out, for the metadata. */
 struct outcome {
     gboolean ok, proven;
+    int tested_on; /* as in struct verify */
     char *now, *sha256;
     const char *key; /* in its place */
 };
@@ -365,7 +400,12 @@ static void set_state(struct meta *m, const struct outcome *o)
         g_free(m->proven_at);
         m->proven_at = g_strdup(o->now);
     }
-    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : META_VERIFIED;
+    if (o->ok && o->tested_on) {
+        g_free(m->tested_at);
+        m->tested_at = g_strdup(o->now);
+        m->tested_on = o->tested_on;
+    }
+    m->state = !o->ok ? META_FAILED : m->proven_at ? META_PROVEN : m->tested_on ? META_TESTED : META_VERIFIED;
 }
 
 static void set_s3_state(struct meta *m, const struct outcome *o)
@@ -373,6 +413,8 @@ static void set_s3_state(struct meta *m, const struct outcome *o)
     meta_set_s3_text(m, "state", o->ok ? "uploaded" : "failed");
     if (o->ok)
         meta_set_s3_text(m, "verified_at", o->now);
+    if (o->ok && o->proven)
+        meta_set_s3_text(m, "proven_at", o->now);
 }
 
 static void change_here(struct meta *m, void *data)
@@ -393,6 +435,12 @@ static void change_record(struct meta *m, void *data)
     const struct outcome *o = data;
     if (g_strcmp0(m->sha256, o->sha256) == 0 && g_strcmp0(meta_s3_text(m, "key"), o->key) == 0)
         set_s3_state(m, o);
+    /* The same bytes, by their SHA-256, as were read back here. */
+    if (o->ok && o->proven && g_strcmp0(m->sha256, o->sha256) == 0 && m->state == META_VERIFIED) {
+        g_free(m->proven_at);
+        m->proven_at = g_strdup(o->now);
+        m->state = META_PROVEN;
+    }
 }
 
 static gboolean remember_here(struct verify *v, struct outcome *o, GError **error)
@@ -434,8 +482,14 @@ static gboolean remember(struct verify *v, gboolean ok, const GError *problem, G
         !g_str_equal(v->meta->backup_file, v->request->copy->file))
         return TRUE;
     g_autofree char *now = text_iso_time(g_get_real_time() / G_USEC_PER_SEC);
-    struct outcome o = {ok, v->request->full_test, now, v->meta->sha256, v->request->copy->key};
-    o.proven = o.proven && json_array_size(v->result->left_out) == 0;
+    struct outcome o = {
+        .ok = ok,
+        .proven = v->request->full_test && !v->tested_on && json_array_size(v->result->left_out) == 0,
+        .tested_on = v->tested_on,
+        .now = now,
+        .sha256 = v->meta->sha256,
+        .key = v->request->copy->key,
+    };
     return v->request->copy->path ? remember_here(v, &o, error) : remember_in_s3(v, &o);
 }
 
@@ -449,7 +503,7 @@ static void open_log(struct verify *v)
         report_warn(v->report, "There will be no log: the folder %s is not there", dir);
         return;
     }
-    g_autofree char *timestamp = slot_take(dir, "verification", NULL, v->report, &problem);
+    g_autofree char *timestamp = slot_take(dir, "verification", NULL, NULL, v->report, &problem);
     if (!timestamp)
         report_warn(v->report, "There will be no log: %s", problem->message);
 }
@@ -488,6 +542,8 @@ static void note_facts(struct verify *v)
     report_fact_text(r, "place", q->copy->place->kind);
     report_fact(r, "checks_failed", failed_checks(v));
     report_fact(r, "full_test", json_boolean(q->full_test));
+    if (v->tested_on)
+        report_fact(r, "tested_on", json_integer(v->tested_on));
     if (json_array_size(v->result->left_out) > 0)
         report_fact(r, "left_out", json_incref(v->result->left_out));
     report_fact(r, "tables", json_integer((json_int_t)v->result->tables));
@@ -500,7 +556,8 @@ static gboolean is_complete(const struct verify *v, GError **error)
 {
     if (json_array_size(v->result->left_out) == 0)
         return TRUE;
-    const struct verify_check *last = &g_array_index(v->result->checks, struct verify_check, v->result->checks->len - 1);
+    const struct verify_check *last =
+        &g_array_index(v->result->checks, struct verify_check, v->result->checks->len - 1);
     return ot_fail(error, OT_INCOMPLETE, "%s", last->detail);
 }
 

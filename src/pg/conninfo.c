@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define STANDARD_PORT 5432
+
 /* A server that is not there any more is noticed within two minutes, by the kernel. */
 static const char *const keepalives[][2] = {
     {"keepalives", "1"},       {"keepalives_idle", "60"},      {"keepalives_interval", "10"},
@@ -178,4 +180,27 @@ char *pg_target_database(const struct pg_target *t, GError **error)
     }
     conninfo_clear(&c);
     return name;
+}
+
+/* The first of several; a server that is named by its address alone has that as its name. */
+static char *first_of(const struct conninfo *c, const char *keyword)
+{
+    const char *given = conninfo_get(c, keyword);
+    g_autofree char *all = given ? g_strdup(given) : default_value(keyword);
+    g_auto(GStrv) parts = all ? g_strsplit(all, ",", 2) : NULL;
+    return parts && parts[0] && *parts[0] ? g_strdup(parts[0]) : NULL;
+}
+
+gboolean pg_target_address(const struct pg_target *t, char **ret_host, int *ret_port, GError **error)
+{
+    struct conninfo c = {0};
+    gboolean ok = conninfo_fill(&c, t, NULL, error);
+    if (ok) {
+        g_autofree char *port = first_of(&c, "port");
+        *ret_host = first_of(&c, "host");
+        *ret_host = *ret_host ? *ret_host : first_of(&c, "hostaddr");
+        *ret_port = port ? (int)g_ascii_strtoll(port, NULL, 10) : STANDARD_PORT;
+    }
+    conninfo_clear(&c);
+    return ok;
 }

@@ -77,6 +77,9 @@ static gboolean take_line(struct lo_filter *f, GError **error)
     static const char *const wanted[] = {"SELECT pg_catalog.lo", "BEGIN;", "COMMIT;", NULL};
     static const char *const noise[] = {"--", "SET ", "SELECT pg_catalog.set_config(", "\\restrict ", "\\unrestrict ",
                                         "\n", NULL};
+    /* pg_dump 17 and later creates them here. They are created before: that is in the pre-data section. */
+    if (g_str_has_prefix(f->line->str, "SELECT pg_catalog.lo_create(") && !f->in_object)
+        return TRUE;
     if (any_prefix(f->line->str, wanted))
         return keep(f, error);
     if (any_prefix(f->line->str, noise) && !f->in_object)

@@ -11,6 +11,8 @@
 #include "base/subprocess.h"
 #include "pg/child.h"
 #include "pg/message.h"
+#include "pg/said.h"
+#include "pg/skew.h"
 #include "pg/tools.h"
 
 #define MAX_SQL_BYTES (1u << 30)
@@ -18,6 +20,30 @@
 static int server_major(struct session *s)
 {
     return session_version(s) / 10000;
+}
+
+static void take_warnings(struct subprocess *p, GPtrArray *warnings)
+{
+    g_autofree char *said = warnings ? subprocess_stderr(p) : NULL;
+    if (said)
+        said_add_warnings(said, warnings);
+}
+
+/* The pg_restore that reads this table of contents, and knows a server of that version. */
+char *pgdump_find_restore(const struct toc *t, const char *bindir, int major, GError **error)
+{
+    if (t->reader_major <= major)
+        return tools_find_for(bindir, "pg_restore", major, error);
+    g_autofree char *why = g_strdup_printf("the backup was taken with pg_dump %d or later, and an older pg_restore "
+                                           "cannot read it",
+                                           t->reader_major);
+    return tools_find_at_least(bindir, "pg_restore", t->reader_major, why, error);
+}
+
+/* Ours, but what children say is English whatever the caller's locale. */
+static char **english_environment(void)
+{
+    return g_environ_setenv(g_get_environ(), "LC_ALL", "C", TRUE);
 }
 
 static gboolean dump_failed(GError **error)
@@ -83,13 +109,13 @@ static struct subprocess *start_pg_dump(struct session *s, const char *bindir, c
 }
 
 struct toc *pgdump_toc(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
-                       GError **error)
+                       GPtrArray *warnings, GError **error)
 {
-    return pgdump_toc_kept(s, bindir, snapshot, lock_timeout_ms, NULL, error);
+    return pgdump_toc_kept(s, bindir, snapshot, lock_timeout_ms, warnings, NULL, error);
 }
 
 struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
-                            struct subprocess **ret_running, GError **error)
+                            GPtrArray *warnings, struct subprocess **ret_running, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
     const char *more[] = {"-Fc", "-Z0", wait, NULL};
@@ -101,6 +127,8 @@ struct toc *pgdump_toc_kept(struct session *s, const char *bindir, const char *s
         fcntl(subprocess_stdout(p), F_SETPIPE_SZ, 4096);
     g_autoptr(GError) read_error = NULL;
     struct toc *t = toc_read(subprocess_stdout(p), &read_error);
+    if (t)
+        take_warnings(p, warnings);
     if (t && ret_running)
         *ret_running = g_steal_pointer(&p);
     if (t)
@@ -134,35 +162,141 @@ int pgdump_toc_file(const struct toc *t, GError **error)
     return fd;
 }
 
-char *pgdump_restore_version(const char *bindir, int major, GError **error)
+char *pgdump_restore_version(const struct toc *t, const char *bindir, int server_major, GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
+    g_autofree char *program = pgdump_find_restore(t, bindir, server_major, error);
     char *version = NULL;
     int unused;
     return program && tools_major(program, &unused, &version, error) ? version : NULL;
 }
 
-GString *pgdump_section_sql(const struct toc *t, const char *bindir, int major, const char *section, GError **error)
+/* ---- which entries ---- */
+
+/* pg_dump 17 and later has large objects' creation, owners and comments in the data section. */
+static gboolean has_late_large_objects(const struct toc *t)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
-    if (!program)
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (e->section == TOC_DATA && g_str_equal(e->desc, "BLOB METADATA"))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The entries before the data, and those of large objects: a comment's or a privilege's section is that of the entry
+ * before it, as pg_restore has it. */
+char *pgdump_list_before_data(const struct toc *t)
+{
+    if (!has_late_large_objects(t))
         return NULL;
-    g_autofree char *which = g_strdup_printf("--section=%s", section);
-    const char *argv[] = {program, "-f", "-", which, NULL};
-    int fd = pgdump_toc_file(t, error);
+    GString *list = g_string_new(NULL);
+    enum toc_section current = TOC_PRE_DATA;
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (e->section != TOC_NONE)
+            current = e->section;
+        gboolean late = current == TOC_DATA && (e->section == TOC_NONE || g_str_equal(e->desc, "BLOB METADATA")) &&
+                        !g_str_equal(e->desc, "STATISTICS DATA");
+        if (current == TOC_PRE_DATA || late)
+            g_string_append_printf(list, "%d;\n", e->dump_id);
+    }
+    return g_string_free(list, FALSE);
+}
+
+/* A file with that list for pg_restore's -L, of which *ret_path is the name; -1 on failure. */
+static int list_file(const char *list, char **ret_path, GError **error)
+{
+    int fd = pgdump_memory_file("list", error);
+    if (fd >= 0 && !files_write_all(fd, list, strlen(list), "the list for pg_restore", error)) {
+        close(fd);
+        return -1;
+    }
+    *ret_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
+    return fd;
+}
+
+/* How pg_restore is told which entries are meant. */
+struct choice {
+    char *option, *value; /* value: NULL if the option has none */
+    int list_fd;          /* 0: none */
+};
+
+static void choice_clear(struct choice *c)
+{
+    g_free(c->option);
+    g_free(c->value);
+    if (c->list_fd > 0)
+        close(c->list_fd);
+}
+typedef struct choice choice;
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(choice, choice_clear)
+
+static gboolean choose_list(struct choice *c, const char *list, GError **error)
+{
+    c->option = g_strdup("-L");
+    c->list_fd = list_file(list, &c->value, error);
+    return c->list_fd > 0;
+}
+
+static gboolean choose_section(struct choice *c, const struct toc *t, const char *section, GError **error)
+{
+    g_autofree char *list = g_str_equal(section, "pre-data") ? pgdump_list_before_data(t) : NULL;
+    if (list)
+        return choose_list(c, list, error);
+    c->option = g_strdup_printf("--section=%s", section);
+    return TRUE;
+}
+
+static void add_choice(GPtrArray *argv, const struct choice *c)
+{
+    g_ptr_array_add(argv, c->option);
+    if (c->value)
+        g_ptr_array_add(argv, c->value);
+}
+
+/* ---- SQL text ---- */
+
+/* What pg_restore prints of those entries. */
+static GString *print_sql(const struct toc *t, const char *bindir, int server_major, const struct choice *c,
+                          const char *const *extra, GPtrArray *warnings, GError **error)
+{
+    g_autofree char *program = pgdump_find_restore(t, bindir, server_major, error);
+    int fd = program ? pgdump_toc_file(t, error) : -1;
     if (fd < 0)
         return NULL;
-    struct subprocess_options options = {.stdin_fd = fd};
+    g_auto(GStrv) environment = english_environment();
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    g_ptr_array_add(argv, program);
+    g_ptr_array_add(argv, (gpointer) "--file=-");
+    add_choice(argv, c);
+    for (; extra && *extra; extra++)
+        g_ptr_array_add(argv, (gpointer)*extra);
+    g_ptr_array_add(argv, NULL);
+    struct subprocess_options options = {.stdin_fd = fd, .environment = environment};
+    g_autofree char *said = NULL;
     GString *sql = NULL;
-    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    if (subprocess_run_said((const char *const *)argv->pdata, &options, MAX_SQL_BYTES, &sql, &said, error))
+        skew_strip_settings(sql, server_major);
+    else
         dump_failed(error);
-    else if (!ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
-        g_string_free(g_steal_pointer(&sql), TRUE);
+    if (sql && warnings)
+        said_add_warnings(said, warnings);
     close(fd);
     return sql;
 }
 
-/* Without psql's own commands: the lines \restrict and \unrestrict, which pg_restore puts around the whole. */
+GString *pgdump_section_sql(const struct toc *t, const char *bindir, int server_major, const char *section,
+                            const char *const *extra, GPtrArray *warnings, GError **error)
+{
+    g_auto(choice) c = {0};
+    GString *sql =
+        choose_section(&c, t, section, error) ? print_sql(t, bindir, server_major, &c, extra, warnings, error) : NULL;
+    if (sql && !ends_with(sql, "\n-- PostgreSQL database dump complete\n", "pg_restore", error))
+        g_string_free(g_steal_pointer(&sql), TRUE);
+    return sql;
+}
+
+/* Without psql's own commands: the lines \\restrict and \\unrestrict, which pg_restore puts around the whole. */
 static void strip_restrict(GString *sql)
 {
     char *begin = strstr(sql->str, "\n\\restrict ");
@@ -176,30 +310,25 @@ static void strip_restrict(GString *sql)
 GString *pgdump_entry_sql(const struct toc *t, const char *bindir, int major, const struct toc_entry *e,
                           const char *option, GError **error)
 {
-    g_autofree char *program = tools_find_for(bindir, "pg_restore", major, error);
-    int list = program ? pgdump_memory_file("list", error) : -1;
-    int fd = list >= 0 ? pgdump_toc_file(t, error) : -1;
-    GString *sql = NULL;
-    g_autofree char *line = g_strdup_printf("%d;\n", e->dump_id);
-    g_autofree char *list_path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), list);
-    const char *argv[] = {program, "-f", "-", "-L", list_path, option, NULL};
-    struct subprocess_options options = {.stdin_fd = fd};
-    if (fd >= 0 && files_write_all(list, line, strlen(line), "the list for pg_restore", error) &&
-        subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    g_auto(choice) c = {0};
+    g_autofree char *list = g_strdup_printf("%d;\n", e->dump_id);
+    const char *extra[] = {option, NULL};
+    GString *sql = choose_list(&c, list, error) ? print_sql(t, bindir, major, &c, extra, NULL, error) : NULL;
+    if (sql)
         strip_restrict(sql);
-    if (fd >= 0)
-        close(fd);
-    if (list >= 0)
-        close(list);
     return sql;
 }
 
+/* ---- large objects ---- */
+
 gboolean pgdump_large_objects(struct session *s, const char *bindir, const char *snapshot, guint lock_timeout_ms,
                               gboolean (*take)(const char *text, gsize length, void *data, GError **error), void *data,
-                              GError **error)
+                              GPtrArray *warnings, GError **error)
 {
     g_autofree char *wait = g_strdup_printf("--lock-wait-timeout=%u", lock_timeout_ms);
-    const char *more[] = {"-Fp", "--section=data", "--exclude-table-data=*.*", wait, NULL};
+    /* What is said about them is in the pre-data section here, or is put into it (choose_section). */
+    const char *more[] = {"-Fp",           "--section=data",       "--exclude-table-data=*.*", wait, "--no-owner",
+                          "--no-comments", "--no-security-labels", "--no-privileges",          NULL};
     g_autoptr(subprocess) p = start_pg_dump(s, bindir, snapshot, more, error);
     if (!p)
         return FALSE;
@@ -211,8 +340,12 @@ gboolean pgdump_large_objects(struct session *s, const char *bindir, const char 
             continue;
         if (n < 0)
             return ot_fail_errno(error, OT_DUMP, "cannot read from pg_dump");
-        if (n == 0)
-            return subprocess_wait(p, error) || locking_dump_failed(started_us, lock_timeout_ms, error);
+        if (n == 0 && !subprocess_wait(p, error))
+            return locking_dump_failed(started_us, lock_timeout_ms, error);
+        if (n == 0) {
+            take_warnings(p, warnings);
+            return TRUE;
+        }
         if (!take(buffer, (gsize)n, data, error))
             return FALSE;
     }
@@ -233,7 +366,7 @@ static char *as_database(struct session *s)
     return g_string_free(g_string_append_c(out, '\''), FALSE);
 }
 
-GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
+GString *pgdump_globals(struct session *s, const char *bindir, GPtrArray *warnings, GError **error)
 {
     g_autofree char *program = tools_find_for(bindir, "pg_dumpall", server_major(s), error);
     if (!program)
@@ -242,14 +375,17 @@ GString *pgdump_globals(struct session *s, const char *bindir, GError **error)
     g_autofree char *database = as_database(s);
     g_auto(GStrv) environment = session_child_environment(s, NULL);
     /* Connected to the database that is backed up: postgres and template1 may be closed to the role. */
-    const char *argv[] = {program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l",
-                          database, NULL};
+    const char *argv[] = {
+        program, "--no-password", "--globals-only", "--no-role-passwords", "-d", conninfo, "-l", database, NULL};
     struct subprocess_options options = {
         .environment = environment, .started = session_watch_child, .clean = message_without_rows, .started_data = s};
+    g_autofree char *said = NULL;
     GString *sql = NULL;
-    if (!subprocess_run(argv, &options, MAX_SQL_BYTES, &sql, error))
+    if (!subprocess_run_said(argv, &options, MAX_SQL_BYTES, &sql, &said, error))
         dump_failed(error);
     else if (!ends_with(sql, "\n-- PostgreSQL database cluster dump complete\n", "pg_dumpall", error))
         g_string_free(g_steal_pointer(&sql), TRUE);
+    if (sql && warnings)
+        said_add_warnings(said, warnings);
     return sql;
 }

@@ -6,9 +6,10 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "pg/child.h"
 #include "pg/message.h"
 #include "pg/pgdump.h"
-#include "pg/child.h"
+#include "pg/skew.h"
 #include "pg/tools.h"
 
 #define MAX_SAID_BYTES (64u << 20)
@@ -77,17 +78,23 @@ gboolean pgrestore_is_event_trigger(const struct toc_entry *e)
            (g_strv_contains(about, e->desc) && g_str_has_prefix(e->tag, "EVENT TRIGGER "));
 }
 
-/* The entries that are wanted, as pg_restore -L reads them; -1 on failure. */
-static int list_file(const struct pgrestore *r, GError **error)
+/* All entries but event triggers, as pg_restore -L reads them. */
+static char *list_without_event_triggers(const struct toc *t)
 {
-    g_autoptr(GString) list = g_string_new(NULL);
-    for (guint i = 0; i < r->toc->entries->len; i++) {
-        const struct toc_entry *e = r->toc->entries->pdata[i];
+    GString *list = g_string_new(NULL);
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
         if (!pgrestore_is_event_trigger(e))
             g_string_append_printf(list, "%d;\n", e->dump_id);
     }
+    return g_string_free(list, FALSE);
+}
+
+/* A file with the list; -1 on failure. */
+static int list_file(const char *list, GError **error)
+{
     int fd = pgdump_memory_file("list", error);
-    if (fd >= 0 && !files_write_all(fd, list->str, list->len, "the list for pg_restore", error)) {
+    if (fd >= 0 && !files_write_all(fd, list, strlen(list), "the list for pg_restore", error)) {
         close(fd);
         fd = -1;
     }
@@ -109,8 +116,14 @@ static char *path_of(int fd)
 
 /* ---- the run ---- */
 
+static int server_major(const struct pgrestore *r)
+{
+    return session_version(r->session) / 10000;
+}
+
 /* Exit code 1 is also that of one that went on after errors, to the end. */
-static gboolean judge(struct subprocess *p, int said_fd, char **ret_said, GError **error)
+static gboolean judge(struct subprocess *p, int said_fd, int server_major, char **ret_said, gboolean *ret_refused,
+                      GError **error)
 {
     g_autoptr(GError) problem = NULL;
     *ret_said = NULL;
@@ -123,16 +136,19 @@ static gboolean judge(struct subprocess *p, int said_fd, char **ret_said, GError
         return TRUE;
     }
     g_autofree char *complaint = pgrestore_complaint(said);
+    *ret_refused = failed && strstr(said, "pg_restore: error: ") && skew_strip_complaints(said, server_major);
     if (failed)
         return ot_fail(error, OT_FAILED, "%s%s%s", problem->message, *complaint ? ": " : "", complaint);
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
 }
 
-static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said_fd, char **ret_said, GError **error)
+static gboolean run(const struct pgrestore *r, gboolean sectioned, int toc_fd, int list_fd, int said_fd,
+                    char **ret_said, gboolean *ret_refused, GError **error)
 {
-    g_autofree char *program = tools_find_for(r->bindir, "pg_restore", session_version(r->session) / 10000, error);
-    if (!program)
+    int major = 0;
+    g_autofree char *program = pgdump_find_restore(r->toc, r->bindir, server_major(r), error);
+    if (!program || !tools_major(program, &major, NULL, error))
         return FALSE;
     g_autofree char *conninfo = session_child_conninfo(r->session, NULL);
     g_autofree char *section = g_strdup_printf("--section=%s", r->section);
@@ -143,8 +159,10 @@ static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said
     char **inherited = session_child_environment(r->session, r->options);
     g_auto(GStrv) environment = g_environ_setenv(inherited, "LC_ALL", "C", TRUE); /* what it says is read */
     /* Which entries fail is said only with --verbose. */
-    const char *argv[16] = {program, "--no-password", "--verbose", section, jobs, "-d", conninfo};
-    guint n = 7;
+    const char *argv[16] = {program, "--no-password", "--verbose", jobs, "-d", conninfo};
+    guint n = 6;
+    if (sectioned)
+        argv[n++] = section;
     if (!r->tablespaces)
         argv[n++] = "--no-tablespaces";
     if (list) {
@@ -160,7 +178,11 @@ static gboolean run(const struct pgrestore *r, int toc_fd, int list_fd, int said
         .started_data = r->session,
     };
     g_autoptr(subprocess) p = subprocess_start(argv, &options, error);
-    return p && judge(p, said_fd, ret_said, error);
+    if (!p || !judge(p, said_fd, server_major(r), ret_said, ret_refused, error))
+        return FALSE;
+    if (*ret_said && !skew_can_connect(major, server_major(r)) && skew_strip_complaints(*ret_said, server_major(r)))
+        g_clear_pointer(ret_said, g_free);
+    return TRUE;
 }
 
 static void close_file(int fd)
@@ -169,13 +191,18 @@ static void close_file(int fd)
         close(fd);
 }
 
-gboolean pgrestore_section(const struct pgrestore *request, char **ret_said, GError **error)
+gboolean pgrestore_section(const struct pgrestore *request, char **ret_said, gboolean *ret_refused, GError **error)
 {
-    gboolean listed = has_event_triggers(request);
+    *ret_refused = FALSE;
+    /* Those of the pre-data section do not hold event triggers. */
+    g_autofree char *late = g_str_equal(request->section, "pre-data") ? pgdump_list_before_data(request->toc) : NULL;
+    g_autofree char *rest = !late && has_event_triggers(request) ? list_without_event_triggers(request->toc) : NULL;
+    const char *wanted = late ? late : rest;
     int said = pgdump_memory_file("said", error);
     int contents = said >= 0 ? pgdump_toc_file(request->toc, error) : -1;
-    int list = contents >= 0 && listed ? list_file(request, error) : -1;
-    gboolean ok = contents >= 0 && (!listed || list >= 0) && run(request, contents, list, said, ret_said, error);
+    int list = contents >= 0 && wanted ? list_file(wanted, error) : -1;
+    gboolean ok = contents >= 0 && (!wanted || list >= 0) &&
+                  run(request, !late, contents, list, said, ret_said, ret_refused, error);
     close_file(said);
     close_file(contents);
     close_file(list);

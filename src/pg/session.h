@@ -25,6 +25,10 @@ struct pg_target pg_target_copy(const struct pg_target *t);
 /* The database that a connection would use, without connecting. NULL if the URL cannot be read (OT_USAGE). */
 char *pg_target_database(const struct pg_target *t, GError **error);
 
+/* The host and port that a connection would try first, without connecting; *ret_host NULL: libpq's own socket. To be
+ * freed. */
+gboolean pg_target_address(const struct pg_target *t, char **ret_host, int *ret_port, GError **error);
+
 struct session;
 typedef struct session session;
 

@@ -10,7 +10,8 @@
 #include "pg/watch.h"
 
 #define TRIES 20
-#define MIN_HELD_BY_DUMP 1500 /* of so many tables, however empty, pg_dump cannot write the data into a pipe's buffer */
+#define MIN_HELD_BY_DUMP 1500 /* of so many tables, however empty, pg_dump cannot write the data into a pipe's buffer  \
+                               */
 #define TOC_TRIES 5
 
 struct snapshot {
@@ -24,7 +25,7 @@ struct snapshot {
     /* where pg_dump holds the locks */
     gboolean dump_holds;
     struct dumpholder holder;
-    GMutex mutex; /* of the session while it is idle, and of the rest */
+    GMutex mutex;  /* of the session while it is idle, and of the rest */
     gboolean idle; /* nobody plans: the session may be asked whether it lives */
     GError *lost;
 };
@@ -319,8 +320,8 @@ struct snapshot *snapshot_begin(const struct pg_target *t, guint lock_timeout_ms
     s->lock_timeout_ms = lock_timeout_ms;
     s->session = session_open(t, NULL, error);
     if (!s->session || !name_session(s->session, error) ||
-        !session_set_lock_timeout(s->session, lock_timeout_ms, error) ||
-        !set_guard(s, s->session, error) || !tablelocks_check_readable(s->session, error))
+        !session_set_lock_timeout(s->session, lock_timeout_ms, error) || !set_guard(s, s->session, error) ||
+        !tablelocks_check_readable(s->session, error))
         return NULL;
     s->watch = watch_start(t, lock_timeout_ms, beat, s, error);
     return s->watch && begin(s, error) ? g_steal_pointer(&s) : NULL;
@@ -385,14 +386,16 @@ static gboolean schemas_now(struct snapshot *s, char **ret_text, GError **error)
 }
 
 /* *ret_again: something was done to a schema meanwhile. It may have been renamed, and back. */
-static struct toc *toc_once(struct snapshot *s, const char *bindir, gboolean *ret_again, GError **error)
+static struct toc *toc_once(struct snapshot *s, const char *bindir, GPtrArray *warnings, gboolean *ret_again,
+                            GError **error)
 {
     g_autofree char *before = NULL, *after = NULL;
     dumpholder_clear(&s->holder);
+    g_ptr_array_set_size(warnings, 0); /* those of the last try */
     if (!schemas_now(s, &before, error))
         return NULL;
     set_idle(s, TRUE);
-    g_autoptr(toc) t = pgdump_toc_kept(s->session, bindir, s->id, s->lock_timeout_ms,
+    g_autoptr(toc) t = pgdump_toc_kept(s->session, bindir, s->id, s->lock_timeout_ms, warnings,
                                        s->dump_holds ? &s->holder.child : NULL, error);
     set_idle(s, FALSE);
     if (!t || !schemas_now(s, &after, error))
@@ -426,7 +429,7 @@ static void blame_names(struct snapshot *s, GError **error)
     g_propagate_error(error, names);
 }
 
-struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GError **error)
+struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GPtrArray *warnings, GError **error)
 {
     g_autoptr(toc) t = NULL;
     GError *problem = NULL;
@@ -434,7 +437,7 @@ struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GError **error)
     for (int i = 0; i < TOC_TRIES && !t && again; i++) {
         g_clear_error(&problem);
         again = FALSE;
-        t = toc_once(s, bindir, &again, &problem);
+        t = toc_once(s, bindir, warnings, &again, &problem);
     }
     if (!t) {
         blame_names(s, &problem);

@@ -33,8 +33,9 @@ const char *snapshot_id(const struct snapshot *s);
 /* When it was taken: seconds since 1970. */
 gint64 snapshot_time(const struct snapshot *s);
 
-/* pg_dump's table of contents in this snapshot, in which every name means what it meant. */
-struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GError **error);
+/* pg_dump's table of contents in this snapshot, in which every name means what it meant. warnings: as for pgdump_toc.
+ */
+struct toc *snapshot_toc(struct snapshot *s, const char *bindir, GPtrArray *warnings, GError **error);
 
 /* A further session that sees this snapshot, and reads tables only: no view, no foreign table, so that nobody's code is
  * run (see snapshot_guards). The caller owns it. */

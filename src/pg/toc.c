@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pg/skew.h"
+
 #define VERSION(major, minor) ((major)*1000 + (minor))
 #define OLDEST VERSION(1, 14)
 #define NEWEST VERSION(1, 16)
@@ -22,6 +24,7 @@ struct reader {
     gsize have, at;
     GError *error;
     int version, int_size, offset_size;
+    int server_major;
 };
 
 static void fill_buffer(struct reader *r)
@@ -127,6 +130,7 @@ static void read_head(struct reader *r, struct toc *t)
     else if (r->version < OLDEST || r->version > NEWEST)
         ot_fail(&r->error, OT_DUMP, "pg_dump writes archive version %d.%d; this program knows 1.14 to 1.16", major,
                 minor);
+    t->reader_major = r->version >= VERSION(1, 16) ? 17 : r->version >= VERSION(1, 15) ? 16 : 12;
     if (r->version >= VERSION(1, 15))
         read_byte(r); /* compression algorithm */
     else
@@ -135,6 +139,7 @@ static void read_head(struct reader *r, struct toc *t)
         read_int(r); /* creation time, a struct tm */
     skip_string(r);  /* database name */
     t->server_version = read_string(r);
+    r->server_major = t->server_version ? (int)g_ascii_strtoll(t->server_version, NULL, 10) : 0;
     skip_string(r); /* pg_dump's version */
 }
 
@@ -149,6 +154,27 @@ static void read_dependencies(struct reader *r, struct toc_entry *e)
     }
 }
 
+static void keep_int(struct reader *r, int value)
+{
+    for (int i = -1; i < r->int_size; i++) { /* first the sign */
+        guint8 byte = i < 0 ? value < 0 : (guint8)((guint)ABS(value) >> (8 * i));
+        g_byte_array_append(r->kept, &byte, 1);
+    }
+}
+
+/* What the server itself would refuse of it is not in the text, nor in the bytes that are kept. */
+static char *read_definition(struct reader *r, const char *desc)
+{
+    guint from = r->kept->len;
+    char *text = read_string(r);
+    if (!text || r->error || !desc || !skew_mend_definition(text, desc, r->server_major))
+        return text;
+    g_byte_array_set_size(r->kept, from);
+    keep_int(r, (int)strlen(text));
+    g_byte_array_append(r->kept, (const guint8 *)text, (guint)strlen(text));
+    return text;
+}
+
 static struct toc_entry *read_entry(struct reader *r)
 {
     struct toc_entry *e = g_new0(struct toc_entry, 1);
@@ -161,7 +187,7 @@ static struct toc_entry *read_entry(struct reader *r)
     e->tag = read_string(r);
     e->desc = read_string(r);
     e->section = (enum toc_section)read_int(r);
-    e->definition = read_string(r);
+    e->definition = read_definition(r, e->desc);
     skip_string(r); /* DROP statement */
     e->copy_sql = read_string(r);
     e->schema = read_string(r);

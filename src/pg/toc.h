@@ -27,7 +27,9 @@ struct toc_entry {
 struct toc {
     GPtrArray *entries; /* struct toc_entry * */
     char *server_version;
-    GBytes *bytes; /* header and table of contents as read: by itself an archive that pg_restore reads */
+    int reader_major; /* the oldest pg_restore that reads it: 12, 16 or 17 */
+    GBytes *bytes;    /* header and table of contents: by itself an archive that pg_restore reads. As read, but for what
+                         the    server itself would refuse, see pg/skew.h */
 };
 typedef struct toc toc;
 

@@ -56,21 +56,33 @@ gboolean tools_major(const char *path, int *ret_major, char **ret_text, GError *
     return TRUE;
 }
 
-char *tools_find_for(const char *bindir, const char *program, int server_major, GError **error)
+/* What Debian's package of that program is called. */
+static const char *package_of(const char *program)
 {
-    char *path = bindir ? NULL : in_debian(program, server_major, NEWEST_MAJOR, 1);
+    static const char *const of_server[] = {"initdb", "postgres", NULL};
+    return g_strv_contains(of_server, program) ? "postgresql" : "postgresql-client";
+}
+
+char *tools_find_at_least(const char *bindir, const char *program, int wanted, const char *why, GError **error)
+{
+    char *path = bindir ? NULL : in_debian(program, wanted, NEWEST_MAJOR, 1);
     if (path)
         return path;
     g_autofree char *found = tools_find(bindir, program, error);
     int major = 0;
     if (!found || !tools_major(found, &major, NULL, error))
         return NULL;
-    if (major < server_major) {
-        ot_fail(error, OT_PREREQUISITE, "%s is version %d, the server is version %d: install postgresql-client-%d",
-                found, major, server_major, server_major);
-        return NULL;
-    }
-    return g_steal_pointer(&found);
+    if (major >= wanted)
+        return g_steal_pointer(&found);
+    ot_fail(error, OT_PREREQUISITE, "%s is version %d, %s: install %s-%d", found, major, why, package_of(program),
+            wanted);
+    return NULL;
+}
+
+char *tools_find_for(const char *bindir, const char *program, int server_major, GError **error)
+{
+    g_autofree char *why = g_strdup_printf("the server is version %d", server_major);
+    return tools_find_at_least(bindir, program, server_major, why, error);
 }
 
 gboolean tools_check_for_dump(const char *bindir, int server_major, GError **error)

@@ -14,5 +14,8 @@ gboolean tools_major(const char *path, int *ret_major, char **ret_text, GError *
  * newer one. An older client cannot dump a newer server: OT_PREREQUISITE says so. */
 char *tools_find_for(const char *bindir, const char *program, int server_major, GError **error);
 
+/* The same for a program of at least that major version; why ends the error's "pg_restore is version 15: ...". */
+char *tools_find_at_least(const char *bindir, const char *program, int major, const char *why, GError **error);
+
 /* That all programs which a dump needs are there for a server of that major version, and that it is one we know. */
 gboolean tools_check_for_dump(const char *bindir, int server_major, GError **error);

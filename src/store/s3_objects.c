@@ -202,6 +202,52 @@ gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsiz
     return put(s, key, data, length, props, NULL, ret_refused, error);
 }
 
+/* Whether the object is what was just put there. */
+static gboolean is_still(struct s3 *s, const char *key, const char *text, gboolean *ret_same, GError **error)
+{
+    g_autofree char *found = s3_get(s, key, strlen(text) + 1, NULL, error);
+    *ret_same = found && g_str_equal(found, text);
+    return found != NULL;
+}
+
+gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry_s, gboolean *ret_there,
+                    GError **error)
+{
+    static const char *const only_new[] = {"If-None-Match: *", NULL};
+    GError *problem = NULL;
+    struct http_response r = {0};
+    struct s3_failure failure = {0};
+    struct s3_request request = {
+        .method = "PUT",
+        .key = key,
+        .headers = only_new,
+        .body = text,
+        .body_length = strlen(text),
+        .checksum = TRUE,
+        .retry_s = retry_s,
+    };
+    gboolean same = FALSE;
+    gboolean ok = s3_send(s, &request, &r, &failure, &problem);
+    http_response_clear(&r);
+    *ret_there = !ok && (failure.status == 412 || failure.status == 409);
+    if (ok && !is_still(s, key, text, &same, &problem))
+        ok = FALSE;
+    *ret_there = *ret_there || (ok && !same);
+    if (problem && !*ret_there)
+        g_propagate_error(error, problem);
+    else
+        g_clear_error(&problem);
+    return ok || *ret_there;
+}
+
+void s3_drop(struct s3 *s, const char *key, guint retry_s)
+{
+    struct http_response r = {0};
+    struct s3_request request = {.method = "DELETE", .key = key, .retry_s = retry_s, .despite_interrupt = TRUE};
+    s3_send(s, &request, &r, NULL, NULL);
+    http_response_clear(&r);
+}
+
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error)
 {
     struct http_response r = {0};
@@ -330,6 +376,27 @@ GPtrArray *s3_list(struct s3 *s, const char *prefix, GError **error)
         xmlFreeDoc(doc);
     } while (token);
     return g_steal_pointer(&list);
+}
+
+gboolean s3_any(struct s3 *s, const char *prefix, guint retry_s, gboolean *ret_any, GError **error)
+{
+    struct http_response r = {0};
+    char *query[] = {(char *)"list-type", (char *)"2", (char *)"max-keys", (char *)"1",
+                     (char *)"prefix",    (char *)prefix, NULL};
+    struct s3_request request = {
+        .method = "GET", .query = query, .max_answer_bytes = MAX_LIST_BYTES, .retry_s = retry_s};
+    if (!s3_send(s, &request, &r, NULL, error))
+        return FALSE;
+    xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "ListBucketResult", error);
+    http_response_clear(&r);
+    if (!doc)
+        return FALSE;
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    *ret_any = FALSE;
+    for (const xmlNode *node = root->children; node; node = node->next)
+        *ret_any = *ret_any || is_node(node, "Contents");
+    xmlFreeDoc(doc);
+    return TRUE;
 }
 
 static void unfinished_free(gpointer data)

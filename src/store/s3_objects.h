@@ -52,6 +52,17 @@ gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, c
 /* As s3_put. ret_refused: the server answered that we may not (403). */
 gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
                            gboolean *ret_refused, GError **error);
+/* Stores a small object if there is none of that key; *ret_there: there is one, which stays as it is. A server that
+ * does not know the condition replaces it: so it is read again after. Gives up after retry_s seconds. */
+gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry_s, gboolean *ret_there,
+                    GError **error);
+
+/* Whether there is an object whose key begins so; gives up after retry_s seconds. */
+gboolean s3_any(struct s3 *s, const char *prefix, guint retry_s, gboolean *ret_any, GError **error);
+
+/* Deletes it if that can be done now, also after an interrupt; else it stays. */
+void s3_drop(struct s3 *s, const char *key, guint retry_s);
+
 gboolean s3_delete(struct s3 *s, const char *key, GError **error);
 
 /* As s3_delete. ret_refused: the server answered that we may not (403), which is no failure of the wire. */

@@ -19,7 +19,8 @@ static const char *tone_of_state(const struct catalog_entry *e)
 
 static void write_state(const struct catalog_entry *e, GString *out)
 {
-    html(out, "<span class=\"tag %s\">%s</span>", tone_of_state(e), describe_state(e));
+    g_autofree char *state = describe_state(e);
+    html(out, "<span class=\"tag %s\">%s</span>", tone_of_state(e), state);
 }
 
 static gboolean is_good_copy(const char *state)
@@ -124,6 +125,13 @@ static void fact_time(const char *name, const char *iso, GString *out)
     g_string_append(out, "</dd></div>");
 }
 
+static void write_omitted(const struct meta *m, GString *out)
+{
+    size_t i;
+    json_t *what;
+    json_array_foreach(m->omitted, i, what) fact("Left out", json_string_value(what), out);
+}
+
 static void write_meta(const struct catalog_entry *e, GString *out)
 {
     const struct meta *m = e->meta;
@@ -142,7 +150,9 @@ static void write_meta(const struct catalog_entry *e, GString *out)
     fact("Took", took, out);
     fact("Server", m->postgresql_version, out);
     fact_time("Verified", m->verified_at, out);
+    fact_time("Tested on another major version", m->tested_at, out);
     fact_time("Proven by a full test", m->proven_at, out);
+    write_omitted(m, out);
     fact("SHA-256", m->sha256, out);
 }
 

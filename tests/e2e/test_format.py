@@ -16,14 +16,17 @@ META = {
     "timestamp": str, "date": str, "database": str, "host": str, "port": int, "backup_file": str, "backup_size": str,
     "database_size": str, "table_count": int, "compression": str, "postgresql_version": str, "backup_script_version": str,
     "retention_days": int, "id": str, "type": str, "tag": str, "format_version": int, "sha256": str,
-    "duration_seconds": int, "snapshot_time": str, "compress_level": str, "uncompressed_size": int, "rows": int,
-    "log": str, "state": str, "verified_at": str, "proven_at": type(None), "s3": type(None), "journal": type(None),
-    "hold": type(None), "facts": dict, "tables": list,
+    "duration_seconds": int, "snapshot_time": str, "system_identifier": str, "database_oid": int,
+    "adopted_by": type(None), "compress_level": str, "uncompressed_size": int, "rows": int, "recovered_size": int,
+    "log": str, "state": str, "verified_at": str, "tested_at": type(None), "proven_at": type(None), "s3": type(None), "journal": type(None),
+    "hold": type(None), "omitted": list, "facts": dict, "tables": list,
 }
 FACTS = {
     "database": str, "owner": str, "encoding": str, "properties": dict, "acl": list, "settings": list, "comment": str,
     "bootstrap_superuser": str, "shared_preload_libraries": str, "size": int, "size_text": str,
-    "server_version": str, "server_version_num": int, "tables": int, "pg_restore_version": str, "extensions": list, "tablespaces": list, "roles": list, "snapshot_time": str,
+    "server_version": str, "server_version_num": int, "tables": int, "pg_restore_version": str,
+    "extensions": list, "tablespaces": list, "roles": list, "snapshot_time": str, "omitted": list, "tablespace": str,
+    "labels": list, "subscriptions": list, "system_identifier": str,
 }
 
 

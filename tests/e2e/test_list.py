@@ -1,4 +1,5 @@
 """`opstower list`: what there is, how old, how large, and how well proven."""
+import datetime
 import json
 import os
 import pathlib
@@ -30,8 +31,10 @@ def rows(result):
 
 
 def rename(backup, timestamp):
-    """The same backup as if taken at another time."""
+    """The same backup as if taken at another time (UTC)."""
     meta = backup.meta
+    date = datetime.datetime.strptime(timestamp, "%Y%m%d_%H%M%S").replace(tzinfo=datetime.timezone.utc).isoformat()
+    meta.update(date=date, snapshot_time=date)
     new = backups.Backup(backup.path.with_name(f"{backup.name}_{timestamp}.sql.gz"))
     backup.path.rename(new.path)
     meta.update(timestamp=timestamp, id=new.id, backup_file=new.path.name)
@@ -79,7 +82,8 @@ def test_json_has_every_field(opstower, database):
     assert 0 <= entry.pop("age_seconds") < 60
     assert entry == {"id": backup.id, "file": str(backup.path), "timestamp": backup.timestamp, "size": backup.path.stat().st_size,
                      "state": "verified", "database": database.name, "type": "monthly", "tag": 'a "tag"', "tables": 1, "rows": 50,
-                     "snapshot_time": meta["snapshot_time"], "verified_at": meta["verified_at"]}
+                     "snapshot_time": meta["snapshot_time"], "verified_at": meta["verified_at"],
+                     "host": meta["host"], "port": meta["port"], "system_identifier": meta["system_identifier"], "lineage": "this", "omitted": []}
 
 
 STATES = {

@@ -354,10 +354,12 @@ def test_the_preview_says_what_will_happen(opstower, server, live, role):
     assert re.search(r"Free space on the server: \d+ [kMGT]B", text) and re.search(r"Estimated time: about \d+ s", text)
 
 
-def test_a_backup_of_another_database_is_warned_of(opstower, live, db):
+def test_a_backup_of_another_database_is_refused_or_warned_of(opstower, live, db):
     database, other = live(), db()
     other.query("CREATE TABLE other (id int)")
     result = restore(opstower, other, database.backup.path, check=12)
+    assert f"the backup is of database {database.name}, and does not replace another" in result.stderr
+    result = restore(opstower, other, database.backup.path, "--allow-other-database", check=12)
     assert f"The backup is of database {database.name}, not of {other.name}" in result.stderr
 
 
@@ -999,7 +1001,7 @@ def test_single_tables_are_put_back(opstower, tables, kind):
     before = table_pictures(tables)
     tables.query(accident)
     options = [word for name in asked for word in ("--table", name)]
-    result = restore(opstower, tables, tables.backup.path, *options, "--put-back")
+    result = restore(opstower, tables, tables.backup.path, *options, "--put-back", "--allow-other-database")
     assert oracle.differences(table_pictures(tables), before) == []
     assert result.returncode == 0 and "equal to the backup's proof" in result.stdout
 
@@ -1007,7 +1009,7 @@ def test_single_tables_are_put_back(opstower, tables, kind):
 def test_rows_written_since_are_kept_when_rows_are_put_back(opstower, tables):
     tables.query("DELETE FROM always WHERE id < 10; INSERT INTO always (v) VALUES ('new'); UPDATE always SET v = 'changed' WHERE id = 20;"
                  "DELETE FROM no_key WHERE a = 2; INSERT INTO no_key VALUES (99, 'new'), (1, 'x')")
-    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--table", "no_key", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--table", "no_key", "--put-back", "--allow-other-database")
     assert tables.query("SELECT count(*), count(*) FILTER (WHERE v = 'new'), count(*) FILTER (WHERE v = 'changed') FROM always") == [(31, 1, 1)]
     assert tables.query("SELECT a, b, count(*)::int FROM no_key GROUP BY 1, 2 ORDER BY 1, 2") == [
         (1, "x", 4), (2, None, 2), (3, "", 1), (99, "new", 1), (None, None, 1)]
@@ -1062,7 +1064,7 @@ def test_a_table_name_that_is_none_is_an_error(opstower, tables, name):
 
 def test_upper_and_lower_case_are_as_in_sql(opstower, tables):
     tables.query("DELETE FROM always")
-    restore(opstower, tables, tables.backup.path, "--table", "PUBLIC.Always", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "PUBLIC.Always", "--put-back", "--allow-other-database")
     assert tables.value("SELECT count(*) FROM always") == 30
 
 
@@ -1070,7 +1072,7 @@ def test_rows_that_cannot_be_put_back_change_nothing(opstower, tables):
     """bookings needs users that are gone, and only bookings is asked for."""
     tables.query("DELETE FROM payments; DELETE FROM bookings; DELETE FROM users")
     before = table_pictures(tables)
-    result = restore(opstower, tables, tables.backup.path, "--table", "public.bookings", "--put-back", check=11)
+    result = restore(opstower, tables, tables.backup.path, "--table", "public.bookings", "--put-back", "--allow-other-database", check=11)
     assert "violates foreign key" in result.stderr
     assert table_pictures(tables) == before
 
@@ -1095,7 +1097,7 @@ def test_single_tables_of_a_latin1_database(opstower, live):
 def test_single_tables_whatever_the_databases_settings(opstower, tables, setting):
     tables.query("DELETE FROM always")
     tables.server.query(f"ALTER DATABASE {quoted(tables.name)} SET {setting}")
-    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--put-back")
+    restore(opstower, tables, tables.backup.path, "--table", "public.always", "--put-back", "--allow-other-database")
     assert tables.server.query("SET statement_timeout = 0; SELECT count(*) FROM public.always", dbname=tables.name) == [(30,)]
 
 

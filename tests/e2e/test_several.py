@@ -202,7 +202,7 @@ def test_no_password_in_any_argument(opstower, many, folder):
     (["backup", "--all-databases", "--config-dir", "x"], "exclude each other"),
     (["backup", "--all-databases", "--database", "x"], "--database does not go with"),
     (["sync", "--all-databases", "--all"], "--all does not go with"),
-    (["verify", "x.sql.gz", "--all-databases"], "takes \"latest\" only"),
+    (["verify", "x.sql.gz", "--all-databases"], "takes \"latest\" or \"latest-good\" only"),
     (["restore", "latest", "--all-databases"], "is an option of"),
     (["backup", "--config-dir", "nowhere"], "cannot read the folder"),
     (["status", "--all-databases", "--nagios"], "tell of one run"),

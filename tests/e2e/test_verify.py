@@ -326,7 +326,7 @@ def test_a_full_test_proves(opstower, shelf, scratch, kind):
     backup = copy_to(shelf(kind).backup, opstower.backup_dir)
     result = opstower("verify", backup.path, "--full-test", "--tmp-dir", scratch, env={"DATABASE_URL": shelf(kind).url})
     assert checks(result)["Full restoration test"] == "PASS" and result.stderr == ""
-    assert "every row, sequence, object and statement as in the backup" in result.stdout
+    assert "every row, every sequence, every statement, every object that the backup holds; left out: nothing" in result.stdout
     assert backup.meta["state"] == "proven"
     assert_nothing_left(scratch)
 
@@ -530,12 +530,12 @@ def test_text_of_another_pg_restore_is_judged_only_if_it_is_the_same(opstower, s
     archive.set_fact("pg_restore_version", wrote)
     archive.save(small.path, meta_from=small)
     result = opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
-    assert "every row, sequence, object and statement" in result.stdout
+    assert "every statement" in result.stdout
     archive.edit("head", b"DEFAULT 'none'::text", b"DEFAULT 'nine'::text")
     archive.save(small.path, meta_from=small)
     result = opstower("verify", small.path, "--full-test", "--tmp-dir", scratch)
     line = next(line for line in result.stdout.splitlines() if line.startswith("[INFO] Full restoration test: PASS"))
-    assert "every row, sequence and object" in line and "statements could not be compared" in line
+    assert "every statement" not in line and "every object" in line and "statements could not be compared" in line
     assert (wrote or "does not say which pg_restore") in line and "of its head is \"    note text DEFAULT 'nine'::text\"" in line
     archive.edit("sequences", b", 42, true", b", 43, true")
     archive.save(small.path, meta_from=small)

@@ -14,7 +14,7 @@ def meta_of(source, name, days, **fields):
     stamp = stamp_of(days)
     date = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - days * 86400))
     new_id = f"{name}_{stamp}"
-    return {**source.meta, "timestamp": stamp, "date": date, "id": new_id, "backup_file": f"{new_id}.sql.gz",
+    return {**source.meta, "timestamp": stamp, "date": date, "snapshot_time": date, "id": new_id, "backup_file": f"{new_id}.sql.gz",
             "log": f"backup_{stamp}.log", **fields}
 
 
@@ -35,9 +35,8 @@ def put_there(s3, bucket, source, name, days, key=None, **fields):
     meta = meta_of(source, name, days, **fields)
     if key:
         new_id = pathlib.PurePath(key).name.removesuffix(".sql.gz")
-        taken = time.strptime(new_id[-15:], "%Y%m%d_%H%M%S")
-        meta.update(id=new_id, timestamp=new_id[-15:], backup_file=f"{new_id}.sql.gz",
-                    date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", taken))
+        date = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.strptime(new_id[-15:], "%Y%m%d_%H%M%S"))
+        meta.update(id=new_id, timestamp=new_id[-15:], backup_file=f"{new_id}.sql.gz", date=date, snapshot_time=date)
     key = key or f"database/{meta['timestamp'][:8]}/{meta['id']}.sql.gz"
     meta["s3"] = {**(meta.get("s3") or {}), "state": "uploaded", "bucket": bucket, "key": key}
     client = s3.client()

@@ -72,9 +72,9 @@ def in_steady_order(text):
     return "\n--\n-- Name: ".join(done)
 
 
-def schema_dump(url, *options):
+def schema_dump(url, *options, pg_dump=None):
     """`pg_dump -s` as text, without the lines that differ from run to run (restrict key, versions)."""
-    result = subprocess.run([program("pg_dump"), "-s", *options, "-d", url], capture_output=True, check=False,
+    result = subprocess.run([pg_dump or program("pg_dump"), "-s", *options, "-d", url], capture_output=True, check=False,
                             env=clean_environment())
     assert result.returncode == 0, result.stderr.decode(errors="replace")
     lines = result.stdout.decode("utf-8", errors="surrogateescape").split("\n")

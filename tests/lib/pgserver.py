@@ -191,8 +191,7 @@ def template_of(bindir, options):
 
 
 def run_initdb(bindir, data, options):
-    command = [os.path.join(bindir, "initdb"), "-D", data, "--username=postgres", "--auth=trust", "--no-sync",
-               "--no-instructions", *options]
+    command = [os.path.join(bindir, "initdb"), "-D", data, "--username=postgres", "--auth=trust", "--no-sync", *options]
     result = subprocess.run(as_server_user(command), capture_output=True, text=True, check=False, cwd="/")
     if result.returncode != 0:
         raise RuntimeError(f"initdb failed: {result.stdout}{result.stderr}")
@@ -201,9 +200,9 @@ def run_initdb(bindir, data, options):
 class Server:
     """One server. `with Server() as server:` starts it and leaves nothing behind."""
 
-    def __init__(self, settings=None, encoding="UTF8", locale="C.UTF-8"):
+    def __init__(self, settings=None, encoding="UTF8", locale="C.UTF-8", bindir=None):
         self.folder = temporary_folder("opstower-pg-")
-        self.bindir = private_installation(make_folder(os.path.join(self.folder, "install"), 0o755))
+        self.bindir = bindir or private_installation(make_folder(os.path.join(self.folder, "install"), 0o755))
         self.fast = temporary_folder("opstower-pg-", fast_place())
         self.janitor = remove_at_our_end(self.folder, self.fast)
         self.data = make_folder(os.path.join(self.fast, "data"), 0o700, for_server=True)

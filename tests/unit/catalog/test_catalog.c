@@ -30,18 +30,41 @@ static void touch(const char *name)
     g_assert_true(g_file_set_contents(path, name, -1, NULL));
 }
 
-static void save_meta(const char *id, const char *timestamp, enum meta_state state, const char *type)
+/* 20260102_030405 in the form of ISO 8601. */
+static char *iso_of(const char *timestamp)
 {
-    g_autoptr(meta) m = g_new0(struct meta, 1);
+    gint64 at;
+    g_assert_true(text_parse_timestamp(timestamp, &at));
+    return text_iso_time(at);
+}
+
+static struct meta *new_meta(const char *id, const char *timestamp)
+{
+    struct meta *m = g_new0(struct meta, 1);
     m->id = g_strdup(id);
     m->timestamp = g_strdup(timestamp);
-    m->date = g_strdup("2026-02-07T12:00:00+08:00");
+    m->date = iso_of(timestamp);
     m->database = g_strdup("x");
     m->host = g_strdup("localhost");
     m->backup_file = g_strconcat(id, NAMES_DUMP, NULL);
     m->database_size = g_strdup("1 MB");
     m->postgresql_version = g_strdup("PostgreSQL 15.3");
     m->tool_version = g_strdup("1.0.0");
+    return m;
+}
+
+static void save_meta_of(const char *id, const char *date, const char *snapshot_time)
+{
+    g_autoptr(meta) m = new_meta(id, id + strlen(id) - 15);
+    g_free(m->date);
+    m->date = g_strdup(date);
+    m->snapshot_time = g_strdup(snapshot_time);
+    g_assert_true(meta_save(m, folder, FALSE, NULL));
+}
+
+static void save_meta(const char *id, const char *timestamp, enum meta_state state, const char *type)
+{
+    g_autoptr(meta) m = new_meta(id, timestamp);
     m->type = g_strdup(type);
     m->log = g_strdup_printf("backup_%s.log", timestamp);
     m->state = state;
@@ -143,7 +166,6 @@ static void test_list_no_folder(void)
 static const struct {
     const char *what, *file; /* file NULL: not found; "@" stands for the folder */
 } words[] = {
-    {"latest", "app_20260103_000000.sql.gz"},
     {"app_20260102_000000.sql.gz", "app_20260102_000000.sql.gz"},
     {"app_20260102_000000", "app_20260102_000000.sql.gz"},
     {"20260102_000000", "app_20260102_000000.sql.gz"},
@@ -184,21 +206,29 @@ static void test_resolve(void)
     }
 }
 
-/* The newest is the newest, whatever the link says; and never another database's. */
-static void test_latest(void)
+/* The order is that of the moments in the metadata; only where there is none, of the names. */
+static void test_order_by_moment(void)
 {
-    g_autoptr(GError) error = NULL;
-    add_backup("app_test_20260105_000000", META_PROVEN, "hourly");
-    g_assert_null(catalog_resolve(folder, "app", "latest", &error));
-    g_assert_error(error, OT_ERROR, OT_NOT_FOUND);
-    add_backup("app_20260102_000000", META_FAILED, "hourly");
-    add_backup("app_20260101_000000", META_PROVEN, "hourly");
-    g_assert_true(catalog_set_latest(folder, "app", "app_20260101_000000", NULL));
-    g_autofree char *path = catalog_resolve(folder, "app", "latest", NULL);
-    g_assert_true(g_str_has_suffix(path, "/app_20260102_000000.sql.gz"));
-    add_backup("app_20260103_000000", META_VERIFIED, "pre-restore");
-    g_autofree char *still = catalog_resolve(folder, "app", "latest", NULL);
-    g_assert_cmpstr(still, ==, path);
+    static const struct {
+        const char *id, *date, *snapshot_time;
+    } made[] = {
+        /* in the order that is expected */
+        {"app_20260101_050000", "2026-01-01T05:00:00-08:00", "2026-01-01T05:00:05-08:00"},
+        {"app_20260101_120000", "2026-01-01T12:00:00+00:00", "2026-01-01T12:00:05+00:00"},
+        {"app_20260101_193000", "2026-01-01T19:30:00+08:00", "2026-01-01T19:30:05+08:00"},
+        {"app_20260101_110000", "2026-01-01T11:00:00Z", NULL},
+        {"app_20260101_235959", "2026-01-01T23:59:59+14:00", "no time"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(made); i++) {
+        g_autofree char *file = g_strconcat(made[i].id, NAMES_DUMP, NULL);
+        touch(file);
+        save_meta_of(made[i].id, made[i].date, made[i].snapshot_time);
+    }
+    touch("app_20250101_000000.sql.gz"); /* without metadata */
+    g_autoptr(GPtrArray) list = catalog_list(folder, "app", NULL);
+    g_assert_cmpuint(list->len, ==, G_N_ELEMENTS(made) + 1);
+    for (gsize i = 0; i < G_N_ELEMENTS(made); i++)
+        g_assert_cmpstr(((struct catalog_entry *)list->pdata[i])->id, ==, made[i].id);
 }
 
 static void test_latest_link(void)
@@ -304,7 +334,7 @@ static const struct {
     {"/catalog/list_without_meta", test_list_without_meta},
     {"/catalog/list_no_folder", test_list_no_folder},
     {"/catalog/resolve", test_resolve},
-    {"/catalog/latest", test_latest},
+    {"/catalog/order_by_moment", test_order_by_moment},
     {"/catalog/latest_link", test_latest_link},
     {"/catalog/clean", test_clean},
     {"/catalog/delete", test_delete},

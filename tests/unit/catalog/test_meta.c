@@ -93,10 +93,13 @@ static void expect_same(const struct meta *a, const struct meta *b)
     g_assert_cmpstr(a->level, ==, b->level);
     g_assert_cmpstr(a->log, ==, b->log);
     g_assert_cmpint((int)a->state, ==, (int)b->state);
+    g_assert_cmpint(a->tested_on, ==, b->tested_on);
+    g_assert_cmpstr(a->tested_at, ==, b->tested_at);
     g_assert_cmpstr(a->verified_at, ==, b->verified_at);
     g_assert_cmpstr(a->proven_at, ==, b->proven_at);
     g_assert_true(json_equal(a->tables, b->tables));
     g_assert_true(json_equal(a->facts, b->facts));
+    g_assert_true(a->omitted == b->omitted || json_equal(a->omitted, b->omitted));
 }
 
 static void test_round_trip(void)
@@ -106,6 +109,9 @@ static void test_round_trip(void)
         g_autoptr(GError) error = NULL;
         g_autoptr(meta) m = make_meta();
         m->state = (enum meta_state)i;
+        m->tested_on = i == META_TESTED ? 18 : 0;
+        m->tested_at = i == META_TESTED ? g_strdup("2026-02-08T00:00:00+08:00") : NULL;
+        m->omitted = i % 2 ? json_pack("[s, s]", "subscription \"x\"", "\xe2\x82\xac") : NULL;
         m->tag = i % 2 ? g_strdup("v2.0 \"final\"") : NULL;
         m->proven_at = i == META_PROVEN ? g_strdup("2026-02-08T00:00:00+08:00") : NULL;
         g_assert_true(meta_save(m, folder, TRUE, &error));
@@ -244,10 +250,20 @@ static void test_not_objects(void)
 
 static void test_states(void)
 {
-    g_assert_cmpstr(meta_state_name(META_FAILED), ==, "failed");
-    g_assert_cmpstr(meta_state_name(META_UNVERIFIED), ==, "unverified");
-    g_assert_cmpstr(meta_state_name(META_VERIFIED), ==, "verified");
-    g_assert_cmpstr(meta_state_name(META_PROVEN), ==, "proven");
+    static const struct {
+        struct meta meta;
+        const char *text;
+    } cases[] = {
+        {{.state = META_FAILED}, "failed"},
+        {{.state = META_UNVERIFIED}, "unverified"},
+        {{.state = META_VERIFIED}, "verified"},
+        {{.state = META_TESTED, .tested_on = 18}, "tested on 18"},
+        {{.state = META_PROVEN, .tested_on = 18}, "proven"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = meta_state_text(&cases[i].meta);
+        g_assert_cmpstr(text, ==, cases[i].text);
+    }
 }
 
 /* A table's name in another encoding is made readable, not left out. */

@@ -4,6 +4,8 @@
  */
 #include "catalog/retention.h"
 
+#include "catalog/catalog.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +17,8 @@
 
 /* Backups from the newest on, a letter each: p proven, v verified, u unverified, f failed, n without metadata,
  * r a verified pre-restore one, R a proven one, h a held verified one, w one that waits for its upload, i one in use,
- * l a locked one, ? one of an unknown type, o one whose dates disagree, c a monthly copy, d a pre-deployment one,
+ * l a locked one, ? one of an unknown type, o one whose dates disagree, s another server's, S
+ * a proven one of that, c a monthly copy, d a pre-deployment one,
  * m a pre-maintenance one. days: how old. left: which are kept. */
 static const struct history {
     const char *name, *letters;
@@ -47,6 +50,8 @@ static const struct history {
     {"in_use_stays", "viv", {0, 100, 101}, 30, 1, "xx."},
     {"locked_stays", "vlv", {0, 100, 101}, 30, 1, "xx."},
     {"unknown_type_stays_and_does_not_count", "??v", {0, 100, 101}, 30, 1, "xxx"},
+    {"another_servers_stay_and_do_not_count", "ssv", {0, 100, 101}, 30, 1, "xxx"},
+    {"another_servers_proven_is_not_the_newest_proven", "Svpv", {0, 1, 100, 101}, 30, 1, "xxx."},
     {"odd_date_stays_and_does_not_count", "oov", {0, 100, 101}, 30, 1, "xxx"},
     {"future_stays_and_does_not_count", "vvvv", {-400, -30, 100, 101}, 30, 1, "xxx."},
     {"all_in_the_future_stay", "vvvv", {-4, -3, -2, -1}, 1, 1, "xxxx"},
@@ -85,7 +90,7 @@ static void put(struct fixture *f, char letter, int days)
     g_autofree char *timestamp = text_timestamp(NOW - (gint64)days * DAY);
     f->ids[f->n] = g_strdup_printf("app_%s", timestamp);
     *i = (struct retention_item){.id = f->ids[f->n], .taken_at = NOW - (gint64)days * DAY};
-    i->state = state ? (enum meta_state)(state - states) : letter == 'R' ? META_PROVEN : META_VERIFIED;
+    i->state = state ? (enum meta_state)(state - states) : strchr("RS", letter) ? META_PROVEN : META_VERIFIED;
     i->tier = letter == 'r' || letter == 'R' ? TIER_PRE_RESTORE
               : letter == 'd'                ? TIER_PRE_DEPLOYMENT
               : letter == 'm'                ? TIER_PRE_MAINTENANCE
@@ -94,6 +99,7 @@ static void put(struct fixture *f, char letter, int days)
     i->no_metadata = letter == 'n';
     i->unknown_type = letter == '?';
     i->odd_date = letter == 'o';
+    i->other_server = letter == 's' || letter == 'S';
     i->held = letter == 'h';
     i->pending = letter == 'w';
     i->in_use = letter == 'i';
@@ -283,23 +289,56 @@ static void test_backups_from_the_future_are_no_reason_to_delete(void)
     clear(&f);
 }
 
-/* When the clocks go back an hour, 01:30 comes twice: the offset in the date tells them apart. */
+/* When the clocks go back an hour, 01:30 comes twice: the offset in the date tells them apart. What a name says may be
+ * any zone's time, but not another day's. */
 static void test_local_time_that_comes_twice(void)
 {
-    g_autoptr(meta) m = g_new0(struct meta, 1);
-    gint64 taken, summer = 1792884600; /* 2026-10-25 01:30 +02:00, in UTC 23:30 of the 24th */
-    m->date = g_strdup("2026-10-25T01:30:00+02:00");
-    g_assert_true(retention_taken_at(m, summer + 3600, &taken));
-    g_assert_cmpint(taken, ==, summer);
-    g_free(m->date);
-    m->date = g_strdup("2026-10-25T01:30:00+01:00");
-    g_assert_true(retention_taken_at(m, summer, &taken));
-    g_assert_cmpint(taken, ==, summer + 3600);
-    g_assert_false(retention_taken_at(m, summer - 3 * DAY, &taken));
-    g_assert_false(retention_taken_at(NULL, summer, &taken));
-    g_free(m->date);
-    m->date = g_strdup("yesterday");
-    g_assert_false(retention_taken_at(m, summer, &taken));
+    static const gint64 summer = 1792884600; /* 2026-10-25 01:30 +02:00, in UTC 23:30 of the 24th */
+    static const struct {
+        const char *date, *snapshot_time;
+        gint64 named_at, moment;
+        gboolean odd;
+    } cases[] = {
+        {"2026-10-25T01:30:00+02:00", NULL, summer + 3600, summer, FALSE},
+        {"2026-10-25T01:30:00+01:00", NULL, summer, summer + 3600, FALSE},
+        {"2026-10-25T01:30:00+01:00", "2026-10-25T01:30:07+01:00", summer, summer + 3607, FALSE},
+        {"2026-10-25T01:30:00+01:00", NULL, summer - 3 * DAY, summer + 3600, TRUE},
+        {"2026-10-25T01:30:00+02:00", "2026-12-25T01:30:00+02:00", summer, summer + 61 * DAY, FALSE},
+        {"2026-10-25T01:30:00+02:00", "no time", summer, summer, FALSE},
+        {"yesterday", NULL, summer, summer, TRUE},
+        {NULL, NULL, summer, summer, TRUE},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct catalog_entry *e = catalog_entry_new("app_20261025_013000.sql.gz", NULL);
+        struct meta *m = cases[i].date ? g_new0(struct meta, 1) : NULL;
+        if (m) {
+            m->date = g_strdup(cases[i].date);
+            m->snapshot_time = g_strdup(cases[i].snapshot_time);
+        }
+        e->named_at = cases[i].named_at;
+        catalog_entry_set_meta(e, m);
+        g_assert_cmpint(e->taken_at, ==, cases[i].moment);
+        g_assert_true(retention_date_is_odd(e) == cases[i].odd);
+        catalog_entry_free(e);
+    }
+}
+
+/* Days on which only another server made backups are days without. */
+static void test_gaps_by_another_server(void)
+{
+    struct tiers tiers = tiers_make(30, 90);
+    struct retention_policy p = {&tiers, TIER_LOCAL, 3, NOW};
+    for (int others = 0; others < 2; others++) {
+        struct fixture f = {.n = 0};
+        for (int days = 0; days < 60; days++) {
+            put(&f, 'v', days);
+            f.items[f.n - 1].other_server = others && days >= 2 && days < 25;
+        }
+        g_autoptr(gap_list) silence = retention_gaps(f.items, f.n, &p);
+        gint64 uncounted = gaps_uncounted(silence, NOW - 40 * DAY);
+        g_assert_true(others ? uncounted > 10 * DAY : uncounted == 0);
+        clear(&f);
+    }
 }
 
 /* Nothing here looks at the server's version: backups of the old one stay as long as any. */
@@ -439,6 +478,7 @@ static const struct {
     {"/retention/silence/gap_exactly_at_the_allowance", test_gap_exactly_at_the_allowance},
     {"/retention/accident/backups_from_the_future", test_backups_from_the_future_are_no_reason_to_delete},
     {"/retention/accident/local_time_that_comes_twice", test_local_time_that_comes_twice},
+    {"/retention/gaps_by_another_server", test_gaps_by_another_server},
     {"/retention/accident/major_upgrade", test_upgrade_of_the_servers_major_version},
     {"/retention/s3/tiers", test_tiers_in_s3},
     {"/retention/s3/newest_monthly", test_the_newest_monthly_one_stays},

@@ -61,6 +61,7 @@ static void take_backup(struct model *m)
         .taken_at = m->clock,
         .state = one_in(m, 3) ? (enum meta_state)roll(m, META_PROVEN + 1) : META_VERIFIED,
         .no_metadata = one_in(m, 12),
+        .other_server = one_in(m, 25),
         .unknown_type = one_in(m, 25),
         .odd_date = one_in(m, 25),
         .pending = one_in(m, 8),
@@ -120,7 +121,7 @@ static void broken(const struct model *m, const char *promise, const char *id)
 static gboolean is_good(const struct model *m, const struct retention_item *i)
 {
     return (i->state == META_VERIFIED || i->state == META_PROVEN) && i->tier != TIER_PRE_RESTORE && !i->copy &&
-           !i->no_metadata && !i->unknown_type && !i->odd_date && i->taken_at <= m->clock + RETENTION_SLACK_S;
+           !i->no_metadata && !i->other_server && !i->unknown_type && !i->odd_date && i->taken_at <= m->clock + RETENTION_SLACK_S;
 }
 
 static int count_good(const struct model *m, const struct retention_item *items, guint n, gboolean left_only)
@@ -145,7 +146,7 @@ static const struct retention_item *newest(const struct model *m, const struct r
 
 static gboolean was_made(const struct model *m, const struct retention_item *i)
 {
-    return !i->no_metadata && !i->odd_date && !i->copy && i->taken_at <= m->clock + RETENTION_SLACK_S;
+    return !i->no_metadata && !i->other_server && !i->odd_date && !i->copy && i->taken_at <= m->clock + RETENTION_SLACK_S;
 }
 
 /* The latest moment before another one at which a backup was made; 0: none. */
@@ -233,11 +234,11 @@ static void check_kept(const struct model *m, enum tier_place place, const struc
     for (guint k = 0; k < n; k++) {
         const struct retention_item *i = &items[k];
         good_newer += is_good(m, i) && i->taken_at > kept->taken_at;
-        monthly_newer += i->tier == TIER_MONTHLY && i->state >= META_VERIFIED && i->taken_at > kept->taken_at &&
+        monthly_newer += i->tier == TIER_MONTHLY && i->state >= META_VERIFIED && !i->other_server && i->taken_at > kept->taken_at &&
                          i->taken_at <= m->clock + RETENTION_SLACK_S;
     }
     gboolean excused = kept->held || kept->in_use || kept->pending || kept->lock_until > m->clock ||
-                       kept->no_metadata || kept->unknown_type || kept->odd_date ||
+                       kept->no_metadata || kept->other_server || kept->unknown_type || kept->odd_date ||
                        kept->taken_at > m->clock + RETENTION_SLACK_S || kept == newest(m, items, n, META_PROVEN) ||
                        (place == TIER_S3 && kept->tier == TIER_MONTHLY && monthly_newer == 0);
     if (!excused && good_newer >= m->keep_min && is_over(m, place, items, kept))
