@@ -7,6 +7,7 @@
 #include "engine/compare_schema.h"
 #include "engine/rowround.h"
 #include "pg/copy.h"
+#include "pg/eventtriggers.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
 #include "pg/pgdump.h"
@@ -135,9 +136,12 @@ static gboolean compare_round(struct compare *c, const GArray *group, const stru
     }
     g_autofree char *relation = session_quote_pair(s, def->schema, def->name);
     struct rowround round = {s, c->reader, group, relation, read_sqls};
-    g_autofree char *columns = NULL;
+    g_autofree char *columns = NULL, *heard = NULL;
     gboolean equal;
+    if (!eventtriggers_quiet(s, &heard, error))
+        return FALSE;
     if (!rowround_compare(&round, &equal, &columns, error)) {
+        eventtriggers_explain(heard, error);
         g_prefix_error(error, "cannot compare the rows of %s.%s: ", def->schema, def->name);
         return FALSE;
     }
