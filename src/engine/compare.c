@@ -7,6 +7,7 @@
 #include "engine/compare_schema.h"
 #include "engine/rowround.h"
 #include "pg/copy.h"
+#include "pg/eventtriggers.h"
 #include "pg/facts.h"
 #include "pg/largeobject.h"
 #include "pg/pgdump.h"
@@ -105,15 +106,22 @@ static void cancel_workers(void *data)
 }
 
 /* Rows that pg_dump loads through a root may lie in another partition now: what is compared is the sum of all tables
- * that load into the same one. */
-static GArray *tables_of_group(const GPtrArray *tables, guint first)
+ * that load into the same one. Groups of guint, in the order of their first tables. */
+static GPtrArray *groups_of(const GPtrArray *tables)
 {
-    const char *copy_sql = ((struct archive_table *)tables->pdata[first])->def->copy_sql;
-    GArray *group = g_array_new(FALSE, FALSE, sizeof(guint));
-    for (guint i = first; i < tables->len; i++)
-        if (g_str_equal(((struct archive_table *)tables->pdata[i])->def->copy_sql, copy_sql))
-            g_array_append_val(group, i);
-    return group;
+    g_autoptr(GHashTable) by_target = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+    for (guint i = 0; i < tables->len; i++) {
+        char *copy_sql = ((struct archive_table *)tables->pdata[i])->def->copy_sql;
+        GArray *group = g_hash_table_lookup(by_target, copy_sql);
+        if (!group) {
+            group = g_array_new(FALSE, FALSE, sizeof(guint));
+            g_ptr_array_add(groups, group);
+            g_hash_table_insert(by_target, copy_sql, group);
+        }
+        g_array_append_val(group, i);
+    }
+    return groups;
 }
 
 /* The rows are as many, and their text differs: it may be what one dump and restore makes of it. */
@@ -128,9 +136,12 @@ static gboolean compare_round(struct compare *c, const GArray *group, const stru
     }
     g_autofree char *relation = session_quote_pair(s, def->schema, def->name);
     struct rowround round = {s, c->reader, group, relation, read_sqls};
-    g_autofree char *columns = NULL;
+    g_autofree char *columns = NULL, *heard = NULL;
     gboolean equal;
+    if (!eventtriggers_quiet(s, &heard, error))
+        return FALSE;
     if (!rowround_compare(&round, &equal, &columns, error)) {
+        eventtriggers_explain(heard, error);
         g_prefix_error(error, "cannot compare the rows of %s.%s: ", def->schema, def->name);
         return FALSE;
     }
@@ -163,15 +174,10 @@ static gboolean compare_group(struct compare *c, const GArray *group, GError **e
 
 static gboolean compare_sums(struct compare *c, GError **error)
 {
-    const GPtrArray *tables = c->contents->tables;
-    g_autoptr(GHashTable) done = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < tables->len; i++) {
-        if (!g_hash_table_add(done, ((struct archive_table *)tables->pdata[i])->def->copy_sql))
-            continue;
-        g_autoptr(GArray) group = tables_of_group(tables, i);
-        if (!compare_group(c, group, error))
+    g_autoptr(GPtrArray) groups = groups_of(c->contents->tables);
+    for (guint i = 0; i < groups->len; i++)
+        if (!compare_group(c, groups->pdata[i], error))
             return FALSE;
-    }
     return TRUE;
 }
 

@@ -502,6 +502,7 @@ static gboolean take_globals(struct dump *d, struct dump_result *result, GError 
     }
     report_warn(d->report, "The backup is without roles and tablespaces, which a new server would need: %s",
                 problem->message);
+    g_ptr_array_add(d->omitted, g_strdup("roles and tablespaces (pg_dumpall failed)"));
     g_error_free(problem);
     return TRUE;
 }

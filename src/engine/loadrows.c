@@ -15,12 +15,13 @@
 #include "pg/snapshot.h"
 
 #define SHARED_TASK_BYTES (64ull << 20)
+#define FROZEN_BYTES (1ull << 20) /* TRUNCATE makes all of a table's files anew: for less it costs more than it saves */
 #define NOT_NULL_VIOLATION "23502"
 
 /* What one worker loads at a stretch: members of one table, or all large objects. */
 struct load_task {
     guint table, stage;
-    gboolean alone; /* all of the table's rows: they can be written as frozen, without WAL where the server may */
+    gboolean alone; /* all of a table's rows, and not few: written as frozen, without WAL where the server may */
     gboolean large_objects;
     GArray *members; /* guint */
     guint64 bytes;
@@ -62,6 +63,29 @@ static gboolean can_be_alone(const struct archive_table *t, guint64 total_bytes,
     return t->plain_bytes <= total_bytes / jobs && !t->def->filter && plan_loads_into_itself(t->def);
 }
 
+static char *name_key(const char *schema, const char *name)
+{
+    return g_strdup_printf("%s\n%s", schema ? schema : "", name);
+}
+
+/* The tables that the schema made, and so made empty; an extension may have put rows into its own. */
+static GHashTable *made_empty(const struct toc *t)
+{
+    GHashTable *made = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_str_equal(e->desc, "TABLE"))
+            g_hash_table_add(made, name_key(e->schema, e->tag));
+    }
+    return made;
+}
+
+static gboolean gains_by_truncate(const struct archive_table *t, GHashTable *made)
+{
+    g_autofree char *key = name_key(t->def->schema, t->def->name);
+    return t->plain_bytes >= FROZEN_BYTES || !g_hash_table_contains(made, key);
+}
+
 static guint *table_stages(const struct load *l)
 {
     const GPtrArray *tables = l->reader->contents->tables;
@@ -76,6 +100,7 @@ static guint *table_stages(const struct load *l)
 static void make_tasks(struct load *l)
 {
     g_autofree guint *of_tables = table_stages(l);
+    g_autoptr(GHashTable) made = made_empty(l->request->toc);
     const struct archive_contents *c = l->reader->contents;
     guint64 total = 0;
     for (guint i = 0; i < c->tables->len; i++)
@@ -94,7 +119,8 @@ static void make_tasks(struct load *l)
         if (m->kind != MEMBER_DATA || m->rows == 0)
             continue;
         struct load_task *t = current[m->table];
-        gboolean alone = can_be_alone(c->tables->pdata[m->table], total, l->jobs);
+        const struct archive_table *table = c->tables->pdata[m->table];
+        gboolean alone = can_be_alone(table, total, l->jobs) && gains_by_truncate(table, made);
         if (!t || (!alone && t->bytes >= SHARED_TASK_BYTES))
             t = current[m->table] = add_task(l, m->table, of_tables[m->table]);
         t->alone = alone;

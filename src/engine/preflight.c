@@ -53,7 +53,7 @@ static gboolean check_space(struct preflight *p, GError **error)
 {
     (void)error;
     const struct restore_preview *v = p->q->preview;
-    guint64 needed = v->backup_bytes;
+    guint64 needed = v->needed_bytes;
     if ((v->in_place && v->live_bytes >= needed) || v->free_bytes == G_MAXUINT64 || v->free_bytes >= needed)
         return TRUE;
     g_autofree char *need = text_size(needed, "B");
@@ -88,10 +88,10 @@ static const struct {
     {preflight_live_prepared, TRUE, FALSE},
     {preflight_live_slots, TRUE, FALSE},
     {preflight_live_subscriptions, TRUE, FALSE},
-    {preflight_backup_roles, FALSE, TRUE},
-    {preflight_backup_locale, FALSE, TRUE},
     {preflight_backup_extensions, FALSE, TRUE},
     {preflight_backup_objects, FALSE, TRUE},
+    {preflight_backup_roles, FALSE, TRUE}, /* but of what is left out by then */
+    {preflight_backup_locale, FALSE, TRUE},
     {check_space, FALSE, FALSE},
     {check_terminal, FALSE, FALSE},
 };
@@ -148,11 +148,13 @@ static gboolean learn_who_we_are(struct preflight *p, GError **error)
 gboolean preflight_run(const struct preflight_request *request, GPtrArray *ret_notes, GError **error)
 {
     g_autoptr(GPtrArray) refusals = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) lost = g_hash_table_new(NULL, NULL);
     struct preflight p = {
         .q = request,
         .live = request->preview->database,
         .refusals = refusals,
         .notes = ret_notes,
+        .lost = lost,
     };
     if (!learn_who_we_are(&p, error))
         return FALSE;

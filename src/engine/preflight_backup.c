@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pg/facts.h"
+#include "pg/plan.h"
 
 static const char *property(const struct preflight *p, const char *key)
 {
@@ -25,6 +26,11 @@ static const char *owner_of(const struct toc_entry *e)
 {
     return e->owner && *e->owner && !g_str_has_prefix(e->owner, "pg_") && g_strv_contains(owned, e->desc) ? e->owner
                                                                                                          : NULL;
+}
+
+static gboolean is_lost(const struct preflight *p, const struct toc_entry *e)
+{
+    return g_hash_table_contains(p->lost, GINT_TO_POINTER(e->dump_id));
 }
 
 static gboolean may_act_as(const struct preflight *p, const char *role, gboolean *ret_may, GError **error)
@@ -62,9 +68,11 @@ gboolean preflight_backup_roles(struct preflight *p, GError **error)
     g_autoptr(GString) list = g_string_new(NULL);
     if (!add_role(p, seen, list, facts_text(p->q->facts, "owner"), error))
         return FALSE;
-    for (guint i = 0; p->q->toc && i < p->q->toc->entries->len; i++)
-        if (!add_role(p, seen, list, owner_of(p->q->toc->entries->pdata[i]), error))
+    for (guint i = 0; p->q->toc && i < p->q->toc->entries->len; i++) {
+        const struct toc_entry *e = p->q->toc->entries->pdata[i];
+        if (!is_lost(p, e) && !add_role(p, seen, list, owner_of(e), error))
             return FALSE;
+    }
     g_autofree char *user = session_quote_name(p->q->admin, p->user);
     if (list->len)
         preflight_refuse(p, OT_PREREQUISITE,
@@ -140,6 +148,16 @@ gboolean preflight_backup_locale(struct preflight *p, GError **error)
 
 /* ---- extensions ---- */
 
+static const struct toc_entry *extension_entry(const struct toc *t, const char *name)
+{
+    for (guint i = 0; t && i < t->entries->len; i++) {
+        const struct toc_entry *e = t->entries->pdata[i];
+        if (g_str_equal(e->desc, "EXTENSION") && g_str_equal(e->tag, name))
+            return e;
+    }
+    return NULL;
+}
+
 static gboolean look_at_extension(struct preflight *p, const char *name, const char *version, GError **error)
 {
     const char *params[] = {name};
@@ -156,7 +174,7 @@ static gboolean look_at_extension(struct preflight *p, const char *name, const c
     if (version && !g_str_equal(here, version))
         preflight_note(p, "Extension %s has version %s in the backup; this server makes version %s", name, version, here);
     if (*PQgetvalue(row, 0, 1) == 't')
-        preflight_needs_superuser(p, "extension", name);
+        preflight_needs_superuser(p, "extension", name, extension_entry(p->q->toc, name));
     return TRUE;
 }
 
@@ -182,7 +200,44 @@ gboolean preflight_backup_extensions(struct preflight *p, GError **error)
     " 'alloydbsuperuser', 'azure_pg_admin', 'neon_superuser', 'supabase_admin', 'avnadmin', 'doadmin')"                \
     " AND pg_catalog.pg_has_role(oid, 'MEMBER')"
 
-void preflight_needs_superuser(struct preflight *p, const char *kind, const char *name)
+static gboolean depends_on_lost(const struct preflight *p, const struct toc_entry *e)
+{
+    for (guint i = 0; i < e->depends->len; i++)
+        if (g_hash_table_contains(p->lost, GINT_TO_POINTER(g_array_index(e->depends, int, i))))
+            return TRUE;
+    return FALSE;
+}
+
+/* With it whatever depends on it, which comes behind it. Returns a table whose rows have no place then; NULL: none. */
+static const struct toc_entry *lose(struct preflight *p, const struct toc_entry *lost)
+{
+    const struct toc_entry *table = NULL;
+    g_hash_table_add(p->lost, GINT_TO_POINTER(lost->dump_id));
+    for (guint i = 0; i < p->q->toc->entries->len; i++) {
+        const struct toc_entry *e = p->q->toc->entries->pdata[i];
+        if (is_lost(p, e) || !depends_on_lost(p, e))
+            continue;
+        if (!table && (g_str_equal(e->desc, "TABLE") || plan_has_rows(e)))
+            table = e;
+        g_hash_table_add(p->lost, GINT_TO_POINTER(e->dump_id));
+    }
+    return table;
+}
+
+static void leave_out(struct preflight *p, const char *kind, const char *name, const struct toc_entry *e)
+{
+    const struct toc_entry *table = e ? lose(p, e) : NULL;
+    if (table)
+        preflight_refuse(p, OT_PREREQUISITE,
+                         "only a superuser can make %s %s of the backup, and table %s.%s needs it: run the restore as "
+                         "one (user %s is none)",
+                         kind, name, table->schema, table->tag, p->user);
+    else
+        preflight_note(p, "Will be left out: %s %s, which only a superuser can make (user %s is none)", kind, name,
+                       p->user);
+}
+
+void preflight_needs_superuser(struct preflight *p, const char *kind, const char *name, const struct toc_entry *e)
 {
     gint64 managed = 0;
     if (p->superuser)
@@ -191,13 +246,16 @@ void preflight_needs_superuser(struct preflight *p, const char *kind, const char
     if (managed)
         preflight_note(p, "As a rule only a superuser can make %s %s of the backup; whether %s may is seen when it is made",
                        kind, name, p->user);
+    else if (p->q->restore->accept_incomplete)
+        leave_out(p, kind, name, e);
     else
         preflight_refuse(p, OT_PREREQUISITE,
-                         "only a superuser can make %s %s of the backup: run the restore as one (user %s is none)", kind,
-                         name, p->user);
+                         "only a superuser can make %s %s of the backup: run the restore as one (user %s is none), or "
+                         "give --accept-incomplete to do without",
+                         kind, name, p->user);
 }
 
-static gboolean look_at_subscription(struct preflight *p, const char *name, GError **error)
+static gboolean look_at_subscription(struct preflight *p, const struct toc_entry *e, GError **error)
 {
     g_autofree char *may = NULL;
     if (session_version(p->q->admin) >= 160000) {
@@ -207,25 +265,54 @@ static gboolean look_at_subscription(struct preflight *p, const char *name, GErr
         if (g_strcmp0(may, "t") == 0)
             return TRUE;
     }
-    preflight_needs_superuser(p, "subscription", name);
+    preflight_needs_superuser(p, "subscription", e->tag, e);
     return TRUE;
+}
+
+static const struct {
+    const char *desc;
+    const char *kind;
+    const char *words; /* that its definition has; NULL: each of them */
+} of_superusers[] = {
+    {"EVENT TRIGGER", "event trigger", NULL},
+    {"FOREIGN DATA WRAPPER", "foreign data wrapper", NULL},
+    {"ACCESS METHOD", "access method", NULL},
+    {"PUBLICATION", "publication for all tables", " FOR ALL TABLES"},
+    {"PUBLICATION TABLES IN SCHEMA", "publication of a schema", NULL},
+    {"PROCEDURAL LANGUAGE", "language", NULL},
+    {"TYPE", "base type", "\n    INPUT = "},
+    {"CAST", "cast", " WITHOUT FUNCTION"},
+    {"OPERATOR CLASS", "operator class", NULL},
+    {"OPERATOR FAMILY", "operator family", NULL},
+    {"TEXT SEARCH PARSER", "text search parser", NULL},
+    {"TEXT SEARCH TEMPLATE", "text search template", NULL},
+};
+
+/* In C, or one of the server's own. The first clause that begins like this is it: what a body has comes later. */
+static gboolean is_untrusted_function(const struct toc_entry *e)
+{
+    static const char *const kinds[] = {"FUNCTION", "PROCEDURE", NULL};
+    static const char *const languages[] = {"c", "internal", NULL};
+    static const char clause[] = "\n    LANGUAGE ";
+    const char *at = e->definition && g_strv_contains(kinds, e->desc) ? strstr(e->definition, clause) : NULL;
+    if (!at)
+        return FALSE;
+    at += strlen(clause);
+    g_autofree char *language = g_strndup(at, strcspn(at, " \n"));
+    return g_strv_contains(languages, language);
 }
 
 static gboolean look_at_entry(struct preflight *p, const struct toc_entry *e, GError **error)
 {
     const char *sql = e->definition ? e->definition : "";
     if (g_str_equal(e->desc, "SUBSCRIPTION"))
-        return look_at_subscription(p, e->tag, error);
-    if (g_str_equal(e->desc, "EVENT TRIGGER"))
-        preflight_needs_superuser(p, "event trigger", e->tag);
-    else if (g_str_equal(e->desc, "FOREIGN DATA WRAPPER"))
-        preflight_needs_superuser(p, "foreign data wrapper", e->tag);
-    else if (g_str_equal(e->desc, "ACCESS METHOD"))
-        preflight_needs_superuser(p, "access method", e->tag);
-    else if (g_str_equal(e->desc, "PUBLICATION") && strstr(sql, " FOR ALL TABLES"))
-        preflight_needs_superuser(p, "publication for all tables", e->tag);
-    else if (g_str_equal(e->desc, "PUBLICATION TABLES IN SCHEMA"))
-        preflight_needs_superuser(p, "publication of a schema", e->tag);
+        return look_at_subscription(p, e, error);
+    for (gsize i = 0; i < G_N_ELEMENTS(of_superusers); i++)
+        if (g_str_equal(e->desc, of_superusers[i].desc) &&
+            (!of_superusers[i].words || strstr(sql, of_superusers[i].words)))
+            preflight_needs_superuser(p, of_superusers[i].kind, e->tag, e);
+    if (is_untrusted_function(e))
+        preflight_needs_superuser(p, "function in C", e->tag, e);
     return TRUE;
 }
 

@@ -8,6 +8,7 @@
 #include "engine/putsql.h"
 #include "engine/recreate.h"
 #include "pg/copy.h"
+#include "pg/eventtriggers.h"
 #include "pg/plan.h"
 
 #define LOCK_TIMEOUT "30s"
@@ -477,12 +478,35 @@ static gboolean begin(struct putback *p, GError **error)
            (as_text || session_exec(p->session, "SET LOCAL timezone TO DEFAULT", error));
 }
 
+/* Only while tables are made again, as they were: triggers fire on the rows that are put in. */
+static gboolean make_before_rows(struct putback *p, GError **error)
+{
+    g_autofree char *heard = NULL;
+    if (!eventtriggers_quiet(p->session, &heard, error))
+        return FALSE;
+    if (recreate_before_rows(p->recreate, error))
+        return eventtriggers_loud(p->session, error);
+    eventtriggers_explain(heard, error);
+    return FALSE;
+}
+
+static gboolean make_after_rows(struct putback *p, guint *ret_left_out, GError **error)
+{
+    g_autofree char *heard = NULL;
+    if (!eventtriggers_quiet(p->session, &heard, error))
+        return FALSE;
+    if (recreate_after_rows(p->recreate, ret_left_out, error))
+        return eventtriggers_loud(p->session, error);
+    eventtriggers_explain(heard, error);
+    return FALSE;
+}
+
 gboolean putback_run(struct putback *p, GError **error)
 {
     guint left_out = 0;
-    if (!begin(p, error) || !recreate_before_rows(p->recreate, error) || !choose_all(p, error) || !lock_all(p, error) ||
+    if (!begin(p, error) || !make_before_rows(p, error) || !choose_all(p, error) || !lock_all(p, error) ||
         !count_before(p, error) || !put_all(p, error) || !settle_constraints(p, error) || !count_after(p, error) ||
-        !move_sequences(p, error) || !recreate_after_rows(p->recreate, &left_out, error) ||
+        !move_sequences(p, error) || !make_after_rows(p, &left_out, error) ||
         !name_all_followers(p, error) || !report_check_log(p->report, error) || !interrupt_check(error) ||
         !session_exec(p->session, "COMMIT", error))
         return FALSE;

@@ -156,6 +156,7 @@ static gboolean look_ahead(struct restore *r, GError **error)
     if (!preview_gather(r->request, r->admin, r->live, r->facts, &r->preview, error))
         return FALSE;
     r->exists = r->preview.exists;
+    r->preview.needed_bytes = r->preview.backup_bytes ? r->preview.backup_bytes : plain_bytes(r);
     struct preflight_request preflight = {
         .restore = r->request,
         .admin = r->admin,

@@ -17,6 +17,7 @@ struct restore_preview {
     char *snapshot_time;   /* NULL if not known */
     gint64 age_s;          /* of the backup: what was written since then will not be in the result; -1: not known */
     guint64 live_bytes, backup_bytes; /* size of the live database; of the backed-up one (0: not known) */
+    guint64 needed_bytes;             /* of the server's disk: the latter, or its rows' text */
     gint64 connections;               /* on the live database now */
     GPtrArray *missing;               /* char *: roles, extensions, tablespaces that the server lacks */
     GPtrArray *rows;                  /* char *: lines on each table's rows now and in the backup; may be NULL */

@@ -9,6 +9,7 @@
 #include "engine/recreate.h"
 #include "engine/rowround.h"
 #include "pg/copy.h"
+#include "pg/eventtriggers.h"
 #include "pg/facts.h"
 #include "pg/plan.h"
 #include "pg/snapshot.h"
@@ -299,7 +300,7 @@ static gboolean recover_somehow(struct tablerestore *r, struct recovered *t, GEr
     return TRUE;
 }
 
-static gboolean recover_all(struct tablerestore *r, GError **error)
+static gboolean recover_each(struct tablerestore *r, GError **error)
 {
     g_autofree char *schema = session_quote_name(r->session, r->schema);
     if (!session_exec(r->session, "BEGIN", error) || !session_execf(r->session, error, "CREATE SCHEMA %s", schema))
@@ -314,6 +315,17 @@ static gboolean recover_all(struct tablerestore *r, GError **error)
                     t->live, t->back.table->proof.rows, t->name);
     }
     return interrupt_check(error) && session_exec(r->session, "COMMIT", error);
+}
+
+static gboolean recover_all(struct tablerestore *r, GError **error)
+{
+    g_autofree char *heard = NULL;
+    if (!eventtriggers_quiet(r->session, &heard, error))
+        return FALSE;
+    if (recover_each(r, error))
+        return eventtriggers_loud(r->session, error);
+    eventtriggers_explain(heard, error);
+    return FALSE;
 }
 
 /* So that the plans for what compares them with the live tables fit. */

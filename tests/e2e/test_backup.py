@@ -654,8 +654,11 @@ def test_a_backup_is_kept_without_the_roles_when_pg_dumpall(opstower, small, ser
     """Hours of rows are not thrown away for a file beside them: it is told, and the next run tries again."""
     bindir = programs_with(folder, server, **NO_ROLES[how])
     result = opstower("backup", env={"DATABASE_URL": small.url, "PG_BINDIR": bindir})
-    assert result.stderr.count("[WARN]") == 1 and "without roles" in result.stderr, result
-    backups.all_of(opstower)[0].assert_whole()
+    assert result.stderr.count("[WARN]") == 2 and "without roles" in result.stderr, result
+    assert "Left out of the backup: roles and tablespaces" in result.stderr
+    backup = backups.all_of(opstower)[0]
+    backup.assert_whole()
+    assert "roles and tablespaces" in str(json.loads(backup.beside(".meta.json").read_text("utf-8"))["omitted"])
     assert opstower.files("*.globals.sql") == []
     take(opstower, small)
     assert len(opstower.files("*.globals.sql")) == 1

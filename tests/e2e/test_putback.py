@@ -307,3 +307,43 @@ def test_the_statement_that_is_printed_puts_the_rows_back(cases):
         if "To put back the rows that are missing" in line:
             cases.query(line.split(": ", 1)[1])
     assert cases.query("SELECT (SELECT count(*) FROM booking), (SELECT count(*) FROM wide)") == [(10, 40000)]
+
+
+# What an event trigger of the live database does to a table that is made there. Rows go in with their table's triggers.
+EVENT_TRIGGERS = {
+    "refuses": "RAISE EXCEPTION 'no tables by day'",
+    "adds a column": "FOR t IN SELECT object_identity FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP"
+                     " EXECUTE 'ALTER TABLE ' || t || ' ADD COLUMN made_by text NOT NULL DEFAULT current_user'; END LOOP",
+}
+NOISY = """CREATE FUNCTION public.noisy() RETURNS event_trigger LANGUAGE plpgsql AS $$DECLARE t text; BEGIN {}; END$$;
+CREATE EVENT TRIGGER "Noisy" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE SCHEMA') EXECUTE FUNCTION public.noisy()"""
+
+
+@pytest.fixture
+def noisy(opstower, db):
+    """A database with a backup; noisy.program restores in it. Its rows are lost, and one of its tables."""
+    database = db()
+    database.query(KEYED + "CREATE TABLE gone AS SELECT * FROM t; CREATE TABLE log (id int);"
+                   + TRIGGER.format("BEGIN INSERT INTO log VALUES (NEW.id); RETURN NEW; END", "AFTER"))
+    database.program = lambda *words, **options: opstower(*words, env={"DATABASE_URL": database.url}, **options)
+    take(opstower, database)
+    database.query(DELETED + "; DROP TABLE gone")
+    return database
+
+
+@pytest.mark.parametrize("does", EVENT_TRIGGERS)
+def test_event_triggers_do_not_fire_on_what_a_superuser_has_made(noisy, does):
+    noisy.query(NOISY.format(EVENT_TRIGGERS[does]))
+    put_back(noisy, ["t", "gone"])
+    assert noisy.value("SELECT (SELECT count(*) FROM t) = 10 AND (SELECT count(*) FROM gone) = 10 AND (SELECT count(*) FROM log) = 5")
+    assert noisy.value("SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = 'gone'::regclass AND attnum > 0")
+
+
+def test_event_triggers_that_are_heard_are_named(noisy):
+    noisy.query(NOISY.format(EVENT_TRIGGERS["refuses"]) + '; ALTER EVENT TRIGGER "Noisy" ENABLE ALWAYS')
+    result = put_back(noisy, ["t"], check=False)
+    if noisy.value("SELECT current_setting('event_triggers', true) IS NOT NULL"):
+        assert result.returncode == 0
+        return
+    assert result.returncode == 11 and 'fire on what is made: "Noisy"' in error_lines(result)[0]
+    assert noisy.value("SELECT count(*) = 5 FROM t")

@@ -277,6 +277,71 @@ static void test_line(gconstpointer data)
     g_assert_true(understood(lines[i].text, strlen(lines[i].text)) == lines[i].good);
 }
 
+/* ---- each value replaced by one of another kind ---- */
+
+static const char *const other_values[] = {
+    "null", "true", "-1", "1.5", "99999999999999999", "\"\"", "\"text\"", "[]", "[[[[[[1]]]]]]", "{}", "{\"a\":{\"b\":[null]}}",
+};
+
+/* Replaces the value at *left in the order of a walk, which counts it down to 0. */
+static void replace_one(json_t *in, guint *left, const char *with)
+{
+    gsize n = json_is_array(in) ? json_array_size(in) : json_object_size(in);
+    void *at = json_object_iter(in);
+    for (gsize i = 0; i < n && *left > 0; i++) {
+        json_t *value = json_is_array(in) ? json_array_get(in, i) : json_object_iter_value(at);
+        if (--*left > 0) {
+            replace_one(value, left, with);
+        } else {
+            json_t *other = json_loads(with, JSON_DECODE_ANY, NULL);
+            if (json_is_array(in))
+                json_array_set_new(in, i, other);
+            else
+                json_object_iter_set_new(in, at, other);
+            return;
+        }
+        at = json_object_iter_next(in, at);
+    }
+}
+
+/* FALSE: there are no more values in the line. */
+static gboolean try_line(char **all, gsize i, const char *json, guint which, const char *with)
+{
+    g_autofree char *line = all[i];
+    json_t *whole = json_loads(json, JSON_DECODE_ANY, NULL);
+    guint left = which;
+    replace_one(whole, &left, with);
+    g_autofree char *changed = json_dumps(whole, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(whole);
+    all[i] = g_strdup_printf("%.*s%s", (int)(json - line), line, changed);
+    g_autofree char *text = g_strjoinv("\n", all);
+    g_free(all[i]);
+    all[i] = g_steal_pointer(&line);
+    understood(text, strlen(text));
+    return left == 0;
+}
+
+/* Understood or refused, but no more than that. OPSTOWER_TEST_LONG: each value of every line. */
+static void test_values_of_other_kinds(void)
+{
+    g_autoptr(archive_contents) c = make_contents(100);
+    g_autofree char *text = archive_contents_print(c);
+    g_auto(GStrv) all = g_strsplit(text, "\n", -1);
+    gboolean every = g_getenv("OPSTOWER_TEST_LONG") != NULL;
+    guint tried = 0;
+    for (gsize i = 0; i < g_strv_length(all); i += every || i < 6 ? 1 : 37) {
+        const char *json = strpbrk(all[i], "{[");
+        json_t *whole = json ? json_loads(json, 0, NULL) : NULL;
+        if (!whole)
+            continue;
+        json_decref(whole);
+        for (guint k = 0; k < G_N_ELEMENTS(other_values); k++)
+            for (guint which = 1; try_line(all, i, json, which, other_values[k]); which++)
+                tried++;
+    }
+    g_assert_cmpuint(tried, >, 100);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -287,6 +352,7 @@ int main(int argc, char **argv)
     g_test_add_func("/contents/find", test_find);
     g_test_add_func("/contents/every_cut", test_every_cut);
     g_test_add_func("/contents/random_bytes", test_random_bytes);
+    g_test_add_func("/contents/values_of_other_kinds", test_values_of_other_kinds);
     for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
         g_autofree char *path = g_strconcat("/contents/line/", lines[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_line);
