@@ -235,7 +235,8 @@ static gboolean proof_fits(struct verify *v, const struct meta *m, GError **erro
     json_decref(tables);
     if (!g_str_equal(m->database, database))
         return ot_fail(error, OT_CORRUPT, "it is of database %s, the file of %s", m->database, database);
-    if (m->sha256 && (m->rows != v->result->rows || !same))
+    gboolean ours = m->sha256 || m->format || m->tables;
+    if (ours && (!m->sha256 || m->rows != v->result->rows || !same))
         return ot_fail(error, OT_CORRUPT, "its rows or fingerprints are not those of the file");
     return TRUE;
 }

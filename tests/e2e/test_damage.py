@@ -279,7 +279,7 @@ def not_caught(shelf, kind, count, meta_of):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         codes = list(pool.map(lambda n: shelf.run(f"{kind}-{n}", damaged[n][1], meta_of(n), name), range(len(damaged))))
     wrong = [(where, f"verify {v}, restore {r}") for (where, _), (v, r) in zip(damaged, codes) if v == 0 or r == 0]
-    right = {(8, 8), (12, 12)} if kind in NAMED_KINDS else {(8, 8)}
+    right = {(8, 8), (12, 12), (8, 12)} if kind in NAMED_KINDS else {(8, 8)}
     odd = [(where, f"verify {v}, restore {r}") for (where, _), (v, r) in zip(damaged, codes) if (v, r) not in right]
     return wrong, odd, len(damaged)
 

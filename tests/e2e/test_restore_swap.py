@@ -84,7 +84,7 @@ def as_super(database):
 
 # ---- who gets in ------------------------------------------------------------------------------------------------------------
 
-HELD = 'case "$*" in *--exit-on-error*post-data*) touch "{mark}"; while [ -e "{mark}" ]; do nap 0.05; done;; esac; exec "{{real}}" "$@"'
+HELD = 'case "$*" in *post-data*--verbose*|*--verbose*post-data*) touch "{mark}"; while [ -e "{mark}" ]; do nap 0.05; done;; esac; exec "{{real}}" "$@"'
 
 
 class Held:
@@ -465,7 +465,7 @@ def test_one_session_that_may_not_be_ended_does_not_keep_the_others(opstower, se
     psql = shlex.quote(pgserver.program("psql"))
     begin = " ".join(f"{psql} -Xq -d {shlex.quote(server.url(owned.name, user=user))} -c 'SELECT pg_sleep({seconds})' </dev/null >/dev/null 2>&1 &"
                      for user, seconds in (("postgres", 3), ("app_owner", 60), ("stranger", 60)))
-    bindir = programs_with(folder, server, pg_restore=f'"{{real}}" "$@" || exit 1; case "$*" in *--exit-on-error*post-data*) {begin} nap 0.5;; esac')
+    bindir = programs_with(folder, server, pg_restore=f'"{{real}}" "$@" || exit 1; case "$*" in *post-data*--verbose*|*--verbose*post-data*) {begin} nap 0.5;; esac')
     restore(opstower, owned, "latest", "--force", "--no-pre-backup", "--drop-replaced", env={"PG_BINDIR": bindir})
     assert family(owned) == []
 
