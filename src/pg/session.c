@@ -50,6 +50,11 @@ static void on_interrupt(void *data)
     cancel_send(s->cancel, INTERRUPT_GRACE_MS / 2 - interrupt_age_ms());
 }
 
+gboolean session_was_silent(struct session *s)
+{
+    return g_atomic_pointer_get(&s->silent) != NULL;
+}
+
 static void on_silence(void *data, const char *why)
 {
     struct session *s = data;

@@ -57,6 +57,9 @@ int session_backend_pid(const struct session *s);
 /* Runs SQL (several statements are fine): the last result, which is not checked. */
 PGresult *session_run(struct session *s, const char *sql);
 
+/* Whether the session was given up because the server said nothing for too long. */
+gboolean session_was_silent(struct session *s);
+
 /* Around a call of libpq that waits for the server: if it is silent for too long, the call fails (pg/silence.h). */
 void session_wait_begins(struct session *s);
 void session_wait_ends(struct session *s);

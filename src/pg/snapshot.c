@@ -101,7 +101,8 @@ static gboolean ask(struct snapshot *s, GError **error)
     }
     static const char by_administrator[] = "57P01";
     gboolean meant = g_str_equal(session_sqlstate(s->session), by_administrator);
-    ot_fail(&s->lost, meant ? OT_DUMP : OT_LOCK_TIMEOUT, "%s", problem->message);
+    gboolean silent = session_was_silent(s->session); /* another try would wait as long for nothing */
+    ot_fail(&s->lost, silent ? OT_CONNECT : meant ? OT_DUMP : OT_LOCK_TIMEOUT, "%s", problem->message);
     g_error_free(problem);
     return FALSE;
 }
