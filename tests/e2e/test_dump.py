@@ -103,8 +103,11 @@ def test_a_session_that_is_ended(opstower, server, held, folder, phase, whose):
     else:
         slow.wait()
     if phase == "after the last row":
-        eventually(lambda: slow.database.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY %setting%' AND"
-                                               " state = 'idle in transaction' AND datname = current_database()"))
+        # every session of the run has been waiting for us for a second: nothing is read any more
+        eventually(lambda: slow.database.query(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'opstower %'"
+            " HAVING count(*) >= 2 AND bool_and(state = 'idle in transaction' OR wait_event = 'ClientWrite')"
+            " AND max(state_change) < clock_timestamp() - interval '1 second'"))
     find = ("SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             f" AND {SESSIONS[whose]} LIMIT 1) s")
     eventually(lambda: slow.database.query(find))
