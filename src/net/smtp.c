@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "net/uri.h"
 
 #define MAX_ANSWER_TEXT 200 /* of the server's words, in an error */
@@ -202,7 +203,8 @@ static enum http_failure kind_of(CURLcode code, const char *refusal)
 
 static gboolean fail(const struct call *call, CURLcode code, enum http_failure *ret_failure, GError **error)
 {
-    g_autofree char *refusal = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
+    g_autofree char *valid = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
+    g_autofree char *refusal = secrets_clean(valid);
     const char *host = call->place.host, *port = port_of(&call->place);
     *ret_failure = kind_of(code, refusal);
     if (code == CURLE_ABORTED_BY_CALLBACK)
