@@ -6,6 +6,7 @@
 #define TELLING_BYTES 4
 #define STRONG_BYTES 8
 #define LONG_LETTERS 20 /* no word that we use is so long */
+#define PHRASE_BYTES 12   /* several words in one order */
 #define TELLING_DIGITS 10
 #define STRONG_DIGITS 16
 #define MASK "***"
@@ -50,7 +51,7 @@ enum secret_kind secrets_kind(const char *secret)
     if (longest_letters(secret) >= LONG_LETTERS)
         return SECRET_STRONG;
     if (!signs && !digits)
-        return SECRET_WORD;
+        return letters < length && length >= PHRASE_BYTES ? SECRET_TELLING : SECRET_WORD;
     if (!signs && !letters)
         return digits >= STRONG_DIGITS ? SECRET_STRONG : digits >= TELLING_DIGITS ? SECRET_TELLING : SECRET_WORD;
     if (!letters && !digits)
