@@ -6,11 +6,7 @@
 
 #include "base/error.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct cursor {
     const char *at; /* ends with NUL, and holds no other */
@@ -212,51 +208,14 @@ GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError
     return g_steal_pointer(&entries);
 }
 
-/* Reads to the end or to one byte over the limit: the size that fstat tells is of no use for a pipe. */
-static gboolean read_all(int fd, GString *into, const char *path, GError **error)
+GPtrArray *dotenv_load(const char *path, enum file_origin origin, struct dotenv_notes *ret_notes, GError **error)
 {
-    char block[8192];
-    while (into->len <= DOTENV_MAX_BYTES) {
-        ssize_t got = read(fd, block, sizeof block);
-        if (got == 0)
-            break;
-        if (got > 0)
-            g_string_append_len(into, block, got);
-        else if (errno != EINTR)
-            return ot_fail_errno(error, OT_IO, "cannot read %s", path);
-    }
-    return TRUE;
-}
-
-static GPtrArray *load_fd(int fd, const char *path, mode_t *ret_mode, GError **error)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        ot_fail_errno(error, OT_IO, "cannot read %s", path);
+    struct private_file file = {0};
+    if (!private_file_read(path, origin, DOTENV_MAX_BYTES, &file, error))
         return NULL;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        ot_fail(error, OT_NOT_FOUND, "%s is a folder, not a file", path);
-        return NULL;
-    }
-    g_autoptr(GString) text = g_string_new(NULL);
-    if (!read_all(fd, text, path, error))
-        return NULL;
-    GPtrArray *entries = dotenv_parse(text->str, text->len, path, error);
-    if (entries)
-        *ret_mode = st.st_mode;
-    return entries;
-}
-
-GPtrArray *dotenv_load(const char *path, mode_t *ret_mode, GError **error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        gboolean missing = errno == ENOENT || errno == ENOTDIR;
-        ot_fail_errno(error, missing ? OT_NOT_FOUND : OT_IO, "cannot open %s", path);
-        return NULL;
-    }
-    GPtrArray *entries = load_fd(fd, path, ret_mode, error);
-    close(fd);
+    GPtrArray *entries = dotenv_parse(file.text->str, file.text->len, path, error);
+    if (entries && ret_notes)
+        *ret_notes = (struct dotenv_notes){.shared = file.shared, .warning = g_steal_pointer(&file.warning)};
+    private_file_clear(&file);
     return entries;
 }

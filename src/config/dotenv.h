@@ -13,8 +13,7 @@
  */
 #pragma once
 
-#include <glib.h>
-#include <sys/types.h>
+#include "config/private_file.h"
 
 #define DOTENV_MAX_BYTES (1024 * 1024)
 
@@ -29,6 +28,11 @@ struct dotenv_entry {
  * the line's text, which may be a secret; also for NUL bytes and for more than DOTENV_MAX_BYTES. */
 GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError **error);
 
-/* dotenv_parse of the file PATH, which may be a pipe. *RET_MODE becomes its st_mode. Errors as above, and
- * OT_NOT_FOUND (no such file, or it is a folder), OT_IO (cannot be read). */
-GPtrArray *dotenv_load(const char *path, mode_t *ret_mode, GError **error);
+struct dotenv_notes {
+    gboolean shared; /* others may read it */
+    char *warning;   /* of its owner or mode; NULL: none. The caller frees it with g_free */
+};
+
+/* dotenv_parse of the file PATH, which may be a pipe if it was named. ret_notes may be NULL. Errors as above, and those
+ * of private_file_read. */
+GPtrArray *dotenv_load(const char *path, enum file_origin origin, struct dotenv_notes *ret_notes, GError **error);

@@ -7,7 +7,6 @@
 #include "config/option_row.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #ifndef OPSTOWER_SYSTEM_ENV_FILE
 #define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
@@ -198,10 +197,10 @@ static const char *named_env_file(const GArray *given, char **environ_like)
     return path && *path ? path : NULL;
 }
 
-static GPtrArray *load_named(const char *path, mode_t *ret_mode, GError **error)
+static GPtrArray *load_named(const char *path, struct dotenv_notes *ret_notes, GError **error)
 {
     GError *failure = NULL;
-    GPtrArray *entries = dotenv_load(path, ret_mode, &failure);
+    GPtrArray *entries = dotenv_load(path, FILE_NAMED, ret_notes, &failure);
     /* To the user a wrong name here is a wrong option, not a missing backup. */
     if (g_error_matches(failure, OT_ERROR, OT_NOT_FOUND))
         failure->code = OT_USAGE;
@@ -211,12 +210,17 @@ static GPtrArray *load_named(const char *path, mode_t *ret_mode, GError **error)
 }
 
 /* The first of the usual files that is there. *RET_PATH is NULL, and the result empty, if none is. */
-static GPtrArray *load_usual(const char **ret_path, mode_t *ret_mode, GError **error)
+static GPtrArray *load_usual(const char **ret_path, struct dotenv_notes *ret_notes, GError **error)
 {
-    static const char *const paths[] = {".env", OPSTOWER_SYSTEM_ENV_FILE};
-    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+    /* The working folder may be anybody's; into the other only root puts files. */
+    static const struct {
+        const char *path;
+        enum file_origin origin;
+    } usual[] = {{".env", FILE_FOUND}, {OPSTOWER_SYSTEM_ENV_FILE, FILE_NAMED}};
+    for (gsize i = 0; i < G_N_ELEMENTS(usual); i++) {
         GError *failure = NULL;
-        GPtrArray *entries = dotenv_load(*ret_path = paths[i], ret_mode, &failure);
+        *ret_path = usual[i].path;
+        GPtrArray *entries = dotenv_load(usual[i].path, usual[i].origin, ret_notes, &failure);
         if (entries)
             return entries;
         if (!g_error_matches(failure, OT_ERROR, OT_NOT_FOUND)) {
@@ -252,13 +256,15 @@ static gboolean apply_env_file(struct settings *s, const char *named, char **env
                                GPtrArray *warnings, GError **error)
 {
     const char *path = named;
-    mode_t mode = 0;
-    g_autoptr(GPtrArray) entries = named ? load_named(named, &mode, error) : load_usual(&path, &mode, error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = named ? load_named(named, &notes, error) : load_usual(&path, &notes, error);
+    if (notes.warning)
+        warn(warnings, "%s", notes.warning);
+    g_free(notes.warning);
     if (!entries)
         return FALSE;
-    gboolean shared = S_ISREG(mode) && mode & (S_IRGRP | S_IROTH);
     if (!options_check_names(entries, path, environ_like, warnings, error) ||
-        !apply_entries(s, entries, path, shared, warnings, error))
+        !apply_entries(s, entries, path, notes.shared, warnings, error))
         return FALSE;
     *ret_path = g_strdup(path);
     return TRUE;

@@ -1,4 +1,5 @@
 """Settings that are not what they look like: URLs that can be read in two ways, files of others, names of others."""
+import os
 import pathlib
 
 import pytest
@@ -90,3 +91,76 @@ def test_a_password_that_is_the_databases_name_hides_nothing(opstower, asking):
     asking.query("CREATE DATABASE shop2026 TEMPLATE app")
     result = opstower("backup", env={"DATABASE_URL": f"postgresql://shop2026:shop2026@127.0.0.1:{asking.port}/shop2026"})
     assert "shop2026" in result.stdout and "***" not in result.output
+
+
+# ---- whose file it is -------------------------------------------------------------------------------------------------
+
+STRANGER = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.fixture
+def trap(folder):
+    """Settings whose hook leaves a trace."""
+    program = pathlib.Path(folder) / "trap"
+    program.write_text(f"#!/bin/sh\nid >{folder}/sprung\n", encoding="utf-8")
+    program.chmod(0o755)
+    return f"HOOK_ON_FAILURE={program}\nDATABASE_NAME=app\n"
+
+
+def is_sprung(folder):
+    return (pathlib.Path(folder) / "sprung").exists()
+
+
+@as_root
+@pytest.mark.parametrize("how", ["owner", "link", "everyone", "group", "pipe"])
+def test_a_file_that_is_only_found_must_be_ours(opstower, folder, trap, how):
+    path, real = pathlib.Path(folder) / ".env", pathlib.Path(folder) / "real"
+    if how == "pipe":
+        os.mkfifo(path)
+    else:
+        real.write_text(trap, encoding="utf-8")
+        real.chmod({"everyone": 0o646, "group": 0o660}.get(how, 0o600))
+        os.chown(real, STRANGER if how == "owner" else 0, 12345 if how == "group" else 0)
+        if how == "link":
+            path.symlink_to("real")
+            os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+        else:
+            real.rename(path)
+    result = opstower("verify", "none", check=12)
+    (error,) = error_lines(result)
+    assert ".env is not read: " in error and not is_sprung(folder)
+
+
+@as_root
+def test_a_file_that_was_named_may_be_anothers_and_that_is_told(opstower, folder, trap):
+    path = pathlib.Path(folder) / "named"
+    path.write_text(trap, encoding="utf-8")
+    path.chmod(0o600)
+    os.chown(path, STRANGER, STRANGER)
+    result = opstower("verify", "none", "--env-file", path, check=10)
+    assert f"[WARN] {path} belongs to " in result.stderr and is_sprung(folder)
+
+
+def test_a_file_that_everyone_may_write_is_not_read_even_if_it_was_named(opstower, folder, trap):
+    path = pathlib.Path(folder) / "named"
+    path.write_text(trap, encoding="utf-8")
+    path.chmod(0o622)
+    result = opstower("verify", "none", env={"OPSTOWER_ENV_FILE": path}, check=12)
+    assert "every user of this machine may write to it" in error_lines(result)[0] and not is_sprung(folder)
+
+
+def test_a_folder_of_settings_must_be_ours(opstower, folder, trap):
+    many = pathlib.Path(folder) / "many"
+    many.mkdir()
+    (many / "a.env").write_text(trap, encoding="utf-8")
+    many.chmod(0o1777)
+    result = opstower("verify", "latest", "--config-dir", many, check=12)
+    assert f"{many} is not read: " in error_lines(result)[0] and not is_sprung(folder)
+
+
+def test_our_own_file_is_read_also_through_a_link(opstower, folder, trap):
+    (pathlib.Path(folder) / "shared").write_text(trap, encoding="utf-8")
+    (pathlib.Path(folder) / ".env").symlink_to("shared")
+    result = opstower("verify", "none", check=10)
+    assert "is not read" not in result.output and is_sprung(folder)

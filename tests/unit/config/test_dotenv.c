@@ -155,8 +155,7 @@ static void test_many_keys(void)
 static void expect_load_error(const char *path, int code)
 {
     g_autoptr(GError) error = NULL;
-    mode_t mode = 0;
-    g_assert_null(dotenv_load(path, &mode, &error));
+    g_assert_null(dotenv_load(path, FILE_NAMED, NULL, &error));
     g_assert_error(error, OT_ERROR, code);
     g_assert_nonnull(strstr(error->message, path));
 }
@@ -171,12 +170,12 @@ static void test_load(void)
     g_assert_true(g_file_set_contents(path, "\nA=1\n", -1, NULL));
     expect_load_error(below, OT_NOT_FOUND);
     g_assert_cmpint(g_chmod(path, 0640), ==, 0);
-    mode_t mode = 0;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_load(path, &mode, &error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = dotenv_load(path, FILE_NAMED, &notes, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(entries->len, ==, 1);
-    g_assert_cmpuint(mode & 0777, ==, 0640);
+    g_assert_true(notes.shared && !notes.warning);
     g_assert_true(g_file_set_contents(path, "A=1\nB", -1, NULL));
     expect_load_error(path, OT_USAGE);
     g_remove(path);
@@ -203,13 +202,13 @@ static void test_load_pipe(void)
     g_assert_cmpint(write(ends[1], "A=1\nB=2\n", 8), ==, 8);
     close(ends[1]);
     g_autofree char *path = g_strdup_printf("/dev/fd/%d", ends[0]);
-    mode_t mode = 0;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_load(path, &mode, &error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = dotenv_load(path, FILE_NAMED, &notes, &error);
     close(ends[0]);
     g_assert_no_error(error);
     g_assert_cmpuint(entries->len, ==, 2);
-    g_assert_true(S_ISFIFO(mode));
+    g_assert_false(notes.shared || notes.warning);
 }
 
 int main(int argc, char **argv)
