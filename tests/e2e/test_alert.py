@@ -544,6 +544,44 @@ def test_mail_that_could_not_be_sent_waits_and_is_sent_once(watched, hooks, refu
     assert len(smtp.mails) == 1 and len(slacked(hooks, "Backup of app failed")) == 1
 
 
+def mailed(smtp, address):
+    return [mail.message["Subject"].split("] ")[1] for mail in smtp.mails if address in mail.receivers]
+
+
+def test_who_was_put_off_gets_the_mail_later_and_alone(watched, db):
+    """Nobody gets anything twice; who has the end needs the beginning no more; the check tells of who is refused for good."""
+    database = db("odd.sql")
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    with SmtpServer() as smtp:
+        watched.env.update(ALERT_EMAIL="ops@example.org,slow@example.org,gone@example.org", ALERT_EMAIL_FROM="a@example.org",
+                           SMTP_URL=smtp.url, DATABASE_URL=database.url, SLACK_WEBHOOK_URL=None,
+                           PAGERDUTY_SERVICE_KEY=None, ALERT_WEBHOOK_URL=None)
+        smtp.refuse = {"RCPT slow@example.org": "450 greylisted", "RCPT gone@example.org": "550 no such user"}
+        said = fail(watched, env=broken)
+        assert "not to slow@example.org (450 greylisted), gone@example.org (550 no such user)" in said.stderr
+        assert len(mailed(smtp, "ops@example.org")) == 1 and mailed(smtp, "slow@example.org") == []
+        check = checks(watched)["alerts"]
+        assert check["verdict"] == "WARNING" and "refused: gone@example.org (550 no such user)" in check["value"]
+        del smtp.refuse["RCPT slow@example.org"]
+        watched("alert", "list")
+        fail(watched, 30, env=broken)
+        fail(watched, 100, env=broken)
+        fail(watched, 200, env=broken)
+        assert len(mailed(smtp, "ops@example.org")) == len(mailed(smtp, "slow@example.org")) == 1
+        assert state(watched)["queue"] == []
+        smtp.refuse["RCPT slow@example.org"] = "450 greylisted"
+        take(watched, database, 300)
+        del smtp.refuse["RCPT slow@example.org"]
+        fail(watched, 310, env=broken)
+        take(watched, database, 2 * HOUR)
+        assert [line.split(":")[0] for line in mailed(smtp, "ops@example.org")] == ["WARNING", "Resolved"] * 2
+        assert [line.split(":")[0] for line in mailed(smtp, "slow@example.org")] == ["WARNING"] * 2 + ["Resolved"]
+        assert state(watched)["queue"] == []
+        smtp.refuse.clear()
+        fail(watched, 3 * HOUR, env=broken)
+        assert checks(watched, 3 * HOUR)["alerts"]["value"] == "all sent"
+
+
 def test_a_mail_server_that_says_nothing(watched):
     """It costs no more than the time limit, and an interrupt does not wait for that."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
