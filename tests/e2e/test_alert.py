@@ -1,5 +1,6 @@
 """Alerts from beginning to end: what is told, to whom, once; what waits when it cannot be sent; what no alert may break."""
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -387,6 +388,29 @@ def test_what_a_person_sees_is_not_told(watched, hooks, db):
     watched("restore", "latest", check=12)
     watched("verify", "nonsense", check=10)
     assert hooks.all() == []
+
+
+def test_a_run_that_meets_another_at_work_is_told_to_nobody(watched, hooks, db, folder):
+    """No channel, no heartbeat, no hook for failures: by itself, and where several databases are backed up."""
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, HEARTBEAT_URL=hooks.url(PING),
+                       HOOK_ON_FAILURE=f"touch {folder}/failed")
+    take(watched, database)
+    hooks.forget()
+    lock = os.path.join(watched.backup_dir, f".{database.name}.backup.lock")
+    with open(lock, "r+", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for _ in range(2):
+            watched("backup", "--local-only", check=6)
+        assert hooks.all() == [] and not os.path.exists(f"{folder}/failed")
+        assert [line["code"] for line in journal(watched, act="backup")] == [0, 6, 6]
+        os.makedirs(f"{folder}/sets")
+        pathlib.Path(folder, "sets/one.env").write_text(f"DATABASE_URL={database.url}\nBACKUP_DIR={watched.backup_dir}\n")
+        os.chmod(f"{folder}/sets/one.env", 0o600)
+        said = watched("backup", "--local-only", "--config-dir", f"{folder}/sets", check=6)
+        assert "another run is at work on 1 of 1 databases" in said.stderr and "failed" not in said.output
+        assert [post.path for post in hooks.all()] == [PING + "/start", PING + "/log"]
+    assert opened(watched) == set()
 
 
 def test_a_damaged_backup_is_critical(watched, hooks, db):
