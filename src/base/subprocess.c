@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/secrets.h"
 
 #define STDERR_KEEP 16384
 #define STDERR_WAIT_MS 1000
@@ -287,7 +288,8 @@ char *subprocess_stderr(struct subprocess *p)
         g_autofree char *all = text;
         text = p->clean(all);
     }
-    return g_strstrip(text);
+    g_autofree char *said = text;
+    return g_strstrip(secrets_clean(said));
 }
 
 gboolean subprocess_wait(struct subprocess *p, GError **error)

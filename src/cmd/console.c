@@ -102,6 +102,7 @@ void console_start(struct console *c)
                                    g_strdup(s->database_name),     g_strdup(s->database_user),
                                    g_strdup(s->database_password), s->database_port,
                                    g_strdup(s->database),          0};
+    options_declare_secrets(s);
     c->started_us = g_get_monotonic_time();
     if (s->server_timeout_s)
         silence_set_limit((guint)s->server_timeout_s);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/secrets.h"
 #include "catalog/hold.h"
 #include "catalog/names.h"
 #include "catalog/remote.h"
@@ -160,7 +161,7 @@ static gboolean add(struct console *c, const char *what, GError **error)
     if (!hold_check_reason(s->hold_reason, error) || (s->until && !hold_parse_until(s->until, now, &until, error)))
         return FALSE;
     /* A reason with a password in it would be spread by metadata, lists and journal. */
-    g_autofree char *reason = options_redact(s, s->hold_reason);
+    g_autofree char *reason = secrets_clean(s->hold_reason);
     json_t *hold = hold_new(reason, until, now);
     c->act = "hold-add";
     gboolean ok = apply(c, what, hold, error);
@@ -213,7 +214,7 @@ static gboolean print_held(struct console *c, const GPtrArray *list, GError **er
         if (json_array_size(array) == 1)
             printf("%-40s %-26s %-26s %-20s %s\n", "ID", "STATE", "UNTIL", "BY", "REASON");
         const char *until = hold_text(m, "until"), *by = hold_text(m, "by"), *reason = hold_text(m, "reason");
-        g_autofree char *shown = options_redact(&c->settings, reason ? reason : "-");
+        g_autofree char *shown = secrets_clean(reason ? reason : "-");
         printf("%-40s %-26s %-26s %-20s %s\n", e->id, standing(m, now), until ? until : "without an end", by ? by : "-",
                shown);
     }

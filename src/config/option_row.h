@@ -9,13 +9,14 @@
 #define CMD_ALL (~0u)
 
 enum option_type {
-    OPTION_TEXT,   /* char * */
-    OPTION_URL,    /* char *; a connection URL or conninfo string, of which only the password is secret */
-    OPTION_NUMBER, /* int between min and max; one of the choices, if there are any, is stored as 0 */
-    OPTION_CHOICE, /* char *; one of the choices */
-    OPTION_LIST,   /* char **; has a flag (one entry each) or a variable (comma separated), never both */
-    OPTION_ON,     /* gboolean; flag only, takes no value, makes it TRUE */
-    OPTION_OFF,    /* gboolean; flag only, takes no value, makes it FALSE; TRUE by default */
+    OPTION_TEXT,       /* char * */
+    OPTION_URL,        /* char *; of a server of HTTP or SMTP, of which only the password is secret */
+    OPTION_CONNECTION, /* char *; a connection URL or conninfo string, of which only the password is secret */
+    OPTION_NUMBER,     /* int between min and max; one of the choices, if there are any, is stored as 0 */
+    OPTION_CHOICE,     /* char *; one of the choices */
+    OPTION_LIST,       /* char **; has a flag (one entry each) or a variable (comma separated), never both */
+    OPTION_ON,         /* gboolean; flag only, takes no value, makes it TRUE */
+    OPTION_OFF,        /* gboolean; flag only, takes no value, makes it FALSE; TRUE by default */
 };
 
 struct option_row {
@@ -30,6 +31,7 @@ struct option_row {
     const char *arg;            /* the value's name in help; NULL = takes none */
     const char *bare;           /* the value of a flag without one, which only a number after it is; NULL = needs one */
     gboolean secret;
+    gboolean web_address;       /* OPTION_TEXT: a URL, all of it secret */
     const char *help; /* never NULL, but in the row after the last */
 };
 

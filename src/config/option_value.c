@@ -4,6 +4,7 @@
  */
 #include "base/error.h"
 #include "config/option_row.h"
+#include "config/url_check.h"
 
 #include <string.h>
 
@@ -95,6 +96,21 @@ static char **split_list(const char *text)
     return (char **)g_ptr_array_free(g_steal_pointer(&list), FALSE);
 }
 
+/* Nothing of the value is shown: any part of it may be a part of the password. */
+static gboolean check_url(const struct option_row *row, const char *text, const char *where, GError **error)
+{
+    enum url_problem problem = URL_FINE;
+    if (row->type == OPTION_CONNECTION)
+        problem = url_check_connection(text);
+    else if (row->type == OPTION_URL || row->web_address)
+        problem = url_check_web(text);
+    if (problem == URL_FINE)
+        return TRUE;
+    gboolean parts = g_strcmp0(row->env, "DATABASE_URL") == 0;
+    return ot_fail(error, OT_USAGE, "%s %s%s", where, url_problem_text(problem),
+                   parts ? ", or use DATABASE_PASSWORD" : "");
+}
+
 gboolean option_set(const struct option_row *row, struct settings *s, const char *text, const char *where,
                     GError **error)
 {
@@ -112,6 +128,9 @@ gboolean option_set(const struct option_row *row, struct settings *s, const char
         break;
     case OPTION_TEXT:
     case OPTION_URL:
+    case OPTION_CONNECTION:
+        if (!check_url(row, text, where, error))
+            return FALSE;
         set_text(row, s, text);
         break;
     case OPTION_LIST:
@@ -150,7 +169,8 @@ void option_defaults(struct settings *s)
 void settings_clear(struct settings *settings)
 {
     OPTION_ROWS_EACH (row) {
-        if (row->type == OPTION_TEXT || row->type == OPTION_URL || row->type == OPTION_CHOICE)
+        if (row->type == OPTION_TEXT || row->type == OPTION_URL || row->type == OPTION_CONNECTION ||
+            row->type == OPTION_CHOICE)
             set_text(row, settings, NULL);
         if (row->type == OPTION_LIST)
             take_list(row, settings, NULL);

@@ -49,9 +49,12 @@ gboolean settings_load(struct settings *s, unsigned command, int argc, char **ar
 /* The option and variable sections of COMMAND's --help: aligned lines of at most 100 columns. g_free. */
 char *options_help(unsigned command);
 
+/* What secrets_clean (base/secrets.h) takes out of others' texts from now on. Before there are threads. */
+void options_declare_secrets(const struct settings *s);
+
 /*
- * A copy of TEXT with "***" in place of every secret that S holds: the password, and of URLs the password in them, as
- * written and percent-decoded. Secrets under 4 bytes are replaced only where they stand as whole words. g_free.
+ * A copy of TEXT, a message of ours, with "***" in place of the secrets that S holds, where they are so odd that they
+ * cannot be a part of the message by chance: not of words, short ones, or what names the database, too. g_free.
  */
 char *options_redact(const struct settings *s, const char *text);
 

@@ -1,12 +1,12 @@
 /*
- * What is secret in a value, and how it is kept out of texts.
- * It errs on the side of hiding: a URL that is not well formed is where its password ends up in an error message.
+ * What is secret in a value, and how it is kept out of texts. Texts of others are cleaned where they come in
+ * (base/secrets.h); our own messages hold no secret, and are searched only for what cannot stand there by chance.
  */
+#include "base/secrets.h"
 #include "config/option_row.h"
 
 #include <string.h>
 
-#define SHORT_SECRET_BYTES 4 /* below this a secret is likely to be a part of common words */
 #define SECRET_PATH_BYTES 12
 
 static void add_secret(GPtrArray *secrets, char *secret)
@@ -113,7 +113,7 @@ void option_secrets(const struct option_row *row, const char *text, GPtrArray *s
 {
     if (!row->secret)
         return;
-    if (row->type != OPTION_URL) {
+    if (row->type != OPTION_URL && row->type != OPTION_CONNECTION) {
         add_address(secrets, text);
         return;
     }
@@ -123,61 +123,65 @@ void option_secrets(const struct option_row *row, const char *text, GPtrArray *s
     add_named_values(secrets, text, scheme_end != NULL);
 }
 
-/* A secret may be the beginning of another: the longer one must be tried first. */
-static gint longer_first(gconstpointer a, gconstpointer b)
+/* ---- what is searched for ---- */
+
+/* What names the database and the places is shown wherever they are. */
+static const char *const shown[] = {"DATABASE_HOST",    "DATABASE_NAME", "DATABASE_USER",       "BACKUP_DIR",
+                                    "BACKUP_S3_BUCKET", "BACKUP_S3_PREFIX", "AWS_ENDPOINT_URL_S3", "BACKUP_TMPDIR",
+                                    "PG_BINDIR",        NULL};
+
+static const char *text_of(const struct option_row *row, const struct settings *s)
 {
-    gsize la = strlen(*(char *const *)a), lb = strlen(*(char *const *)b);
-    return (la < lb) - (la > lb);
+    return *(char *const *)((const char *)s + row->offset);
+}
+
+/* The user, the hosts and the database of a URL. */
+static gboolean is_in_the_rest(const char *url, const char *secret)
+{
+    const char *authority = strstr(url, "://"), *at = strrchr(url, '@');
+    if (!authority || !at)
+        return FALSE;
+    authority += strlen("://");
+    g_autofree char *user = g_strndup(authority, strcspn(authority, ":@"));
+    g_autofree char *place = g_strndup(at, strcspn(at, "?"));
+    return strstr(user, secret) || strstr(place, secret);
+}
+
+/* To mask it there would show that it is the same. */
+static gboolean is_shown_anyway(const struct settings *s, const char *secret)
+{
+    OPTION_ROWS_EACH (row) {
+        gboolean text = row->type == OPTION_TEXT && row->env && g_strv_contains(shown, row->env);
+        const char *value = text || row->type == OPTION_CONNECTION ? text_of(row, s) : NULL;
+        if (value && (text ? strstr(value, secret) != NULL : is_in_the_rest(value, secret)))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static GPtrArray *settings_secrets(const struct settings *s)
 {
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
     GPtrArray *secrets = g_ptr_array_new_with_free_func(g_free);
-    OPTION_ROWS_EACH (row) {
-        if (!row->secret)
-            continue;
-        const char *value = *(char *const *)((const char *)s + row->offset);
-        if (value)
-            option_secrets(row, value, secrets);
-    }
-    g_ptr_array_sort(secrets, longer_first);
+    OPTION_ROWS_EACH (row)
+        if (row->secret && text_of(row, s))
+            option_secrets(row, text_of(row, s), all);
+    for (guint i = 0; i < all->len; i++)
+        if (!is_shown_anyway(s, all->pdata[i]))
+            g_ptr_array_add(secrets, g_strdup(all->pdata[i]));
     return secrets;
 }
 
-/* Bytes over 127 are parts of letters for all we know. */
-static gboolean is_word_byte(char c)
+void options_declare_secrets(const struct settings *s)
 {
-    return g_ascii_isalnum(c) || c == '_' || (c & 0x80);
-}
-
-/* How many bytes of P, a place in TEXT, are a secret; 0 if none are. */
-static gsize secret_length_at(const char *text, const char *p, const GPtrArray *secrets)
-{
-    for (guint i = 0; i < secrets->len; i++) {
-        const char *secret = secrets->pdata[i];
-        gsize length = strlen(secret);
-        if (strncmp(p, secret, length) != 0)
-            continue;
-        gboolean whole_word = (p == text || !is_word_byte(p[-1])) && !is_word_byte(p[length]);
-        if (length >= SHORT_SECRET_BYTES || whole_word)
-            return length;
-    }
-    return 0;
+    g_autoptr(GPtrArray) secrets = settings_secrets(s);
+    secrets_set(secrets);
 }
 
 char *options_redact(const struct settings *s, const char *text)
 {
     g_autoptr(GPtrArray) secrets = settings_secrets(s);
-    g_autoptr(GString) out = g_string_new(NULL);
-    for (const char *p = text; *p;) {
-        gsize length = secret_length_at(text, p, secrets);
-        if (length)
-            g_string_append(out, "***");
-        else
-            g_string_append_c(out, *p);
-        p += length ? length : 1;
-    }
-    return g_string_free(g_steal_pointer(&out), FALSE);
+    return secrets_mask(text, secrets, SECRET_STRONG);
 }
 
 char **options_without_secrets(char **environ_like)

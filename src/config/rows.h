@@ -11,6 +11,8 @@
     (offsetof(struct settings, field) + 0 * sizeof(&((struct settings *)NULL)->field == (kind *)NULL))
 #define TEXT(field) .type = OPTION_TEXT, .offset = AT(char *, field)
 #define URL(field) .type = OPTION_URL, .offset = AT(char *, field), .secret = TRUE
+#define CONNECTION(field) .type = OPTION_CONNECTION, .offset = AT(char *, field), .secret = TRUE
+#define ADDRESS(field) .type = OPTION_TEXT, .offset = AT(char *, field), .secret = TRUE, .web_address = TRUE
 #define NUMBER(field, low, high) .type = OPTION_NUMBER, .offset = AT(int, field), .min = low, .max = high
 #define CHOICE(field, list) .type = OPTION_CHOICE, .offset = AT(char *, field), .choices = list
 #define LIST(field) .type = OPTION_LIST, .offset = AT(char **, field)

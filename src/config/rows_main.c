@@ -53,7 +53,7 @@ const struct option_row rows_main[] = {
     {.flag = "test-url",
      .env = "BACKUP_TEST_URL",
      .commands = CMD_VERIFY,
-     URL(test_url),
+     CONNECTION(test_url),
      .arg = "URL",
      .help = "Server for the full test instead of a scratch one. With a password in it, use the variable."},
 
@@ -190,7 +190,7 @@ const struct option_row rows_main[] = {
     /* variables without a flag; secrets must be, since every user can see a command line */
     {.env = "DATABASE_URL",
      .commands = CMD_ALL,
-     URL(database_url),
+     CONNECTION(database_url),
      .arg = "URL",
      .help = "The database as postgresql://USER:PASSWORD@HOST:PORT/NAME. What it lacks, the next five fill."},
     {.env = "DATABASE_HOST",

@@ -3,6 +3,7 @@
 
 #include "base/interrupt.h"
 #include "net/http.h"
+#include "net/uri.h"
 
 #define PAUSE_MS 1000
 #define ONE_TRY_MS 10000
@@ -48,10 +49,10 @@ static gboolean pause_a_little(GError **error)
 gboolean healthcheck_wait(const char *url, guint timeout_s, struct report *report, char **ret_outcome, GError **error)
 {
     gint64 start = g_get_monotonic_time(), end = start + (gint64)timeout_s * G_USEC_PER_SEC;
-    g_autofree char *why = NULL;
+    g_autofree char *why = NULL, *shown = uri_without_secrets(url);
     GError *problem = NULL;
     gboolean well = FALSE;
-    report_info(report, "Checking the application's health (%s)...", url);
+    report_info(report, "Checking the application's health (%s)...", shown);
     for (gint64 now = start; !well && !problem && now < end; now = g_get_monotonic_time()) {
         well = ask(url, (guint)((end - now) / 1000) + 1, &why, &problem);
         if (!well && !problem)
@@ -67,6 +68,6 @@ gboolean healthcheck_wait(const char *url, guint timeout_s, struct report *repor
     else if (problem)
         g_propagate_error(error, problem);
     else
-        ot_fail(error, OT_FAILED, "%s does not say that the application is well (%s)", url, *ret_outcome);
+        ot_fail(error, OT_FAILED, "%s does not say that the application is well (%s)", shown, *ret_outcome);
     return well;
 }

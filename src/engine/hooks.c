@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "base/subprocess.h"
 #include "base/text.h"
 
@@ -39,8 +40,9 @@ struct output {
 
 static void end_line(struct output *o)
 {
+    g_autofree char *said = secrets_clean(o->line->str);
     if (o->line->len > 0 && o->lines < MAX_LINES)
-        report_info(o->report, "%s hook: %s", o->hook->event, o->line->str);
+        report_info(o->report, "%s hook: %s", o->hook->event, said);
     else if (o->line->len > 0 && o->lines == MAX_LINES)
         report_warn(o->report, "%s hook: it says more than %d lines; the rest is left out", o->hook->event, MAX_LINES);
     o->lines += o->line->len > 0;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "net/http_call.h"
 
 /* Those that another try would meet again. */
@@ -79,7 +80,8 @@ static const char *connect_reason(const struct http_call *call, const char *said
 
 static gboolean fail_code(const struct http_call *call, CURLcode code, GError **error)
 {
-    const char *said = *call->said ? call->said : curl_easy_strerror(code), *place = call->place;
+    g_autofree char *said = secrets_clean(*call->said ? call->said : curl_easy_strerror(code));
+    const char *place = call->place;
     switch ((int)code) {
     case CURLE_COULDNT_RESOLVE_HOST:
         return ot_fail(error, OT_S3, "cannot find the address of %s", place);

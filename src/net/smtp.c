@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "net/uri.h"
 
 #define MAX_ANSWER_TEXT 200 /* of the server's words, in an error */
@@ -271,7 +272,8 @@ static gboolean is_one_put_off(const struct call *call)
 
 static gboolean fail(struct call *call, CURLcode code, GError **error)
 {
-    g_autofree char *refusal = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
+    g_autofree char *valid = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
+    g_autofree char *refusal = secrets_clean(valid);
     const char *host = call->place.host, *port = port_of(&call->place);
     call->outcome->failure = is_one_put_off(call) ? HTTP_TRANSIENT : kind_of(code, refusal);
     if (code == CURLE_ABORTED_BY_CALLBACK)

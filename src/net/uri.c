@@ -70,3 +70,15 @@ gboolean uri_is_loopback(const char *host)
     g_autofree char *name = g_ascii_strdown(host, -1);
     return strcmp(name, "localhost") == 0 || (g_str_has_suffix(name, ".localhost") && *name != '.');
 }
+
+char *uri_without_secrets(const char *url)
+{
+    const char *authority = strstr(url, "://");
+    if (!authority)
+        return g_strndup(url, strcspn(url, "?#@"));
+    authority += strlen("://");
+    const char *end = authority + strcspn(authority, "/?#");
+    const char *at = g_strrstr_len(authority, end - authority, "@");
+    const char *host = at ? at + 1 : authority;
+    return g_strdup_printf("%.*s%.*s", (int)(authority - url), url, (int)strcspn(host, "?#"), host);
+}

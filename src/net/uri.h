@@ -24,3 +24,6 @@ void uri_parts_clear(struct uri_parts *p);
 
 /* TRUE for localhost, *.localhost, 127.x.x.x and ::1: what never leaves this machine. */
 gboolean uri_is_loopback(const char *host);
+
+/* URL as it may be shown: without user, password, query and fragment. The caller frees it with g_free. */
+char *uri_without_secrets(const char *url);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "net/uri.h"
 #include "notify/notifier.h"
@@ -89,7 +90,8 @@ gboolean notify_post(struct notifier *n, const struct notify_post *post, char **
         return FALSE;
     }
     g_autofree char *body = r.body->len ? g_strndup((const char *)r.body->data, r.body->len) : g_strdup("");
-    g_autofree char *said = g_strstrip(notify_line(body, MAX_SAID));
+    g_autofree char *clean = secrets_clean(body);
+    g_autofree char *said = g_strstrip(notify_line(clean, MAX_SAID));
     gboolean ok = judge(post, &r, said, failure, error);
     http_response_clear(&r);
     if (ok && ret_said)

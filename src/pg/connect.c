@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "pg/silence.h"
 
 #define CONNECT_TIMEOUT_S 60
@@ -14,7 +15,8 @@
  * the cause first. */
 static gboolean connect_failed(PGconn *pg, GError **error)
 {
-    g_autofree char *all = g_utf8_make_valid(PQerrorMessage(pg), -1);
+    g_autofree char *valid = g_utf8_make_valid(PQerrorMessage(pg), -1);
+    g_autofree char *all = secrets_clean(valid);
     g_strstrip(all);
     char *fatal = strstr(all, "FATAL:");
     if (!fatal)

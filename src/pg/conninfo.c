@@ -61,13 +61,12 @@ static void begin(struct conninfo *c)
 
 static gboolean set_from_url(struct conninfo *c, const char *url, GError **error)
 {
-    char *message = NULL;
-    PQconninfoOption *options = PQconninfoParse(url, &message);
-    if (!options) {
-        ot_fail(error, OT_USAGE, "DATABASE_URL cannot be read: %s", message ? g_strchomp(message) : "out of memory");
-        PQfreemem(message);
-        return FALSE;
-    }
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    /* libpq's message quotes what it could not read, which may be a part of the password. */
+    if (!options)
+        return ot_fail(error, OT_USAGE,
+                       "the database's URL cannot be read: libpq does not know one of its parameters, or its password "
+                       "is not escaped; write %%40, %%2F, %%23, or use DATABASE_PASSWORD");
     for (PQconninfoOption *o = options; o->keyword; o++)
         set(c, o->keyword, o->val);
     PQconninfoFree(options);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/secrets.h"
+
 #define LEFT_OUT "..."
 #define RAISED "an exception that a function of the database raised"
 
@@ -76,12 +78,18 @@ static char *primary_of(const char *primary, const char *sqlstate)
     return is_about_rows(sqlstate) ? primary_without_values(primary) : g_strdup(primary);
 }
 
+static char *valid_and_clean(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    return secrets_clean(valid);
+}
+
 char *message_of(const PGresult *result)
 {
     g_autofree char *sqlstate = field(result, PG_DIAG_SQLSTATE);
     g_autofree char *primary = field(result, PG_DIAG_MESSAGE_PRIMARY);
     if (!sqlstate || !primary)
-        return g_utf8_make_valid(PQresultErrorMessage(result), -1); /* libpq's own */
+        return valid_and_clean(PQresultErrorMessage(result)); /* libpq's own */
     g_autofree char *severity = field(result, PG_DIAG_SEVERITY);
     g_autofree char *detail = field(result, PG_DIAG_MESSAGE_DETAIL);
     g_autofree char *context = field(result, PG_DIAG_CONTEXT);
@@ -96,7 +104,7 @@ char *message_of(const PGresult *result)
     if (!g_str_has_prefix(sqlstate, "P0"))
         add(out, "HINT", hint);
     add(out, "CONTEXT", safe_context);
-    return g_string_free(g_steal_pointer(&out), FALSE);
+    return secrets_clean(out->str);
 }
 
 /* ---- a text ---- */
@@ -116,7 +124,7 @@ char *message_without_rows(const char *text)
         {"(CONTEXT:  [^\\n:]*): [^\\n]*", "\\1"},
         {"((?:CONTEXT:  |\\n)SQL statement) \"[^\\n]*", "\\1"},
     };
-    char *clean = g_utf8_make_valid(text, -1);
+    char *clean = valid_and_clean(text);
     for (gsize i = 0; i < G_N_ELEMENTS(rules); i++) {
         char *next = replace(clean, rules[i].pattern, rules[i].with);
         g_free(clean);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/interrupt.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "net/sigv4.h"
 #include "net/uri.h"
@@ -230,9 +231,10 @@ struct judgement {
 
 static void read_error(const struct http_response *r, struct judgement *j)
 {
-    g_autofree char *code = NULL, *region = NULL;
-    if (s3_xml_error(r->body->data, r->body->len, &code, &j->message, &region) && code)
+    g_autofree char *code = NULL, *region = NULL, *message = NULL;
+    if (s3_xml_error(r->body->data, r->body->len, &code, &message, &region) && code)
         g_strlcpy(j->failure.code, code, sizeof j->failure.code);
+    j->message = message ? secrets_clean(message) : NULL;
     const char *header = http_header(r, "x-amz-bucket-region");
     j->region = g_strdup(header ? header : region);
 }

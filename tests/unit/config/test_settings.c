@@ -104,6 +104,7 @@ static const char *sample_value(const struct option_row *row)
     case OPTION_CHOICE:
         return row->choices[1];
     case OPTION_URL:
+    case OPTION_CONNECTION:
         return "postgresql://u:pw@h/d";
     default:
         return "sample";

@@ -151,6 +151,22 @@ static void test_loopback(void)
     }
 }
 
+static void test_without_secrets(void)
+{
+    static const char *const cut[][2] = {
+        {"http://localhost:4000/api/health", "http://localhost:4000/api/health"},
+        {"https://u:p@h:1/a/@b?token=x#y", "https://h:1/a/@b"},
+        {"https://u@x:p@h?token=x", "https://h"},
+        {"https://h#x", "https://h"},
+        {"no url?x", "no url"},
+        {"", ""},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cut); i++) {
+        g_autofree char *shown = uri_without_secrets(cut[i][0]);
+        g_assert_cmpstr(shown, ==, cut[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -158,5 +174,6 @@ int main(int argc, char **argv)
     g_test_add_func("/uri/parse", test_parse);
     g_test_add_func("/uri/wrong_urls", test_wrong_urls);
     g_test_add_func("/uri/loopback", test_loopback);
+    g_test_add_func("/uri/without_secrets", test_without_secrets);
     return g_test_run();
 }
