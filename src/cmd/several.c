@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/interrupt.h"
 #include "base/subprocess.h"
 #include "base/text.h"
@@ -106,11 +107,11 @@ GPtrArray *several_env_files(const char *folder, GError **error)
 static char **environment_for(const char *env_file)
 {
     static const char *const identity[] = {"DATABASE_URL", "DATABASE_NAME"};
-    char **environment = g_get_environ();
+    char **environment = environment_of_caller();
     for (gsize i = 0; i < G_N_ELEMENTS(identity); i++)
         environment = g_environ_unsetenv(environment, identity[i]);
     /* What is wrong with the file, its own run says. */
-    g_autoptr(GPtrArray) entries = dotenv_load(env_file, FILE_NAMED, NULL, NULL);
+    g_autoptr(GPtrArray) entries = dotenv_load(env_file, FILE_NAMED, environment, NULL, NULL);
     for (guint i = 0; entries && i < entries->len; i++) {
         const struct dotenv_entry *e = entries->pdata[i];
         if (*e->value)
@@ -147,7 +148,7 @@ static gboolean parts_of_server(struct console *c, GPtrArray *parts, GError **er
         report_info(&c->report, "Left out: database %s, which a restore or a full test made or replaced",
                     (const char *)side->pdata[i]);
     for (guint i = 0; names && i < names->len; i++)
-        add_part(parts, g_strdup(names->pdata[i]), g_strconcat("--database=", names->pdata[i], NULL), g_get_environ());
+        add_part(parts, g_strdup(names->pdata[i]), g_strconcat("--database=", names->pdata[i], NULL), environment_of_caller());
     return names != NULL;
 }
 

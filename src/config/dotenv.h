@@ -8,8 +8,11 @@
  *   'single'    literal, may span lines
  *   "double"    \n \r \t \\ \" \$ are escapes, any other backslash stays; may span lines
  * After a closing quote only blanks and a comment may follow. Empty lines and lines that begin with # are skipped.
- * A byte order mark is skipped; CRLF and CR count as LF, in quotes too. There is NO interpolation: ${VAR} stays as it
- * is written, because a password may well hold a dollar sign.
+ * A byte order mark is skipped; CRLF and CR count as LF, in quotes too.
+ *
+ * In bare and "double" values ${NAME} stands for the variable of ENVIRON_LIKE, else of a line before;
+ * ${NAME-default} and ${NAME:-default} (also where it is empty) have another choice. One that is not set, and any
+ * other ${, is an error. A $ without a brace stays as it is, because a password may well hold one.
  */
 #pragma once
 
@@ -26,7 +29,7 @@ struct dotenv_entry {
 /* The entries of TEXT (LENGTH bytes), as struct dotenv_entry *, in the order of first appearance, each key once: the
  * last VALUE and its line win. NAME is the file's name for messages. Errors: OT_USAGE with "NAME:LINE: ..." and never
  * the line's text, which may be a secret; also for NUL bytes and for more than DOTENV_MAX_BYTES. */
-GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError **error);
+GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, char **environ_like, GError **error);
 
 struct dotenv_notes {
     gboolean shared; /* others may read it */
@@ -35,4 +38,5 @@ struct dotenv_notes {
 
 /* dotenv_parse of the file PATH, which may be a pipe if it was named. ret_notes may be NULL. Errors as above, and those
  * of private_file_read. */
-GPtrArray *dotenv_load(const char *path, enum file_origin origin, struct dotenv_notes *ret_notes, GError **error);
+GPtrArray *dotenv_load(const char *path, enum file_origin origin, char **environ_like, struct dotenv_notes *ret_notes,
+                       GError **error);

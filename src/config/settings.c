@@ -180,6 +180,8 @@ static gboolean apply_environ(struct settings *s, char **environ_like, GError **
         if (!equals)
             continue;
         g_autofree char *name = g_strndup(*variable, (gsize)(equals - *variable));
+        if (kubernetes_made(name, equals + 1, environ_like))
+            continue;
         if (!apply_variable(s, name, equals + 1, "the environment", error))
             return FALSE;
     }
@@ -197,10 +199,11 @@ static const char *named_env_file(const GArray *given, char **environ_like)
     return path && *path ? path : NULL;
 }
 
-static GPtrArray *load_named(const char *path, struct dotenv_notes *ret_notes, GError **error)
+static GPtrArray *load_named(const char *path, char **environ_like, struct dotenv_notes *ret_notes,
+                             GError **error)
 {
     GError *failure = NULL;
-    GPtrArray *entries = dotenv_load(path, FILE_NAMED, ret_notes, &failure);
+    GPtrArray *entries = dotenv_load(path, FILE_NAMED, environ_like, ret_notes, &failure);
     /* To the user a wrong name here is a wrong option, not a missing backup. */
     if (g_error_matches(failure, OT_ERROR, OT_NOT_FOUND))
         failure->code = OT_USAGE;
@@ -210,7 +213,8 @@ static GPtrArray *load_named(const char *path, struct dotenv_notes *ret_notes, G
 }
 
 /* The first of the usual files that is there. *RET_PATH is NULL, and the result empty, if none is. */
-static GPtrArray *load_usual(const char **ret_path, struct dotenv_notes *ret_notes, GError **error)
+static GPtrArray *load_usual(const char **ret_path, char **environ_like, struct dotenv_notes *ret_notes,
+                             GError **error)
 {
     /* The working folder may be anybody's; into the other only root puts files. */
     static const struct {
@@ -220,7 +224,7 @@ static GPtrArray *load_usual(const char **ret_path, struct dotenv_notes *ret_not
     for (gsize i = 0; i < G_N_ELEMENTS(usual); i++) {
         GError *failure = NULL;
         *ret_path = usual[i].path;
-        GPtrArray *entries = dotenv_load(usual[i].path, usual[i].origin, ret_notes, &failure);
+        GPtrArray *entries = dotenv_load(usual[i].path, usual[i].origin, environ_like, ret_notes, &failure);
         if (entries)
             return entries;
         if (!g_error_matches(failure, OT_ERROR, OT_NOT_FOUND)) {
@@ -234,7 +238,7 @@ static GPtrArray *load_usual(const char **ret_path, struct dotenv_notes *ret_not
 }
 
 static gboolean apply_entries(struct settings *s, const GPtrArray *entries, const char *path, gboolean shared,
-                              GPtrArray *warnings, GError **error)
+                              char **environ_like, GPtrArray *warnings, GError **error)
 {
     gboolean secret = FALSE;
     for (guint i = 0; i < entries->len; i++) {
@@ -243,7 +247,8 @@ static gboolean apply_entries(struct settings *s, const GPtrArray *entries, cons
         if (!apply_variable(s, entry->key, entry->value, place, error))
             return FALSE;
         const struct option_row *row = option_by_env(entry->key);
-        secret = secret || (row && holds_secret(row, entry->value));
+        secret = secret || (row && holds_secret(row, entry->value)) || foreign_is_secret(entry->key, entry->value);
+        foreign_take(s, entry, environ_like);
         if (row && row == option_by_flag("env-file"))
             warn(warnings, "%s in %s has no effect: a .env file cannot name another", entry->key, place);
     }
@@ -257,14 +262,15 @@ static gboolean apply_env_file(struct settings *s, const char *named, char **env
 {
     const char *path = named;
     struct dotenv_notes notes = {0};
-    g_autoptr(GPtrArray) entries = named ? load_named(named, &notes, error) : load_usual(&path, &notes, error);
+    g_autoptr(GPtrArray) entries = named ? load_named(named, environ_like, &notes, error)
+                                               : load_usual(&path, environ_like, &notes, error);
     if (notes.warning)
         warn(warnings, "%s", notes.warning);
     g_free(notes.warning);
     if (!entries)
         return FALSE;
     if (!options_check_names(entries, path, environ_like, warnings, error) ||
-        !apply_entries(s, entries, path, notes.shared, warnings, error))
+        !apply_entries(s, entries, path, notes.shared, environ_like, warnings, error))
         return FALSE;
     *ret_path = g_strdup(path);
     return TRUE;
