@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from lib import backups, pgserver
+from lib.pgbouncer import PgBouncer
 
 
 def error_lines(result):
@@ -257,3 +258,60 @@ def test_children_are_given_no_secret_that_they_do_not_need(opstower, asking, fo
     assert {"pg_dump", "pg_dumpall", "initdb", "hook"} <= set(found)
     for program, names in found.items():
         assert names <= needed.get(program, set()), program
+
+
+# ---- services ---------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def service(opstower, asking, folder):
+    """A service file; its services name a database, or leave that to the user's name."""
+    path = pathlib.Path(folder) / "services"
+    common = f"host=127.0.0.1\nport={asking.port}\npassword=postgres\n"
+    path.write_text(f"[shop]\n{common}dbname=app\n[nameless]\n{common}user=owner\n", encoding="utf-8")
+    if not asking.query("SELECT 1 FROM pg_database WHERE datname = 'owner'"):
+        asking.query("CREATE DATABASE owner TEMPLATE app")
+    opstower.env["PGSERVICEFILE"] = str(path)
+    return opstower
+
+
+@pytest.mark.parametrize("env, name", [
+    ({"DATABASE_URL": "postgresql://owner@/?service=shop"}, "app"),
+    ({"DATABASE_URL": "service=shop user=owner"}, "app"),
+    ({"PGSERVICE": "shop", "PGUSER": "owner"}, "app"),
+    ({"PGSERVICE": "shop", "DATABASE_USER": "owner"}, "app"),
+    ({"DATABASE_URL": "postgresql:///?service=nameless"}, "owner"),
+    ({"DATABASE_URL": "postgresql:///app?service=nameless"}, "app"),
+    ({"DATABASE_URL": "postgresql://owner@/?service=shop", "DATABASE_NAME": "owner"}, "owner"),
+    ({"DATABASE_URL": "service=shop user=owner", "PGDATABASE": "owner"}, "app"),
+])
+def test_a_backup_is_called_after_the_database_that_the_service_names(service, asking, env, name):
+    service.env.update(env)
+    service("backup")
+    (backup,) = backups.all_of(service)
+    assert backup.id.startswith(f"{name}_2") and backup.meta["database"] == name
+    assert (backup.meta["host"], backup.meta["port"]) == ("127.0.0.1", asking.port)
+    assert backup.id in service("list").stdout
+    service("verify", "latest")
+
+
+def test_a_restore_replaces_the_database_of_the_service(service, asking):
+    service.env["DATABASE_URL"] = "postgresql://owner@/?service=shop"
+    service("backup")
+    asking.query("DELETE FROM t", dbname="app")
+    oid = asking.query("SELECT oid FROM pg_database WHERE datname = 'owner'")
+    service("restore", "latest", "--force", "--drop-replaced")
+    assert asking.query("SELECT count(*) FROM t", dbname="app") == [(100,)]
+    assert asking.query("SELECT oid FROM pg_database WHERE datname = 'owner'") == oid
+
+
+def test_a_service_that_is_not_there_is_told(service):
+    for act in ("backup", "list"):
+        (error,) = error_lines(service(act, env={"DATABASE_URL": "postgresql://owner@/?service=none"}, check=2))
+        assert 'definition of service "none" not found' in error
+
+
+def test_a_poolers_own_name_for_a_database_is_told(opstower, server, small):
+    with PgBouncer(server, aliases={"front": small.name}) as pool:
+        result = opstower("backup", env={"DATABASE_URL": pool.url("front")})
+        assert f'the server calls this database "{small.name}", but its backups are named after "front"' in result.stderr
+        assert "the server calls" not in opstower("backup", env={"DATABASE_URL": pool.url(small.name)}).stderr
