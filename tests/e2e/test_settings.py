@@ -310,8 +310,74 @@ def test_a_service_that_is_not_there_is_told(service):
         assert 'definition of service "none" not found' in error
 
 
-def test_a_poolers_own_name_for_a_database_is_told(opstower, server, small):
+def test_a_poolers_own_name_for_a_database_is_told(opstower, server, db):
+    small = db()
     with PgBouncer(server, aliases={"front": small.name}) as pool:
         result = opstower("backup", env={"DATABASE_URL": pool.url("front")})
         assert f'the server calls this database "{small.name}", but its backups are named after "front"' in result.stderr
         assert "the server calls" not in opstower("backup", env={"DATABASE_URL": pool.url(small.name)}).stderr
+
+
+# ---- secrets in files ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("source", ["environment", "file"])
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_the_password_may_stand_in_a_file(opstower, asking, folder, source, ending):
+    path = pathlib.Path(folder) / "password"
+    path.write_bytes(b"postgres" + ending.encode())
+    path.chmod(0o400)
+    url = f"postgresql://owner@127.0.0.1:{asking.port}/app"
+    if source == "file":
+        write_env(folder, f"DATABASE_URL={url}\nDATABASE_PASSWORD_FILE=${{SECRETS}}/password\n")
+        result = opstower("backup", env={"SECRETS": folder})
+    else:
+        result = opstower("backup", env={"DATABASE_URL": url, "DATABASE_PASSWORD_FILE": path})
+    assert result.stderr == ""
+
+
+NAMES_IN_FILES = ["DATABASE_URL", "DATABASE_PASSWORD", "BACKUP_TEST_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                  "AWS_SESSION_TOKEN", "SLACK_WEBHOOK_URL", "PAGERDUTY_SERVICE_KEY", "SMTP_URL", "ALERT_WEBHOOK_URL",
+                  "ALERT_WEBHOOK_SECRET", "HEARTBEAT_URL", "HEALTHCHECK_URL", "DASHBOARD_TOKEN", "DASHBOARD_PASSWORD"]
+
+
+@pytest.mark.parametrize("name", NAMES_IN_FILES)
+def test_files_of_secrets_are_checked(opstower, folder, name):
+    """Each must be there, hold something, and not be everyone's to write."""
+    path = pathlib.Path(folder) / "secret"
+
+    def fails(code, says, **env):
+        result = opstower("list", env={f"{name}_FILE": path, **env}, check=code)
+        assert says in error_lines(result)[0] and "qxjzvk" not in result.output, result
+
+    fails(2, f"{name}_FILE in the environment: cannot open {path}")
+    path.write_text("\n", encoding="utf-8")
+    path.chmod(0o600)
+    fails(2, "is empty")
+    path.write_bytes(b"postgresql://qxjzvk\0")
+    fails(2, "NUL byte")
+    path.write_text("x" * 70000, encoding="utf-8")
+    fails(2, "is larger than")
+    path.write_text("postgresql://qxjzvk@h/d" if name == "BACKUP_TEST_URL" else "http://qxjzvk", encoding="utf-8")
+    path.chmod(0o602)
+    fails(12, "every user of this machine may write to it")
+    path.chmod(0o600)
+    fails(2, f"{name} and {name}_FILE in the environment exclude each other", **{name: "postgresql://h/d"})
+
+
+@as_root
+def test_whose_a_secret_is_is_told(opstower, folder):
+    path = pathlib.Path(folder) / "secret"
+    path.write_text("qxjzvk77", encoding="utf-8")
+    path.chmod(0o604)
+    os.chown(path, STRANGER, STRANGER)
+    result = opstower("list", env={"DATABASE_NAME": "app", "DASHBOARD_TOKEN_FILE": path})
+    assert f"[WARN] {path} belongs to " in result.stderr and "qxjzvk77" not in result.output
+
+
+def test_a_stronger_source_wins_over_a_file(opstower, asking, folder):
+    path = pathlib.Path(folder) / "password"
+    path.write_text("wrong", encoding="utf-8")
+    path.chmod(0o600)
+    write_env(folder, f"DATABASE_URL=postgresql://owner@127.0.0.1:{asking.port}/app\nDATABASE_PASSWORD_FILE={path}\n")
+    opstower("backup", check=5)
+    opstower("backup", env={"DATABASE_PASSWORD": "postgres"})
