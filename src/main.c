@@ -1,6 +1,8 @@
 /* Finds the command, loads its settings, runs it, and ends with its exit code. */
 #include <locale.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/interrupt.h"
@@ -78,8 +80,22 @@ static void drop_empty_pg_variables(char **envp)
         }
 }
 
+/* A core file would hold every secret of this run. (Sanitizers need to look into the process.) */
+static void forbid_core_dumps(void)
+{
+    struct rlimit none = {0};
+    if (getrlimit(RLIMIT_CORE, &none) == 0) {
+        none.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &none);
+    }
+#ifndef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv, char **envp)
 {
+    forbid_core_dumps();
     setlocale(LC_CTYPE, "");
     umask(077);
     several_join();

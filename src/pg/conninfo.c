@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/secrets.h"
+
 #define STANDARD_PORT 5432
 
 /* A server that is not there any more is noticed within two minutes, by the kernel. */
@@ -13,11 +15,11 @@ static const char *const keepalives[][2] = {
 
 void pg_target_clear(struct pg_target *t)
 {
-    g_free(t->url);
+    secrets_wipe(t->url);
     g_free(t->host);
     g_free(t->name);
     g_free(t->user);
-    g_free(t->password);
+    secrets_wipe(t->password);
     g_free(t->database);
     memset(t, 0, sizeof *t);
 }
@@ -56,7 +58,7 @@ static void set(struct conninfo *c, const char *keyword, const char *value)
 static void begin(struct conninfo *c)
 {
     c->keywords = g_ptr_array_new_with_free_func(g_free);
-    c->values = g_ptr_array_new_with_free_func(g_free);
+    c->values = g_ptr_array_new_with_free_func((GDestroyNotify)secrets_wipe);
 }
 
 static gboolean set_from_url(struct conninfo *c, const char *url, GError **error)
@@ -123,7 +125,7 @@ static void replace(struct conninfo *c, const char *keyword, const char *value)
     while (i + 1 < c->keywords->len && !g_str_equal(c->keywords->pdata[i], keyword))
         i++;
     if (i + 1 < c->keywords->len) {
-        g_free(c->values->pdata[i]);
+        secrets_wipe(c->values->pdata[i]);
         c->values->pdata[i] = g_strdup(value);
         return;
     }

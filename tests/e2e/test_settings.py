@@ -1,10 +1,14 @@
 """Settings that are not what they look like: URLs that can be read in two ways, files of others, names of others."""
 import os
 import pathlib
+import resource
+import shutil
+import signal
+import subprocess
 
 import pytest
 
-from lib import backups, pgserver
+from lib import backups, pgserver, runner
 from lib.pgbouncer import PgBouncer
 
 
@@ -381,3 +385,36 @@ def test_a_stronger_source_wins_over_a_file(opstower, asking, folder):
     write_env(folder, f"DATABASE_URL=postgresql://owner@127.0.0.1:{asking.port}/app\nDATABASE_PASSWORD_FILE={path}\n")
     opstower("backup", check=5)
     opstower("backup", env={"DATABASE_PASSWORD": "postgres"})
+
+
+# ---- the process, and its folder ----------------------------------------------------------------------------------------
+
+def test_a_crash_leaves_no_core_file(opstower):
+    """It would hold every secret of the run."""
+    def unlimited():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    process = opstower.popen("serve", "--listen", "127.0.0.1:0", env={"DATABASE_NAME": "app"}, preexec_fn=unlimited,
+                             stderr=subprocess.STDOUT)
+    assert b"http://" in process.stdout.readline()
+    process.send_signal(signal.SIGSEGV)
+    process.stdout.close()
+    assert not os.WCOREDUMP(os.waitpid(process.pid, 0)[1])
+    process.returncode = -signal.SIGSEGV
+
+
+@as_root
+@pytest.mark.parametrize("act", ["list", "backup", "status"])
+@pytest.mark.parametrize("below", ["", "/sub/backups"])
+def test_a_folder_that_may_not_be_entered_is_named_and_whose_it_is(opstower, folder, act, below):
+    closed = pathlib.Path(folder) / "closed"
+    closed.mkdir(mode=0o700)
+    os.chmod(folder, 0o755)
+    program = pathlib.Path(folder) / "program"
+    shutil.copy(runner.binary(), program)
+    program.chmod(0o755)
+    env = opstower.environment({"BACKUP_DIR": f"{closed}{below}", "DATABASE_NAME": "app"})
+    result = subprocess.run([program, act, "--local-only"], env=env, cwd="/", user=STRANGER, group=STRANGER,
+                            extra_groups=[], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert f"Permission denied: {closed} belongs to root (mode 0700), and this runs as " in result.stdout + result.stderr
