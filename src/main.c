@@ -13,12 +13,6 @@
 #include "cmd/several.h"
 #include "cmd/telling.h"
 
-static void warn_all(struct console *c, const GPtrArray *warnings)
-{
-    for (guint i = 0; i < warnings->len; i++)
-        report_warn(&c->report, "%s", (char *)warnings->pdata[i]);
-}
-
 static gboolean count_fits(const struct command *command, char **words, GError **error)
 {
     int n = (int)g_strv_length(words);
@@ -52,7 +46,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     interrupt_init();
     journal_listen(telling_system);
     console_start(&c);
-    warn_all(&c, warnings);
+    console_warn(&c, warnings);
     if (count_fits(command, words, &error)) {
         if (several_wanted(command, &c.settings))
             several_run(&c, command, argc, argv, words, &error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secrets.h"
+#include "pg/encryption.h"
 
 #define STANDARD_PORT 5432
 
@@ -102,6 +103,7 @@ gboolean conninfo_fill(struct conninfo *c, const struct pg_target *t, const char
     set(c, "fallback_application_name", "opstower");
     set_keepalives(c);
     end_pairs(c);
+    encryption_apply(c);
     return TRUE;
 }
 
@@ -119,7 +121,7 @@ const char *conninfo_get(const struct conninfo *c, const char *keyword)
     return NULL;
 }
 
-static void replace(struct conninfo *c, const char *keyword, const char *value)
+void conninfo_replace(struct conninfo *c, const char *keyword, const char *value)
 {
     guint i = 0;
     while (i + 1 < c->keywords->len && !g_str_equal(c->keywords->pdata[i], keyword))
@@ -139,7 +141,7 @@ void conninfo_add_options(struct conninfo *c, const char *more)
     if (!given)
         given = g_getenv("PGOPTIONS");
     g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more);
-    replace(c, "options", g_strstrip(all));
+    conninfo_replace(c, "options", g_strstrip(all));
 }
 
 struct conninfo conninfo_copy(const struct conninfo *from)
@@ -178,7 +180,7 @@ static gboolean has_service(const struct conninfo *c)
 static gboolean resolve(const struct conninfo *c, const char *keyword, char **ret_text, GError **error)
 {
     struct conninfo copy = conninfo_copy(c);
-    replace(&copy, "sslmode", "not to be connected");
+    conninfo_replace(&copy, "sslmode", "not to be connected");
     PGconn *pg =
         PQconnectStartParams((const char *const *)copy.keywords->pdata, (const char *const *)copy.values->pdata, 0);
     conninfo_clear(&copy);
@@ -199,6 +201,13 @@ static gboolean find_value(const struct conninfo *c, const char *keyword, char *
         return resolve(c, keyword, ret_text, error);
     *ret_text = default_value(keyword);
     return TRUE;
+}
+
+char *conninfo_find(const struct conninfo *c, const char *keyword)
+{
+    char *value = NULL;
+    find_value(c, keyword, &value, NULL);
+    return value;
 }
 
 /* As libpq does: without a name, that of the user. */
