@@ -50,6 +50,7 @@ struct alert_config alerting_config(struct console *c, char **ret_database)
         .webhook_level = level(s->alert_webhook_level),
         .reminder_hours = s->alert_reminder_hours,
         .max_per_hour = s->alert_max_per_hour,
+        .rpo_minutes = s->rpo_minutes,
         .dir = s->backup_dir,
         .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .database = *ret_database,
@@ -171,6 +172,9 @@ static enum alert_verdict verdict_of(const struct health_check *check)
     return check->cause ? ALERT_EXCUSED : verdicts[check->verdict];
 }
 
+/* Checks that ask servers. */
+static const char *const fickle[] = {"s3_copies", "database", "credentials", "certificates", NULL};
+
 /* What is found in a check belongs to it and to the lists that free it. */
 static struct alert_finding finding_of(struct console *c, const struct health_check *check, GPtrArray *texts,
                                        GPtrArray *objects)
@@ -183,7 +187,13 @@ static struct alert_finding finding_of(struct console *c, const struct health_ch
     g_ptr_array_add(texts, title);
     g_ptr_array_add(texts, text);
     g_ptr_array_add(objects, facts);
-    return (struct alert_finding){check->name, verdict_of(check), title, text, facts, check->subject};
+    return (struct alert_finding){.name = check->name,
+                                  .verdict = verdict_of(check),
+                                  .title = title,
+                                  .text = text,
+                                  .facts = facts,
+                                  .subject = check->subject,
+                                  .fickle = g_strv_contains(fickle, check->name)};
 }
 
 static void unref(gpointer object)

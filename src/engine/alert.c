@@ -10,7 +10,7 @@
 
 #define NOT_TOLD (-1)
 #define HOUR_S 3600
-#define UNKNOWN_S (24 * HOUR_S) /* there may be nothing to compare with yet */
+#define UNKNOWN_S (24 * HOUR_S)
 
 static gint64 now_s(void)
 {
@@ -163,11 +163,17 @@ static gboolean take_subject(struct look *look, json_t *trouble, const char *sub
     return grown;
 }
 
+/* There may be nothing to compare with before the second backup. */
+static gint64 unknown_s(const struct look *look)
+{
+    return MAX(UNKNOWN_S, 2 * (gint64)look->config->rpo_minutes * 60);
+}
+
 /* TRUE if that has been unknown for so long that it is trouble. */
 static gboolean is_unknown_too_long(struct look *look, const char *key)
 {
     json_t *since = json_object_get(alert_store_unknown(look->store), key);
-    if (since && look->now - json_integer_value(since) >= UNKNOWN_S)
+    if (since && look->now - json_integer_value(since) >= unknown_s(look))
         return TRUE;
     if (!since || json_integer_value(since) > look->now) {
         json_object_set_new(alert_store_unknown(look->store), key, json_integer(look->now));
@@ -190,6 +196,26 @@ static int severity_of(enum alert_verdict verdict, const json_t *trouble)
     return verdict == ALERT_CRITICAL ? NOTIFY_CRITICAL : NOTIFY_WARNING;
 }
 
+/* What a server says or does not say at one moment may be otherwise at the next: a change of that counts at the second
+ * look that finds it. */
+static gboolean is_lasting(struct look *look, const char *key, const json_t *trouble, const struct alert_finding *f)
+{
+    json_t *seen = alert_store_seen(look->store);
+    int now = f->verdict == ALERT_FINE ? NOTIFY_INFO : severity_of(f->verdict, trouble);
+    int known = trouble ? (int)json_integer_value(json_object_get(trouble, "severity")) : NOTIFY_INFO;
+    const json_t *before = json_object_get(seen, key);
+    int last = before ? (int)json_integer_value(before) : known;
+    gboolean same_way = (now > known && last > known) || (now < known && last < known);
+    if (!f->fickle || now == known || same_way) {
+        if (json_object_del(seen, key) == 0)
+            look->changed = TRUE;
+        return TRUE;
+    }
+    json_object_set_new(seen, key, json_integer(now));
+    look->changed = TRUE;
+    return FALSE;
+}
+
 static void consider(struct look *look, const char *key, const char *source, const struct alert_finding *f)
 {
     json_t *trouble = json_object_get(alert_store_open_alerts(look->store), key);
@@ -198,6 +224,8 @@ static void consider(struct look *look, const char *key, const char *source, con
         return;
     }
     if (f->verdict == ALERT_UNKNOWN && !trouble && !is_unknown_too_long(look, key))
+        return;
+    if (!is_lasting(look, key, trouble, f))
         return;
     if (f->verdict != ALERT_UNKNOWN)
         forget_unknown(look, key);
@@ -353,7 +381,11 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
     g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
     g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
     json_t *all = act_facts(facts, code);
-    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, all, NULL};
+    struct alert_finding f = {.name = name,
+                              .verdict = problem ? verdict_of(act, code) : ALERT_FINE,
+                              .title = title,
+                              .text = text,
+                              .facts = all};
     start(&look, r);
     consider(&look, key, "act", &f);
     if (!problem && strcmp(act, "restore") == 0)

@@ -13,6 +13,7 @@ struct alert_config {
     enum notify_severity slack_level, pagerduty_level, email_level, webhook_level; /* least severity that goes there */
     int reminder_hours;                                                            /* 0: none */
     int max_per_hour;                                                              /* to each channel */
+    int rpo_minutes;       /* how often a backup is due; 0: not known */
     const char *dir;       /* BACKUP_DIR: state, queue and journal */
     const char *spare_dir; /* the temporary folder */
     const char *database;  /* NULL: not known */
@@ -32,10 +33,11 @@ struct alert_finding {
     json_t *facts;       /* object of strings; borrowed, NULL: none */
     const char *subject; /* lines that name what is concerned: one that was not there before is told, though the verdict
                             is the same; NULL: none */
+    gboolean fickle;     /* one look is no proof: it counts when a second one in a row finds the same */
 };
 
 /* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is; where there was
- * none, it is a warning when it lasts for a day. What another finding tells the cause of (ALERT_EXCUSED) is passed
+ * none, it is a warning when it lasts for a day, or for two backups. What another finding tells the cause of (ALERT_EXCUSED) is passed
  * over: trouble stays as it is, and none begins. complete: these are all, and trouble that none of them speaks of any
  * more is over. Then sends what is due. */
 void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,

@@ -11,6 +11,7 @@
  *             "tries", "next_try", "claimed_until", "error",
  *             "to": [mail addresses that have yet to take it; without: all]}],        (oldest first)
  *  "sent": {CHANNEL: [unix seconds of the last hour]},
+ *  "seen": {KEY: severity that one look found, and that counts when the next finds it too},
  *  "refused": {mail address: what the server said of it the last time}}
  *
  * Only engine/alert*.c include it.
@@ -47,6 +48,7 @@ gboolean alert_store_peek(struct alert_store *s);
 
 json_t *alert_store_open_alerts(const struct alert_store *s); /* borrowed: "open" */
 json_t *alert_store_unknown(const struct alert_store *s);     /* borrowed: "unknown" */
+json_t *alert_store_seen(const struct alert_store *s);        /* borrowed: "seen" */
 json_t *alert_store_queue(const struct alert_store *s);       /* borrowed: "queue" */
 json_t *alert_store_sent(const struct alert_store *s);        /* borrowed: "sent" */
 json_t *alert_store_refused(const struct alert_store *s);     /* borrowed: "refused" */
