@@ -39,6 +39,9 @@ static gboolean guess(const struct server_identity *i, const GPtrArray *entries,
 
 void server_identity_mark(struct server_identity *i, const GPtrArray *entries)
 {
+    static GMutex mutex;
+    g_autoptr(GMutexLocker) locked = g_mutex_locker_new(&mutex);
+    (void)locked;
     struct lineage_server guessed = {0};
     gboolean known = i->answered || guess(i, entries, &guessed);
     gboolean plain = i->target && guessed.host && lineage_is_plain(entries, guessed.host, guessed.port);

@@ -21,5 +21,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(server_identity, server_identity_clear)
 /* The server has said who it is. */
 void server_identity_set(struct server_identity *i, const struct pg_system *system);
 
-/* Marks the entries, which have their metadata; may connect for some seconds. */
+/* Marks the entries, which have their metadata; may connect for some seconds. One identity may be used by several
+ * threads. */
 void server_identity_mark(struct server_identity *i, const GPtrArray *entries);

@@ -49,6 +49,7 @@ static void *make_there(void *data, GError **error)
         list = g_ptr_array_new_with_free_func(entry_free);
     if (!remote_join(list, config->s3, config->s3_prefix, config->name, error))
         return NULL;
+    server_identity_mark(config->health->identity, list);
     for (guint i = 0; i < list->len; i++)
         g_clear_pointer(&((struct catalog_entry *)list->pdata[i])->path, g_free);
     return g_steal_pointer(&list);
@@ -79,7 +80,7 @@ static struct catalog_object *copy_of(const struct catalog_object *o)
     return copy;
 }
 
-/* Adds to the folder's entries what the last look into the bucket found. */
+/* Adds to the folder's entries what the last look into the bucket found; whose they are, that look knows better. */
 static void join(struct sight_backups *b, const GPtrArray *there)
 {
     g_autoptr(GHashTable) by_id = g_hash_table_new(g_str_hash, g_str_equal);
@@ -91,6 +92,7 @@ static void join(struct sight_backups *b, const GPtrArray *there)
         if (near && far->object) {
             near->object = copy_of(far->object);
             near->monthly = copy_of(far->monthly);
+            near->lineage = far->lineage;
         } else if (!near && far->object)
             g_ptr_array_add(b->all, far);
     }
@@ -139,6 +141,7 @@ static void *make_here(void *data, GError **error)
     GPtrArray *own = catalog_list(folder, f->config->name, error);
     if (!own)
         return NULL;
+    server_identity_mark(f->config->health->identity, own);
     struct sight_backups *b = g_new0(struct sight_backups, 1);
     b->own = own;
     b->all = g_ptr_array_new();

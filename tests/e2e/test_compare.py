@@ -291,6 +291,9 @@ DO $$ BEGIN
   END LOOP;
   FOR i IN 1..30 LOOP EXECUTE format('CREATE TABLE y_%s (a int PRIMARY KEY, b text)', i); END LOOP;
 END $$;
+-- Numbers of no table here, which a fresh server gives to tables of its own: there they read as names.
+INSERT INTO audit (id, tab) SELECT n, n::oid::regclass FROM generate_series(16384, 16500) n
+    WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = n::oid);
 CREATE TYPE kind AS ENUM ('a', 'b', 'c');
 CREATE TABLE parts (id int, kind kind, v xml) PARTITION BY HASH (kind);
 CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);

@@ -21,10 +21,10 @@ REFUSED = {
         CREATE OR REPLACE FUNCTION fit(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false'""", "cards"),
     "raised": (f"""ALTER TABLE people ADD CHECK (judge(card));
         CREATE OR REPLACE FUNCTION judge(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
-        $$ BEGIN RAISE EXCEPTION 'not good: %', $1 USING DETAIL = $1, HINT = $1; END $$""", "judge(text)"),
+        $$ BEGIN RAISE EXCEPTION 'not good: %', $1 USING DETAIL = $1, HINT = $1; END $$""", "people_card_check"),
     "raised with a code": (f"""ALTER TABLE people ADD CHECK (judge(card));
         CREATE OR REPLACE FUNCTION judge(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
-        $$ BEGIN RAISE data_exception USING MESSAGE = 'bad', DETAIL = $1; END $$""", "judge(text)"),
+        $$ BEGIN RAISE data_exception USING MESSAGE = 'bad', DETAIL = $1; END $$""", "people_card_check"),
     "cast": ("""ALTER TABLE people ADD CHECK (judge(card)); CREATE OR REPLACE FUNCTION judge(text) RETURNS bool
         LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1::int > 0; END $$""", "type integer"),
     "domain": ("""CREATE DOMAIN card AS text CONSTRAINT cards CHECK (fit(VALUE)); ALTER TABLE people ALTER card TYPE card;

@@ -15,7 +15,8 @@
 #define DAY 86400
 #define NOW 1770436800 /* 2026-02-07 12:00:00 +08:00 */
 
-/* Backups from the newest on, a letter each: p proven, v verified, u unverified, f failed, n without metadata,
+/* Backups from the newest on, a letter each: p proven, t tested on another
+ * major version, v verified, u unverified, f failed, n without metadata,
  * r a verified pre-restore one, R a proven one, h a held verified one, w one that waits for its upload, i one in use,
  * l a locked one, ? one of an unknown type, o one whose dates disagree, s another server's, S
  * a proven one of that, c a monthly copy, d a pre-deployment one,
@@ -37,6 +38,7 @@ static const struct history {
     {"pre_restore_does_not_count", "rrrv", {0, 1, 2, 100}, 30, 1, "xxxx"},
     {"proven_pre_restore_does_not_count", "RRp", {0, 1, 100}, 30, 1, "xxx"},
     {"newest_proven_stays", "vvvpv", {0, 1, 2, 100, 101}, 30, 1, "xxxx."},
+    {"tested_elsewhere_counts_as_good_and_not_as_proven", "vtpt", {0, 99, 100, 101}, 30, 2, "xxx."},
     {"only_the_newest_proven", "vvpp", {0, 1, 100, 101}, 30, 1, "xxx."},
     {"young_proven", "pvp", {0, 100, 101}, 30, 1, "x.."},
     {"failed_go", "vfu", {0, 100, 101}, 30, 1, "x.."},
@@ -84,7 +86,7 @@ static void fill(struct fixture *f)
 
 static void put(struct fixture *f, char letter, int days)
 {
-    static const char states[] = "fuvp";
+    static const char states[] = "fuvtp"; /* in the order of enum meta_state */
     struct retention_item *i = &f->items[f->n];
     const char *state = strchr(states, letter);
     g_autofree char *timestamp = text_timestamp(NOW - (gint64)days * DAY);

@@ -120,7 +120,7 @@ static void broken(const struct model *m, const char *promise, const char *id)
 /* Good in the sense of the promises: by what is known of it, not by the code that is tested. */
 static gboolean is_good(const struct model *m, const struct retention_item *i)
 {
-    return (i->state == META_VERIFIED || i->state == META_PROVEN) && i->tier != TIER_PRE_RESTORE && !i->copy &&
+    return i->state >= META_VERIFIED && i->tier != TIER_PRE_RESTORE && !i->copy &&
            !i->no_metadata && !i->other_server && !i->unknown_type && !i->odd_date && i->taken_at <= m->clock + RETENTION_SLACK_S;
 }
 

@@ -49,7 +49,7 @@ static void entry_free(gpointer data)
 
 static struct catalog_entry *new_entry(char letter, gint64 at, int place)
 {
-    static const char states[] = "fuvp";
+    static const char states[] = "fuvtp"; /* in the order of enum meta_state */
     /* Names say nothing: the zone of each is another. */
     g_autofree char *timestamp = text_timestamp(at + (place % 3 - 1) * 11 * HOUR);
     g_autofree char *file = g_strdup_printf("app_%s.sql.gz", timestamp);
