@@ -163,6 +163,14 @@ void alerting_watch(struct console *c, const GError *problem)
     alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
 }
 
+void alerting_watch_several(struct console *c, const GError *problem)
+{
+    g_autofree char *database = NULL, *text = problem_text(c, problem);
+    struct alert_config config = alerting_config(c, &database);
+    config.database = NULL;
+    alert_act(&config, "watch", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
+}
+
 static enum alert_verdict verdict_of(const struct health_check *check)
 {
     static const enum alert_verdict verdicts[] = {[HEALTH_OK] = ALERT_FINE,

@@ -337,5 +337,11 @@ gboolean several_run(struct console *c, const struct command *command, int argc,
         return FALSE;
     if (command == &cmd_backup)
         return run_backups(c, command, argc, argv, parts, error);
-    return find_parts(c, parts, error) && run_parts(c, command, argc, argv, parts, error);
+    g_autoptr(GError) problem = NULL;
+    gboolean found = find_parts(c, parts, &problem);
+    if (command == &cmd_status && c->settings.alert)
+        alerting_watch_several(c, problem);
+    if (!found)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return found && run_parts(c, command, argc, argv, parts, error);
 }

@@ -315,20 +315,23 @@ void alert_checks(const struct alert_config *c, const struct alert_finding *list
 
 /* ---- acts ---- */
 
-/* Codes that no one needs to be told of: someone sat there and saw it. */
+static gboolean is_one_of(int code, const int *list, gsize count)
+{
+    for (gsize i = 0; i < count; i++)
+        if (code == list[i])
+            return TRUE;
+    return FALSE;
+}
+
+/* Not what a person sat there and saw. Backups, uploads and the watch are started by a clock, the rest mostly by
+ * people. */
 static gboolean is_worth_telling(const char *act, int code)
 {
-    static const int seen[] = {OT_REFUSED, OT_INTERRUPTED, 128 + SIGQUIT}, mistyped[] = {OT_USAGE, OT_NOT_FOUND};
-    for (gsize i = 0; i < G_N_ELEMENTS(seen); i++)
-        if (code == seen[i])
-            return FALSE;
-    /* Backups and uploads are started by a clock, the rest mostly by people. */
-    if (strcmp(act, "backup") == 0 || strcmp(act, "backups") == 0 || strcmp(act, "sync") == 0)
-        return TRUE;
-    for (gsize i = 0; i < G_N_ELEMENTS(mistyped); i++)
-        if (code == mistyped[i])
-            return FALSE;
-    return TRUE;
+    static const int ended[] = {OT_INTERRUPTED, 128 + SIGQUIT};
+    static const int mistyped[] = {OT_USAGE, OT_NOT_FOUND, OT_REFUSED};
+    static const char *const by_clock[] = {"backup", "backups", "sync", "status", "watch", NULL};
+    return !is_one_of(code, ended, G_N_ELEMENTS(ended)) &&
+           (g_strv_contains(by_clock, act) || !is_one_of(code, mistyped, G_N_ELEMENTS(mistyped)));
 }
 
 /* One backup that fails is no catastrophe: the check of its age says when it becomes one. A restore that fails is, and
@@ -362,6 +365,16 @@ static void tell_news(struct look *look, const char *key, const char *title, jso
     json_decref(origin);
 }
 
+/* What was told while the settings did not even say which database it is about. */
+static void end_nameless(struct look *look, const char *name, const struct alert_finding *f)
+{
+    g_autofree char *key = g_strconcat("-/", name, NULL);
+    json_t *trouble = json_incref(json_object_get(alert_store_open_alerts(look->store), key));
+    if (trouble)
+        end_trouble(look, key, trouble, f->title, f->text, f->facts);
+    json_decref(trouble);
+}
+
 static json_t *act_facts(const json_t *facts, int code)
 {
     json_t *all = json_object();
@@ -388,6 +401,8 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
                               .facts = all};
     start(&look, r);
     consider(&look, key, "act", &f);
+    if (!problem)
+        end_nameless(&look, name, &f);
     if (!problem && strcmp(act, "restore") == 0)
         tell_news(&look, key, title, all);
     finish(&look, r);

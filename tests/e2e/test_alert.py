@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
@@ -711,6 +712,65 @@ def test_a_sender_that_was_killed(watched, hooks):
     assert slacked(hooks, "") == []
     fail(watched, 700)
     assert len(slacked(hooks, "Backup of app failed")) == 1
+
+
+# ---- runs that cannot begin ----
+
+GOOD = "SLACK_WEBHOOK_URL={slack}\nHEARTBEAT_URL={ping}\nDATABASE_URL={url}\nBACKUP_DIR={dir}\n"
+
+
+SPOILED = {
+    "a wrong value": lambda path: path.write_text(path.read_text() + "BACKUP_RETENTION_DAYS=thirty\n"),
+    "an unknown name": lambda path: path.write_text(path.read_text() + "BACKUP_RETENTOIN_DAYS=30\n"),
+    "a value of alerts": lambda path: path.write_text("ALERT_MAX_PER_HOUR=many\n" + path.read_text()),
+    "an open quote": lambda path: path.write_text("BACKUP_TAG='x\n" + path.read_text()),
+    "no line": lambda path: path.write_text(path.read_text() + "what is this\n"),
+    "two ways to read it": lambda path: path.write_text(re.sub("DATABASE_URL=.*", "DATABASE_URL=postgresql://u:p@ss@h/app", path.read_text())),
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "others may write it": lambda path: path.chmod(0o666),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_settings_that_cannot_be_used_are_told(opstower, hooks, db, folder, how):
+    """By backup and watch, once, to the channels that are left, or to those of the last good run; and when it is over."""
+    database = db("odd.sql")
+    path = pathlib.Path(folder, "job.env")
+    text = GOOD.format(slack=hooks.url(SLACK), ping=hooks.url(PING), url=database.url, dir=opstower.backup_dir)
+    path.write_text(text)
+    path.chmod(0o600)
+    opstower.env.update(OPSTOWER_ENV_FILE=str(path), BACKUP_DIR=None, TMPDIR=folder)
+    opstower("backup", "--local-only")
+    assert [post.path for post in hooks.all()] == [PING + "/start", PING]
+    hooks.forget()
+    SPOILED[how](path)
+    for _ in range(2):
+        result = opstower("backup", "--local-only", check=False)
+        assert result.returncode in (2, 12, 14) and len(backups.error_lines(result)) == 1
+        assert opstower("status", "--alert", "--quiet", check=False).returncode == 3
+    assert [post.path for post in hooks.posts() if post.path != SLACK] == [PING + "/fail"] * 2
+    assert len(slacked(hooks, "Backup of")) == len(slacked(hooks, "Status of")) == 1 and "p@ss" not in repr(hooks.all())
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    opstower("backup", "--local-only")
+    opstower("status", "--alert", "--quiet", check=False)
+    assert [line.split(":")[0] for line in slacked(hooks, "Backup of") + slacked(hooks, "Status of")] == ["WARNING", "Resolved"] * 2
+    kept = list(pathlib.Path(folder, "state/opstower").iterdir())
+    assert [backups.mode_of(each) for each in kept] == [0o600] and database.url not in kept[0].read_text()
+
+
+def test_words_that_are_wrong_are_told_where_no_person_sees_it(watched, hooks):
+    watched("backup", "--local-onyl", check=2)
+    watched("status", "--alert", "--josn", check=3)
+    assert len(slacked(hooks, "Backup of app failed")) == len(slacked(hooks, "Status of app failed")) == 1
+    hooks.forget()
+    watched("status", "--josn", check=3)
+    watched("verify", "--josn", check=2)
+    assert hooks.all() == []
 
 
 # ---- the file ----
