@@ -74,8 +74,10 @@ static gboolean is_reminder_due(const struct look *look, const json_t *trouble, 
     return pause > 0 && (look->now - at >= pause || at > look->now + HOUR_S);
 }
 
-static void tell(struct look *look, const char *key, const json_t *trouble, const char *channel,
-                 enum notify_state state, int severity, const char *title, const char *text, json_t *facts)
+/* before: the severity that the channel was told before; NOT_TOLD: none. */
+static void tell_after(struct look *look, const char *key, const json_t *trouble, const char *channel,
+                       enum notify_state state, int severity, const char *title, const char *text, json_t *facts,
+                       int before)
 {
     g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", g_get_host_name(), key);
     struct alert_news news = {.channel = channel,
@@ -85,9 +87,17 @@ static void tell(struct look *look, const char *key, const json_t *trouble, cons
                               .database = json_string_value(json_object_get(trouble, "database")),
                               .state = state,
                               .severity = (enum notify_severity)severity,
-                              .facts = facts};
+                              .facts = facts,
+                              .trouble = key,
+                              .before = before};
     alert_queue_add(look->store, &news, look->now);
     look->changed = TRUE;
+}
+
+static void tell(struct look *look, const char *key, const json_t *trouble, const char *channel,
+                 enum notify_state state, int severity, const char *title, const char *text, json_t *facts)
+{
+    tell_after(look, key, trouble, channel, state, severity, title, text, facts, NOT_TOLD);
 }
 
 static char *lasted(const struct look *look, const json_t *trouble)
@@ -116,8 +126,8 @@ static void tell_trouble(struct look *look, const char *key, json_t *trouble, co
         return;
     g_autofree char *title =
         again && !grown ? g_strdup_printf("still, after %s: %s", time, f->title) : g_strdup(f->title);
-    tell(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts);
-    note_told(trouble, channel->name, severity, look->now);
+    note_told(trouble, channel->name, severity, look->now); /* first: it is taken back where there is no place */
+    tell_after(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts, told);
 }
 
 /* ---- one trouble ---- */

@@ -69,6 +69,7 @@ struct alert_backlog {
     gint64 oldest_at;   /* when the oldest of them happened; 0: none */
     char *channels;     /* as "slack, email" */
     char *error;        /* the last one; NULL: none */
+    gint64 dropped_at;  /* when the last one was dropped; 0: never */
     json_int_t dropped; /* for want of room in the queue, since ever */
     char *refused;      /* mail addresses that the server does not take; NULL: none */
 };

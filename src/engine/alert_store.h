@@ -3,12 +3,12 @@
  * Where that folder cannot be written (a full disk, one that is not mounted), the file lies in the temporary folder
  * until it can, so that trouble with the disk itself is told once too and not at each run.
  *
- * {"format": 1, "serial": 12, "dropped": 0,
+ * {"format": 1, "serial": 12, "dropped": 0, "dropped_at": unix seconds of the last,
  *  "open": {KEY: {"source": "check" | "act", "database", "name", "severity", "title", "text", "since",
  *                 "subject", "told": {CHANNEL: {"severity", "at"}}}},
  *  "unknown": {KEY: unix seconds since when a check has nothing to say},
  *  "queue": [{"id", "channel", "key", "state", "severity", "title", "text", "facts", "when", "host", "database",
- *             "tries", "next_try", "claimed_until", "error",
+ *             "trouble", "before", "tries", "next_try", "claimed_until", "error",
  *             "to": [mail addresses that have yet to take it; without: all]}],        (oldest first)
  *  "sent": {CHANNEL: [unix seconds of the last hour]},
  *  "seen": {KEY: severity that one look found, and that counts when the next finds it too},

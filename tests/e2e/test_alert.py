@@ -373,18 +373,39 @@ def test_reminders_by_option_only(watched, hooks):
     assert len(texts) == 3 and texts[1].startswith("WARNING: still, after 12 h") and "24 h" in texts[2] or "1 d" in texts[2]
 
 
-def test_no_more_than_so_many_an_hour_and_the_worst_first(watched, hooks):
-    limits = {"ALERT_MAX_PER_HOUR": "2", "ALERT_SLACK_LEVEL": "warning"}
-    for name in "abcd":
-        fail(watched, env={**limits, "DATABASE_URL": DEAD.replace("/app", f"/{name}")})
-    assert len(hooks.posts(SLACK)) == 2
-    watch(watched, 0, {**limits, "DATABASE_URL": DEAD})      # no backup at all: critical
-    assert len(hooks.posts(SLACK)) == 2
-    watch(watched, HOUR + 60, {**limits, "DATABASE_URL": DEAD})
-    assert len(hooks.posts(SLACK)) == 4 and hooks.posts(SLACK)[2].json["text"].startswith("CRITICAL")
-    for hour in range(2, 8):
-        watch(watched, hour * HOUR + 200, {**limits, "DATABASE_URL": DEAD})
-    assert [len(slacked(hooks, f"Backup of {name} failed")) for name in "abcd"] == [1, 1, 1, 1]
+def test_no_more_than_so_many_an_hour_and_the_rest_in_one(watched, hooks, db):
+    """Beyond the limit people get one message with all titles; what is critical, and ends, come all the same; programs
+    get each alert, later."""
+    database = db("odd.sql")
+    limits = {"ALERT_MAX_PER_HOUR": "2"}
+    dead = {name: {**limits, "DATABASE_URL": DEAD.replace("/app", f"/{name}")} for name in [*"abcd", database.name]}
+    for name in "abc":
+        fail(watched, env=dead[name])
+    assert len(hooks.posts(SLACK)) == len(hooks.posts(HOOK)) == 2
+    fail(watched, env=dead["d"])
+    assert len(hooks.posts(SLACK)) == 3 and len(hooks.posts(HOOK)) == 2
+    assert hooks.posts(SLACK)[2].json["text"] == "WARNING: 2 more alerts than ALERT_MAX_PER_HOUR allows, in one message"
+    digest = hooks.posts(SLACK)[2].body.decode()
+    assert [f"Backup of {name} failed" in digest for name in "abcd"] == [False, False, True, True]
+    watch(watched, 0, dead["d"])
+    assert paged(hooks, "backup_age", "d") == ["trigger"] and len(slacked(hooks, "CRITICAL: Backup age")) == 1
+    before = len(hooks.posts(SLACK))
+    fail(watched, env=dead[database.name])
+    assert len(hooks.posts(SLACK)) == before
+    for hour in range(2, 6):
+        fail(watched, hour * HOUR, env=dead["a"])
+    assert sorted(post.json["key"].split("/")[-2] for post in hooks.posts(HOOK) if post.json["key"].endswith("failed-backup")) == sorted(
+        [*"abcd", database.name])
+    assert [len(slacked(hooks, f"Backup of {name} failed")) for name in "abcd"] == [1, 1, 0, 0]
+    assert state(watched)["queue"] == []
+
+
+def test_the_end_is_told_beyond_the_limit(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, ALERT_MAX_PER_HOUR="1")
+    fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")})
+    take(watched, database)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
 def test_what_a_person_sees_is_not_told(watched, hooks, db):
@@ -775,20 +796,52 @@ def test_words_that_are_wrong_are_told_where_no_person_sees_it(watched, hooks):
 
 # ---- the file ----
 
+def fill(watched, count, **item):
+    """A queue of so many that wait for the webhook."""
+    path = pathlib.Path(watched.backup_dir) / "alerts.json"
+    root = json.loads(path.read_text())
+    now = int(time.time())
+    root["queue"] = [{"id": f"x{i}", "channel": "webhook", "key": f"opstower/h/db{i}/backup_age", "state": 0, "severity": 2,
+                      "title": "old", "text": "", "when": now, "host": "h", "tries": 1, "next_try": now - 1,
+                      "claimed_until": 0, **item} for i in range(count)]
+    path.write_text(json.dumps(root))
+
+
 def test_the_file_is_private_and_bounded(watched, hooks):
     for path in (SLACK, PAGERDUTY, HOOK):
         hooks.plan(path, 500)
     fail(watched)
     path = pathlib.Path(watched.backup_dir) / "alerts.json"
     assert backups.mode_of(path) == 0o600
-    root = json.loads(path.read_text())
-    root["queue"] = [{**root["queue"][0], "id": f"x{i}", "key": f"k{i}"} for i in range(199)]
-    path.write_text(json.dumps(root))
+    fill(watched, 1999)
     for name in ("x", "y"):
         fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{name}")})
     found = state(watched)
-    assert len(found["queue"]) == 200 and found["dropped"] == 3
+    assert len(found["queue"]) == 2000 and found["dropped"] == 3 and path.stat().st_size < 4 << 20
     assert "3 alerts were dropped" in watched("alert", "list").stderr
+    check = checks(watched)["alerts"]
+    assert check["verdict"] == "WARNING" and "3 were dropped, as too many waited" in check["value"]
+
+
+@pytest.mark.parametrize("waiting", [1, 200, 1999, 2000])
+def test_what_finds_no_place_is_told_when_there_is_one(watched, hooks, db, waiting):
+    """However many wait: what is still bad is sent in the end, once, and what is over is not taken for told."""
+    database = db("odd.sql")
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    watched.env.update(SLACK_WEBHOOK_URL=None, PAGERDUTY_SERVICE_KEY=None, ALERT_MAX_PER_HOUR="1000")
+    hooks.plan(HOOK, 500)
+    fail(watched)
+    fill(watched, waiting)
+    fail(watched, env=broken)
+    if waiting == 2000:   # it was dropped; the channel has taken the others meanwhile
+        assert state(watched)["dropped"] == 1
+        fill(watched, 1)
+    hooks.plan(HOOK, 200)
+    fail(watched, HOUR, env=broken)
+    fail(watched, HOUR + 60, env=broken)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")]
+    take(watched, database, 2 * HOUR)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}', '{"format": 1, "open": [], "queue": {}, "sent": 1}',

@@ -95,7 +95,7 @@ def test_several_databases_are_one_set(opstower, database, db):
     take(opstower, other)
     text = metrics(opstower)
     assert other.name + '"' not in text
-    text = opstower("status", "--prometheus", "--all", check=False).stdout
+    text = opstower("status", "--prometheus", "--all", env=shifted(3 * HOUR), check=False).stdout
     assert promtool("check", "metrics", input=text).returncode == 0
     assert f'opstower_verdict{{database="{database.name}"}} 2' in text
     assert f'opstower_verdict{{database="{other.name}"}} 1' in text
