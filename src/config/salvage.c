@@ -35,7 +35,7 @@ static char *state_name(const char *env_file)
 
 static gboolean is_remembered(const char *key)
 {
-    const struct option_row *row = option_by_env(key);
+    const struct option_row *base = option_by_file_env(key), *row = base ? base : option_by_env(key);
     for (const struct option_row *each = rows_alert; row && each->help; each++)
         if (each == row)
             return TRUE;
@@ -77,8 +77,10 @@ gboolean settings_remember(const struct settings *s, const char *database, char 
 
 static void apply(struct settings *s, const char *name, const char *value)
 {
-    const struct option_row *row = option_by_env(name);
-    if (row && *value)
+    const struct option_row *row = option_by_env(name), *in_file = option_by_file_env(name);
+    if (in_file && *value)
+        option_set_from_file(in_file, s, value, name, NULL, NULL);
+    else if (row && *value)
         option_set(row, s, value, name, NULL);
 }
 
