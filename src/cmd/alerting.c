@@ -54,6 +54,7 @@ struct alert_config alerting_config(struct console *c, char **ret_database)
         .dir = s->backup_dir,
         .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .database = *ret_database,
+        .source = s->s3_bucket,
     };
 }
 

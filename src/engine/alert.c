@@ -74,12 +74,27 @@ static gboolean is_reminder_due(const struct look *look, const json_t *trouble, 
     return pause > 0 && (look->now - at >= pause || at > look->now + HOUR_S);
 }
 
+/* Whose alerts these are, for whoever gets those of many installations. Hosts' names change, as those of pods do, and the
+ * end of a trouble must have the key of its beginning: so it is the bucket, or what this machine was called when the first
+ * alert was noted here, and remembered. Trouble that older versions have told has the host's name in its key. */
+static const char *source_of(struct look *look)
+{
+    const char *known = json_string_value(json_object_get(look->store->root, "source"));
+    if (known && *known)
+        return known;
+    gboolean old = look->store->older && json_object_size(alert_store_open_alerts(look->store)) > 0;
+    const char *source = look->config->source && !old ? look->config->source : g_get_host_name();
+    json_object_set_new(look->store->root, "source", json_string(source));
+    look->changed = TRUE;
+    return json_string_value(json_object_get(look->store->root, "source"));
+}
+
 /* before: the severity that the channel was told before; NOT_TOLD: none. */
 static void tell_after(struct look *look, const char *key, const json_t *trouble, const char *channel,
                        enum notify_state state, int severity, const char *title, const char *text, json_t *facts,
                        int before)
 {
-    g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", g_get_host_name(), key);
+    g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", source_of(look), key);
     struct alert_news news = {.channel = channel,
                               .key = global_key,
                               .title = title,

@@ -17,6 +17,7 @@ struct alert_config {
     const char *dir;       /* BACKUP_DIR: state, queue and journal */
     const char *spare_dir; /* the temporary folder */
     const char *database;  /* NULL: not known */
+    const char *source;    /* what the installation is called in alerts' keys; NULL: as this machine */
 };
 
 /* TRUE if any channel is set. Without one nothing is decided, remembered or sent. */

@@ -143,6 +143,7 @@ static void load(struct alert_store *s, GError **error)
     }
     json_decref(spare);
     json_decref(s->root);
+    s->older = root && !json_object_get(root, "source");
     s->root = root ? root : empty();
     drop_what_is_none(s->root);
 }

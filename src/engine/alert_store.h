@@ -4,6 +4,7 @@
  * until it can, so that trouble with the disk itself is told once too and not at each run.
  *
  * {"format": 1, "serial": 12, "dropped": 0, "dropped_at": unix seconds of the last,
+ *  "source": what stands for this installation in keys,
  *  "open": {KEY: {"source": "check" | "act", "database", "name", "severity", "title", "text", "since",
  *                 "subject", "told": {CHANNEL: {"severity", "at"}}}},
  *  "unknown": {KEY: unix seconds since when a check has nothing to say},
@@ -28,6 +29,7 @@ struct alert_store {
     char *dir, *spare_dir, *spare_name;
     int lock_fd; /* -1: not locked */
     json_t *root;
+    gboolean older;   /* what was read was written by a version that did not remember the source */
     gboolean unsaved; /* the last change could be written nowhere: what is in memory is newer than any file */
     char *problem;    /* why the folder could not be written; NULL: it could */
 };

@@ -1,4 +1,5 @@
 """Alerts from beginning to end: what is told, to whom, once; what waits when it cannot be sent; what no alert may break."""
+import ctypes
 import datetime
 import fcntl
 import json
@@ -733,6 +734,48 @@ def test_a_sender_that_was_killed(watched, hooks):
     assert slacked(hooks, "") == []
     fail(watched, 700)
     assert len(slacked(hooks, "Backup of app failed")) == 1
+
+
+def called(name):
+    """For a child: a host of that name, as each pod has its own."""
+    def enter():
+        new_names = 0x04000000
+        if ctypes.CDLL(None).unshare(new_names) == 0:
+            socket.sethostname(name)
+    return enter
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may call a host otherwise")
+@pytest.mark.parametrize("bucket_is_set", [False, True])
+def test_the_end_has_the_key_of_the_beginning_on_whatever_host(watched, hooks, db, bucket_is_set):
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, BACKUP_S3_BUCKET="some-bucket" if bucket_is_set else None)
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    watched("backup", "--local-only", env=broken, check=5, preexec_fn=called("pod-1-abc"))
+    watched("backup", "--local-only", preexec_fn=called("pod-2-def"))
+    begin, end = hooks.posts(HOOK)
+    source = "some-bucket" if bucket_is_set else "pod-1-abc"
+    assert begin.json["key"] == end.json["key"] == f"opstower/{source}/{database.name}/failed-backup"
+    assert (begin.json["host"], end.json["host"]) == ("pod-1-abc", "pod-2-def")
+
+
+def test_a_watch_of_several_where_some_have_no_channel(watched, hooks, db, folder):
+    """Those that have one are told of, the others are looked at; without any it is an error, which is said once."""
+    first, second = db("odd.sql"), db("odd.sql")
+    channel = f"ALERT_WEBHOOK_URL={hooks.url(HOOK)}\n"
+    watched.env.update(SLACK_WEBHOOK_URL=None, PAGERDUTY_SERVICE_KEY=None, ALERT_WEBHOOK_URL=None, DATABASE_NAME=None)
+    os.makedirs(f"{folder}/sets")
+    files = [pathlib.Path(folder, f"sets/{name}.env") for name in "ab"]
+    for path, database in zip(files, (first, second)):
+        path.write_text(f"DATABASE_URL={database.url}\nBACKUP_DIR={watched.backup_dir}\n")
+        path.chmod(0o600)
+    words = ("status", "--alert", "--config-dir", f"{folder}/sets", "--local-only", "--quiet")
+    none = watched(*words, check=3)
+    assert len(backups.error_lines(none)) == 1 and "nobody to tell of any database" in none.stderr
+    files[0].write_text(files[0].read_text() + channel)
+    some = watched(*words, env=shifted(3 * HOUR), check=2)
+    assert "[ERROR]" not in some.output
+    assert told(hooks, "backup_age", first.name) == [("trigger", "critical")] and told(hooks, "backup_age", second.name) == []
 
 
 # ---- runs that cannot begin ----
