@@ -23,6 +23,7 @@ enum {
     CMD_AUDIT = 1 << 12,
     CMD_SERVE = 1 << 13,
     CMD_ADOPT = 1 << 14,
+    CMD_CONFIG = 1 << 15,
 };
 
 /*
@@ -49,6 +50,15 @@ gboolean settings_load(struct settings *s, unsigned command, int argc, char **ar
 /* Puts libpq's and the proxies' variables of the .env file into this process's environment, where libpq and libcurl find
  * them, and takes our secrets out of it, which no child needs. Before there are threads. */
 void options_settle_environment(const struct settings *s);
+
+struct option_shown {
+    char *name;   /* the variable */
+    char *value;  /* NULL: it is not set; of a secret only that it is */
+    char *source; /* where the value came from; NULL: it is not set */
+};
+
+/* Every variable, and those of libpq and proxies that the .env file has: struct option_shown *. The caller unrefs it. */
+GPtrArray *options_shown(const struct settings *s);
 
 /* The option and variable sections of COMMAND's --help: aligned lines of at most 100 columns. g_free. */
 char *options_help(unsigned command);
