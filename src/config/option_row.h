@@ -8,6 +8,10 @@
 
 #define CMD_ALL (~0u)
 
+#ifndef OPSTOWER_SYSTEM_ENV_FILE
+#define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
+#endif
+
 enum option_type {
     OPTION_TEXT,       /* char * */
     OPTION_URL,        /* char *; of a server of HTTP or SMTP, of which only the password is secret */
