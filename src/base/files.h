@@ -69,5 +69,8 @@ gboolean files_remove(const char *path, GError **error);
  * parent is trusted. That it is not there is fine. */
 gboolean files_remove_tree(const char *path, GError **error);
 
+/* The open folder, and all that is in it, becomes that user's and its group's; no link is followed. */
+gboolean files_give_folder(int fd, uid_t user, GError **error);
+
 /* All that is in the open folder, likewise; the folder itself stays, and so does the descriptor. */
 gboolean files_empty_folder(int fd, GError **error);

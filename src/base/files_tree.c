@@ -1,4 +1,4 @@
-/* Folders removed by descriptors: nothing is looked up by a path twice, so whoever may write to a folder on the way
+/* Folders removed, or given away, by descriptors: nothing is looked up by a path twice, so whoever may write to a folder on the way
  * cannot lead this anywhere else. */
 #include "base/files.h"
 
@@ -11,6 +11,7 @@
 #define MAX_DEPTH 200 /* one open descriptor each */
 
 static gboolean empty_folder(int fd, int depth, GError **error);
+static gboolean give_at(int parent, const char *name, uid_t user, int depth, GError **error);
 
 static gboolean remove_folder_at(int parent, const char *name, int depth, GError **error)
 {
@@ -58,6 +59,43 @@ static gboolean empty_folder(int fd, int depth, GError **error)
 gboolean files_empty_folder(int fd, GError **error)
 {
     return empty_folder(fd, 0, error);
+}
+
+static gboolean give_folder(int fd, uid_t user, int depth, GError **error)
+{
+    if (depth > MAX_DEPTH)
+        return ot_fail(error, OT_IO, "cannot give away folders more than %d deep", MAX_DEPTH);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
+    if (!dir) {
+        ot_fail_errno(error, OT_IO, "cannot read a folder");
+        if (own >= 0)
+            close(own);
+        return FALSE;
+    }
+    rewinddir(dir);
+    gboolean ok = TRUE;
+    for (const struct dirent *entry; ok && (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            ok = give_at(fd, entry->d_name, user, depth + 1, error);
+    closedir(dir);
+    return (ok && fchown(fd, user, user) == 0) || (ok && ot_fail_errno(error, OT_IO, "cannot give a folder away"));
+}
+
+static gboolean give_at(int parent, const char *name, uid_t user, int depth, GError **error)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fchownat(parent, name, user, user, AT_SYMLINK_NOFOLLOW) == 0 ||
+               ot_fail_errno(error, OT_IO, "cannot give %s away", name);
+    gboolean ok = give_folder(fd, user, depth, error);
+    close(fd);
+    return ok;
+}
+
+gboolean files_give_folder(int fd, uid_t user, GError **error)
+{
+    return give_folder(fd, user, 0, error);
 }
 
 gboolean files_remove_tree(const char *path, GError **error)

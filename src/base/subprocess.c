@@ -44,6 +44,7 @@ struct subprocess {
 /* What the child does between fork and exec; everything is looked up before the fork. */
 struct child_plan {
     int death_signal;
+    const struct walls *walls;
     gboolean own_group, change_user;
     uid_t uid;
     gid_t gid;
@@ -58,6 +59,10 @@ static void prepare_child(gpointer data)
     interrupt_reset_in_child();
     if (plan->own_group)
         setpgid(0, 0);
+    if (plan->walls) {
+        walls_enter(plan->walls, plan->death_signal, plan->parent);
+        return;
+    }
     if (plan->change_user &&
         (setgroups((size_t)plan->n_groups, plan->groups) != 0 || setgid(plan->gid) != 0 || setuid(plan->uid) != 0))
         _exit(126);
@@ -165,7 +170,7 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
 {
     static const struct subprocess_options none;
     const struct subprocess_options *o = options ? options : &none;
-    struct child_plan plan = {.own_group = o->own_group, .parent = getpid()};
+    struct child_plan plan = {.own_group = o->own_group, .parent = getpid(), .walls = o->walls};
     if (!o->outlives)
         plan.death_signal = o->death_signal ? o->death_signal : SIGTERM;
     if (!plan_user(&plan, o->user, error))

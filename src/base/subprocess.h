@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/walls.h"
 
 struct subprocess;
 
@@ -14,6 +15,7 @@ struct subprocess_options {
     char **environment; /* whole environment, NULL-terminated; NULL: environment_for_others() */
     const char *directory;
     const char *user; /* run as this user (needs root) */
+    const struct walls *walls; /* it runs inside of them; then without user */
     int stdin_fd;     /* > 0: becomes the child's stdin; else /dev/null */
     int stdout_fd;    /* > 0: becomes the child's stdout; else /dev/null unless pipe_stdout */
     int stderr_fd;    /* > 0: becomes the child's stderr; then nothing of it is collected */

@@ -16,9 +16,16 @@ gboolean select_is_bad(const struct catalog_entry *e)
                        (e->meta->size_bytes && e->size_bytes && e->meta->size_bytes != e->size_bytes));
 }
 
+gboolean select_is_known(const struct catalog_entry *e)
+{
+    return e->meta && g_strcmp0(e->meta->id, e->id) == 0;
+}
+
 static gboolean is_wanted(const struct catalog_entry *e, const struct select_wish *w)
 {
     if (!lineage_is_ours(e) || catalog_is_future(e, w->now) || (w->until && e->taken_at > w->until))
+        return FALSE;
+    if (w->known && !select_is_known(e))
         return FALSE;
     if (w->kind == SELECT_GOOD && (!e->meta || e->meta->state < META_VERIFIED || select_is_bad(e)))
         return FALSE;
@@ -51,7 +58,9 @@ static struct select_passed passed_over(const GPtrArray *entries, const struct s
     for (guint i = 0; i < entries->len; i++) {
         const struct catalog_entry *e = entries->pdata[i];
         gboolean older = chosen && e->taken_at < chosen->taken_at;
-        if (lineage_is_ours(e) && catalog_is_future(e, w->now))
+        if (w->known && !select_is_known(e))
+            p.unknowns++;
+        else if (lineage_is_ours(e) && catalog_is_future(e, w->now))
             note(e, &p.future, &p.futures);
         else if (lineage_is_ours(e) && !older && select_is_bad(e) && e != chosen && (!w->until || e->taken_at <= w->until))
             note(e, &p.bad, &p.bads);

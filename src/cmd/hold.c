@@ -46,7 +46,7 @@ static char *key_of(struct console *c, const struct target *t)
 
 static gboolean find_there(struct console *c, const char *database, const char *what, struct target *t, GError **error)
 {
-    t->key = request_find(c, what, t->offsite, FALSE, error);
+    t->key = request_find(c, what, t->offsite, CHOOSE_TO_MARK, error);
     if (!t->key || !name_target(t, t->key, error))
         return FALSE;
     /* Whoever names it by its key means the backup all the same, not one of its copies; but for the monthly archive's,
@@ -66,7 +66,7 @@ static gboolean find(struct console *c, const char *what, struct target *t, GErr
     if (!database || (s->from_s3 && !request_s3(c, error)) || !request_offsite(c, &t->offsite, error))
         return FALSE;
     GError *problem = NULL;
-    t->path = s->from_s3 ? NULL : request_find(c, what, NULL, FALSE, &problem);
+    t->path = s->from_s3 ? NULL : request_find(c, what, NULL, CHOOSE_TO_MARK, &problem);
     if (t->path) {
         if (!name_target(t, t->path, error))
             return FALSE;

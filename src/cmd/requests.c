@@ -218,7 +218,7 @@ static gboolean read_wish(const struct settings *s, const char *what, struct sel
     return audit_parse_time(s->at, TRUE, &ret->until, error);
 }
 
-char *request_find(struct console *c, const char *what, const struct offsite *offsite, gboolean to_restore,
+char *request_find(struct console *c, const char *what, const struct offsite *offsite, enum choose_purpose purpose,
                    GError **error)
 {
     const struct settings *s = &c->settings;
@@ -235,16 +235,18 @@ char *request_find(struct console *c, const char *what, const struct offsite *of
         return offsite ? remote_resolve(offsite->client, offsite->prefix, database, what, error)
                        : catalog_resolve(s->backup_dir, database, what, error);
     q.database = database;
-    q.to_restore = q.wish.skip_bad = to_restore;
+    q.purpose = purpose;
+    q.wish.skip_bad = purpose == CHOOSE_TO_RESTORE;
+    q.wish.known = purpose == CHOOSE_TO_TEST;
     return choose_backup(&q, &c->report, error);
 }
 
-struct copy *request_copy(struct console *c, const char *what, gboolean to_restore, GError **error)
+struct copy *request_copy(struct console *c, const char *what, enum choose_purpose purpose, GError **error)
 {
     const struct offsite *o = NULL;
     if (c->settings.from_s3 && (!request_s3(c, error) || !request_offsite(c, &o, error)))
         return NULL;
-    g_autofree char *place = request_find(c, what, o, to_restore, error);
+    g_autofree char *place = request_find(c, what, o, purpose, error);
     if (!place)
         return NULL;
     if (!o)

@@ -4,6 +4,7 @@
 #include "catalog/copy.h"
 #include "cmd/console.h"
 #include "engine/backup.h"
+#include "engine/choose.h"
 #include "engine/health.h"
 #include "engine/prune.h"
 
@@ -37,12 +38,12 @@ gboolean request_prune(struct console *c, const char *name, struct prune_request
 struct server_identity *request_identity(struct console *c);
 
 /* The path of the backup that a person named (a path, id, timestamp, "latest" or "latest-good"; NULL: the one of --at),
- * or with offsite its key in the bucket. to_restore: see engine/choose.h. To be freed. */
-char *request_find(struct console *c, const char *what, const struct offsite *offsite, gboolean to_restore,
+ * or with offsite its key in the bucket. purpose: see engine/choose.h. To be freed. */
+char *request_find(struct console *c, const char *what, const struct offsite *offsite, enum choose_purpose purpose,
                    GError **error);
 
 /* The same as a copy that can be read; in the bucket with --from-s3. */
-struct copy *request_copy(struct console *c, const char *what, gboolean to_restore, GError **error);
+struct copy *request_copy(struct console *c, const char *what, enum choose_purpose purpose, GError **error);
 
 /* The backups that a list is of: of the database that the settings name, or with --all of every one; in the folder, and
  * in S3 unless --local-only. */

@@ -154,7 +154,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     c->act = "restore";
     struct backup_request pre_backup;
     g_autoptr(copy) chosen = check_options(s, error) && hooking_check(c, error) && request_backup(c, &pre_backup, error)
-                                 ? request_copy(c, words[0], TRUE, error)
+                                 ? request_copy(c, words[0], CHOOSE_TO_RESTORE, error)
                                  : NULL;
     if (!chosen)
         return FALSE;

@@ -21,7 +21,7 @@ static gboolean run(struct console *c, char **words, GError **error)
     const struct settings *s = &c->settings;
     c->act = "verify";
     const struct offsite *offsite;
-    g_autoptr(copy) chosen = request_offsite(c, &offsite, error) ? request_copy(c, words[0], FALSE, error) : NULL;
+    g_autoptr(copy) chosen = request_offsite(c, &offsite, error) ? request_copy(c, words[0], CHOOSE_TO_TEST, error) : NULL;
     if (!chosen)
         return FALSE;
     struct pg_target test_server = {.url = s->test_url};

@@ -84,6 +84,15 @@ static void tell_passed(const struct select_passed *p, const struct catalog_entr
         report_warn(report, "%s is known to be damaged; the newest that is not is %s", p->bad->id, chosen->id);
 }
 
+/* Said aloud, for somebody may have put them there. */
+static void tell_unknown(const struct choose_request *q, const struct select_passed *p, struct report *report)
+{
+    g_autofree char *place = place_of(q);
+    if (p->unknowns)
+        report_warn(report, "%u %s in %s without metadata of ours: not taken for the latest", p->unknowns,
+                    p->unknowns == 1 ? "file is" : "files are", place);
+}
+
 static void tell_other(const struct catalog_entry *e, struct report *report)
 {
     g_autofree char *server = lineage_server_text(e->meta->system_identifier, e->meta->host, e->meta->port);
@@ -111,6 +120,10 @@ static gboolean fail(const struct choose_request *q, const GPtrArray *list, cons
                        "adopt`",
                        q->database, place, until ? " up to " : "", until ? until : "",
                        o.servers == 1 ? "another" : "others", o.newest->id, server);
+    if (p->unknowns)
+        return ot_fail(error, OT_NOT_FOUND, "no backup of database %s in %s has metadata of ours, without which none is "
+                       "taken unasked (%u %s there): name the file to verify it all the same",
+                       q->database, place, p->unknowns, p->unknowns == 1 ? "file lies" : "files lie");
     return ot_fail(error, OT_NOT_FOUND, "there is no %sbackup of database %s in %s%s%s",
                    q->wish.kind == SELECT_GOOD && list->len ? "verified " : "", q->database, place,
                    until ? " up to " : "", until ? until : "");
@@ -122,7 +135,7 @@ static gboolean fail(const struct choose_request *q, const GPtrArray *list, cons
 static const struct catalog_entry *choose_other(const struct choose_request *q, GPtrArray *list)
 {
     struct select_passed unused;
-    if (!q->to_restore || lineage_find_others(list, FALSE).servers != 1)
+    if (q->purpose != CHOOSE_TO_RESTORE || lineage_find_others(list, FALSE).servers != 1)
         return NULL;
     for (guint i = 0; i < list->len; i++) {
         struct catalog_entry *e = list->pdata[i];
@@ -139,6 +152,7 @@ char *choose_backup(const struct choose_request *q, struct report *report, GErro
         return NULL;
     const struct catalog_entry *chosen = select_backup(list, &q->wish, &passed);
     tell_passed(&passed, chosen, report);
+    tell_unknown(q, &passed, report);
     gboolean ours = chosen != NULL;
     if (!ours && (chosen = choose_other(q, list)) && chosen->meta)
         tell_other(chosen, report);

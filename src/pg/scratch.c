@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/subprocess.h"
+#include "base/walls.h"
 #include "pg/preload.h"
 #include "pg/tools.h"
 
@@ -25,6 +26,8 @@
 struct scratch {
     char *folder;
     int lock_fd;
+    struct walls *walls;
+    uid_t user; /* as which the server runs, where we are root; it owns nothing else */
     struct subprocess *server;
     struct pg_target target;
 };
@@ -57,7 +60,8 @@ static gboolean is_ours(int fd)
     uid_t user;
     gid_t group;
     struct stat st;
-    return server_ids(&user, &group, NULL) && fstat(fd, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == user);
+    return server_ids(&user, &group, NULL) && fstat(fd, &st) == 0 && 
+           (st.st_uid == geteuid() || st.st_uid == user || (geteuid() == 0 && walls_is_unused_user(st.st_uid)));
 }
 
 /* A folder whose maker lives is locked; one that can be locked was left behind. */
@@ -175,14 +179,29 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
         g_ptr_array_add(argv, g_strdup_printf("cron.database_name=%s", o->database));
     }
     g_ptr_array_add(argv, NULL);
+    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
     struct subprocess_options options = {
-        .user = server_user(),
+        .environment = (char **)environment,
         .directory = s->folder,
+        .walls = s->walls,
         .stop_signal = SIGQUIT, /* immediate shutdown: the data is thrown away */
         .death_signal = SIGQUIT,
     };
     s->server = subprocess_start((const char *const *)argv->pdata, &options, error);
     return s->server != NULL;
+}
+
+/* From here on the server runs what the backup brings with it. */
+static gboolean raise_walls(struct scratch *s, const struct scratch_options *o, GError **error)
+{
+    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
+    if (!program)
+        return FALSE;
+    s->user = geteuid() == 0 ? walls_unused_user() : 0;
+    g_autofree char *folder = g_canonicalize_filename(s->folder, NULL);
+    g_autofree char *programs = g_path_get_dirname(program);
+    s->walls = walls_plan(folder, programs, s->user);
+    return !s->user || files_give_folder(s->lock_fd, s->user, error);
 }
 
 static gboolean wait_until_ready(struct scratch *s, GError **error)
@@ -241,7 +260,7 @@ struct scratch *scratch_start(const struct scratch_options *o, GError **error)
     s->lock_fd = -1;
     /* initdb refuses names of the system's kind. */
     s->target.user = g_strdup(o->superuser && !g_str_has_prefix(o->superuser, "pg_") ? o->superuser : SUPERUSER);
-    if (!make_folder(s, where, error) || !init_cluster(s, o->bindir, o->major, error))
+    if (!make_folder(s, where, error) || !init_cluster(s, o->bindir, o->major, error) || !raise_walls(s, o, error))
         return NULL;
     s->target.host = g_strdup(s->folder);
     s->target.name = g_strdup("postgres");
@@ -266,6 +285,7 @@ void scratch_free(struct scratch *s)
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     g_free(s->folder);
+    walls_free(s->walls);
     pg_target_clear(&s->target);
     g_free(s);
 }
