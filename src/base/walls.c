@@ -50,11 +50,21 @@ static gboolean is_shown(const char *path)
     return FALSE;
 }
 
+/* The folder that holds what programs in PREFIX/bin or, as Debian has it, PREFIX/lib/postgresql/VERSION/bin need. */
+static char *prefix_of(const char *programs)
+{
+    char *prefix = g_path_get_dirname(programs);
+    char *debian = g_strrstr(prefix, "/lib/postgresql/");
+    if (debian && debian > prefix && !strchr(debian + strlen("/lib/postgresql/"), '/'))
+        *debian = '\0';
+    return prefix;
+}
+
 struct walls *walls_plan(const char *folder, const char *programs, uid_t user)
 {
     struct walls *w = g_new0(struct walls, 1);
     char *real = realpath(programs, NULL), *shell = realpath("/bin/sh", NULL);
-    char *prefix = real ? g_path_get_dirname(real) : NULL;
+    char *prefix = real ? prefix_of(real) : NULL;
     w->folder = g_strdup(folder);
     w->shell = g_strdup(shell);
     w->programs = prefix && !is_shown(real) ? g_strdup(prefix) : NULL;
@@ -134,13 +144,13 @@ static void make_read_only(const char *place)
 #endif
 }
 
-static gboolean show(const char *root, const char *source, const char *path)
+static gboolean show(const char *root, const char *source, const char *path, unsigned long how)
 {
     char place[PATH_MAX];
     if (snprintf(place, sizeof place, "%s%s", root, path) >= (int)sizeof place ||
         !make_place(source, place, strlen(root)))
         return FALSE;
-    return mount(source, place, NULL, MS_BIND | MS_REC, NULL) == 0;
+    return mount(source, place, NULL, how, NULL) == 0;
 }
 
 /* What is a link outside is one inside; what is not there is left out. */
@@ -156,7 +166,7 @@ static gboolean show_read_only(const char *root, const char *path)
     }
     if (access(path, F_OK) != 0)
         return TRUE;
-    if (!show(root, path, path))
+    if (!show(root, path, path, MS_BIND | MS_REC))
         return FALSE;
     make_read_only(place);
     return TRUE;
@@ -180,7 +190,8 @@ static gboolean build_root(const struct walls *w)
     snprintf(held, sizeof held, "/proc/self/fd/%d", fd);
     if (mount("tmpfs", w->folder, "tmpfs", MS_NOSUID, "mode=0755,size=16m") != 0)
         return FALSE;
-    gboolean ok = show(w->folder, held, w->folder);
+    /* Not what is mounted upon it, which is the new root. */
+    gboolean ok = show(w->folder, held, w->folder, MS_BIND);
     for (gsize i = 0; ok && i < G_N_ELEMENTS(shown); i++)
         ok = show_read_only(w->folder, shown[i]);
     char place[PATH_MAX];
