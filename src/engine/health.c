@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "catalog/describe.h"
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "catalog/remote.h"
@@ -115,9 +116,16 @@ gint64 health_taken_at(const struct catalog_entry *e)
     return e->taken_at;
 }
 
+gboolean health_is_cut(const struct catalog_entry *e)
+{
+    return e->meta && e->path && e->meta->size_bytes > 0 && e->meta->size_bytes != e->size_bytes;
+}
+
+/* A file that has not its size any more is none, unless there is a whole copy in S3. */
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e)
 {
-    return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
+    gboolean whole = !health_is_cut(e) || (d->s3_looked && g_strcmp0(describe_s3(e, TRUE), "present") == 0);
+    return e->meta && e->meta->state >= META_VERIFIED && whole && !catalog_is_pre_restore(e) &&
            !catalog_is_future(e, d->now);
 }
 
