@@ -102,6 +102,9 @@ gboolean foreign_is_known(const char *name);
 /* The one of libpq's that NAME was meant to be; NULL if it is one, or nobody's. */
 const char *foreign_misspelt(const char *name);
 
+/* Named as libpq's are, and not one of them. */
+gboolean foreign_is_stray(const char *name);
+
 /* Whether a password is in it. */
 gboolean foreign_is_secret(const char *name, const char *value);
 
