@@ -86,5 +86,14 @@ struct s3_failure {
 gboolean s3_send(struct s3 *s, const struct s3_request *request, struct http_response *r, struct s3_failure *failure,
                  GError **error);
 
+/* enum s3_optional: what the server turned out not to have. Requests leave it out. */
+guint s3_missing(const struct s3 *s);
+
+/* More of it; what was not known yet is told once, by config.warn. */
+void s3_learn_missing(struct s3 *s, guint parts);
+
+/* TRUE if the server says that it has no such call. */
+gboolean s3_is_not_implemented(const struct s3_failure *failure);
+
 /* s3://bucket/key, for messages. To be freed. */
 char *s3_url(const struct s3 *s, const char *key);

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "net/uri.h"
+#include "store/s3_optional.h"
 #include "store/s3_xml.h"
 
 #define MAX_LIST_BYTES (16u << 20)
@@ -267,6 +268,8 @@ gboolean s3_delete(struct s3 *s, const char *key, GError **error)
 
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error)
 {
+    if (s3_missing(s) & S3_TAGS)
+        return TRUE;
     g_autoptr(GString) xml = g_string_new("<Tagging><TagSet>");
     for (; tags && *tags; tags += 2) {
         g_autofree char *tag = g_markup_printf_escaped("<Tag><Key>%s</Key><Value>%s</Value></Tag>", tags[0], tags[1]);
@@ -282,8 +285,17 @@ gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error)
         .body_length = xml->len,
         .checksum = TRUE,
     };
-    gboolean ok = s3_send(s, &request, &r, NULL, error);
+    struct s3_failure failure = {0};
+    GError *problem = NULL;
+    gboolean ok = s3_send(s, &request, &r, &failure, &problem);
     http_response_clear(&r);
+    if (!ok && s3_is_not_implemented(&failure)) {
+        s3_learn_missing(s, S3_TAGS);
+        g_clear_error(&problem);
+        return TRUE;
+    }
+    if (!ok)
+        g_propagate_error(error, problem);
     return ok;
 }
 

@@ -68,7 +68,7 @@ gboolean s3_delete(struct s3 *s, const char *key, GError **error);
 /* As s3_delete. ret_refused: the server answered that we may not (403), which is no failure of the wire. */
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error);
 
-/* Replaces the object's tags. */
+/* Replaces the object's tags; does nothing where the server has none (s3_missing). */
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error);
 
 /* All objects whose keys begin so, in key order: struct s3_object *. */

@@ -254,6 +254,63 @@ def test_a_refusal_for_another_reason_leaves_later_requests_their_checksums(ther
     assert later != [] and all(later)
 
 
+# ---- servers as they are ---------------------------------------------------------------------------------------------
+
+def refuses(*names, answer=(501, "NotImplemented")):
+    """A request that has one of these headers, or "?tagging", is refused."""
+    def meet(request):
+        asked = "tagging" in names and re.search(r"[?&]tagging\b", request.target)
+        found = asked or any(header.startswith(name) for name in names for header in request.headers)
+        return answer if found else None
+    return meet
+
+
+def refuses_several(request):
+    """As B2, each at its own time and in its own words."""
+    unsupported = [name for name in ("x-amz-checksum", "x-amz-tagging", "x-amz-storage-class") if
+                   any(header.startswith(name) for header in request.headers)]
+    return (400, "InvalidArgument") if unsupported else (501, "NotImplemented") if "tagging=" in request.target else None
+
+
+# What is played: kind -> (which requests are refused, words of the warnings, how many)
+SERVERS = {"AWS, MinIO, Ceph": (lambda request: None, []),
+           "R2": (refuses("x-amz-tagging", "tagging"), ["object tags"]),
+           "GCS": (refuses("x-amz-tagging", "x-amz-checksum", answer=(400, "InvalidArgument")), ["object tags", "checksums"]),
+           "Garage": (refuses("tagging"), ["object tags"]),
+           "B2": (refuses_several, ["object tags", "checksums", "the storage class"]),
+           "Wasabi": (refuses("x-amz-storage-class", answer=(400, "InvalidStorageClass")), ["the storage class"]),
+           "no conditions": (refuses("if-none-match"), ["conditional writes"]),
+           "no encryption by header": (refuses("x-amz-server-side-encryption"), ["encryption asked for by header"])}
+
+
+def forget_tags(request, head):
+    kept = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(b"x-amz-tagging-count:")]
+    return b"\r\n".join(kept) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_without_optional_parts_takes_backups(there, own, bucket, proxy, kind):
+    """With one warning for each part; `bucket check` finds nothing failed, and names what is missing."""
+    proxy.meet, words = SERVERS[kind]
+    proxy.change = forget_tags if "object tags" in words else None
+    env = {"BACKUP_S3_STORAGE_CLASS": "STANDARD"}
+    result = there("backup", env=env)
+    (backup,) = backups.all_of(there)
+    assert [own.objects(bucket)[key] for key in in_bucket(own, bucket, ".sql.gz")] == [backup.path.read_bytes()]
+    warned = sorted(re.findall(r"does not take ([^:]+): going on without", result.stderr + result.stdout))
+    assert [len([each for each in warned if each.startswith(word)]) for word in words] == [1] * len(words), warned
+    assert len(warned) == len(words), warned
+    checked = there("bucket", "check", env=env).stdout
+    assert len(re.findall("Not taken by this server: WARN", checked)) == len(set(words) - {"conditional writes"})
+
+
+def test_a_key_of_ones_own_is_never_left_out(there, own, bucket, proxy):
+    """What the settings ask for the sake of safety fails where it cannot be had."""
+    proxy.meet = refuses("x-amz-server-side-encryption")
+    result = there("backup", check=15, env={"BACKUP_S3_SSE": "aws:kms", "BACKUP_S3_KMS_KEY_ID": "1234"})
+    assert "501 NotImplemented" in result.stderr and in_bucket(own, bucket, ".sql.gz") == []
+
+
 def echo(change):
     """For proxy.change: an answer that tells the checksum of what was stored, as AWS's do."""
     def answer(request, head):
