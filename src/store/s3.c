@@ -119,6 +119,7 @@ struct sending {
     guint present;                   /* optional parts of the last try */
     guint candidates, named, single; /* of the first refusal; what the server named; what was last left out alone */
     guint dropped;                   /* left out of the next try */
+    gboolean at_once;                /* the next try is another request, which waits for nothing */
 };
 
 static void sending_clear(struct sending *q)
@@ -355,6 +356,7 @@ static gboolean drop_optional(struct sending *q, const struct s3_failure *f, con
     guint next = all ? q->candidates : q->named | single;
     gboolean other = next != q->dropped;
     q->dropped = next;
+    q->at_once = other;
     return other;
 }
 
@@ -479,16 +481,17 @@ static gboolean send_until_done(struct sending *q, struct http_response *r, stru
 {
     for (;;) {
         GError *problem = NULL;
+        q->at_once = FALSE;
         enum verdict verdict = attempt(q, r, f, &problem);
         f->tries = q->tries;
         if (verdict == DONE)
             return check_echo(q, r, error);
-        if (verdict == REFUSED || out_of_time(q) || is_cancelled(q)) {
+        if (verdict == REFUSED || (!q->at_once && out_of_time(q)) || is_cancelled(q)) {
             g_propagate_error(error, problem);
             return FALSE;
         }
         g_error_free(problem);
-        if (!pause_before_next(q, error))
+        if (!q->at_once && !pause_before_next(q, error))
             return FALSE;
     }
 }
