@@ -73,6 +73,7 @@ struct s3 *request_s3_for(struct console *c, guint retry_s, GError **error)
         .stall_timeout_s = (guint)s->s3_timeout_s,
         .retry_s = retry_s,
         .credentials = credentials_of(s),
+        .missing = &c->s3_missing,
         .warn = warn,
         .warn_data = c,
     };

@@ -106,6 +106,13 @@ static char *rule_folder(const struct bucket_wishes *w)
     return g_strconcat(w->prefix, slash, NULL);
 }
 
+/* What the ids of a folder's rules end with: an id is unique in a bucket. */
+static char *rule_mark(const char *folder)
+{
+    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, folder, -1);
+    return g_strdup_printf("-%.8s", sum);
+}
+
 static gboolean is_our_id(const char *id)
 {
     return id && (g_str_has_prefix(id, UNFINISHED) || g_str_has_prefix(id, OLD_VERSIONS) ||
@@ -116,7 +123,8 @@ static gboolean is_our_id(const char *id)
 static gboolean is_ours(const xmlNode *rule, const struct bucket_wishes *w)
 {
     g_autofree char *id = s3_xml_text(rule, "ID"), *prefix = bucket_rule_prefix(rule), *folder = rule_folder(w);
-    return is_our_id(id) && g_str_equal(prefix, folder);
+    g_autofree char *mark = rule_mark(folder);
+    return is_our_id(id) && (g_str_has_suffix(id, mark) || g_str_equal(prefix, folder));
 }
 
 /* Rules of others, as they stand. */
@@ -145,28 +153,27 @@ static gboolean others_rules(struct s3 *s, const struct bucket_wishes *w, GStrin
     return TRUE;
 }
 
-/* An id is unique in a bucket: each prefix has its own. */
 static void our_rules(GString *out, const struct bucket_wishes *w)
 {
-    g_autofree char *folder = rule_folder(w), *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, folder, -1);
+    g_autofree char *folder = rule_folder(w), *mark = rule_mark(folder);
     g_autofree char *prefix = g_markup_printf_escaped("<Prefix>%s</Prefix>", folder);
     g_string_append_printf(out,
-                           "<Rule><ID>" UNFINISHED "-%.8s</ID><Filter>%s</Filter><Status>Enabled</Status>"
+                           "<Rule><ID>" UNFINISHED "%s</ID><Filter>%s</Filter><Status>Enabled</Status>"
                            "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
                            "</AbortIncompleteMultipartUpload></Rule>",
-                           sum, prefix);
+                           mark, prefix);
     g_string_append_printf(out,
-                           "<Rule><ID>" OLD_VERSIONS "-%.8s</ID><Filter>%s</Filter><Status>Enabled</Status>"
+                           "<Rule><ID>" OLD_VERSIONS "%s</ID><Filter>%s</Filter><Status>Enabled</Status>"
                            "<NoncurrentVersionExpiration><NoncurrentDays>%d</NoncurrentDays>"
                            "</NoncurrentVersionExpiration></Rule>",
-                           sum, prefix, w->noncurrent_days);
+                           mark, prefix, w->noncurrent_days);
     if (w->longstop_days > 0)
         g_string_append_printf(out,
-                               "<Rule><ID>" LONGSTOP "-%.8s</ID><Filter><And>%s<Tag><Key>type</Key>"
+                               "<Rule><ID>" LONGSTOP "%s</ID><Filter><And>%s<Tag><Key>type</Key>"
                                "<Value>hourly</Value></Tag><Tag><Key>hold</Key><Value>no</Value></Tag></And></"
                                "Filter><Status>Enabled</Status>"
                                "<Expiration><Days>%d</Days></Expiration></Rule>",
-                               sum, prefix, w->longstop_days);
+                               mark, prefix, w->longstop_days);
 }
 
 static void set_lifecycle(struct s3 *s, const struct bucket_wishes *w, GPtrArray *list)

@@ -29,13 +29,14 @@ struct s3 {
     char *credentials_source;
     gint64 clock_offset_s; /* the server's clock minus ours */
     guint64 bytes_received;
-    guint missing; /* enum s3_optional: what the server does not have */
+    guint *missing, own_missing; /* enum s3_optional: what the server does not have */
 };
 
 struct s3 *s3_new(const struct s3_config *config, GError **error)
 {
     g_autoptr(s3) s = g_new0(struct s3, 1);
     s->config = *config;
+    s->missing = config->missing ? config->missing : &s->own_missing;
     g_mutex_init(&s->mutex);
     s->region = config->region ? g_strdup(config->region) : credentials_profile_region(&config->credentials);
     if (!s->region)
@@ -117,7 +118,8 @@ struct sending {
     guint tries;
     gboolean renew, renewed, clock_corrected;
     guint present;                   /* optional parts of the last try */
-    guint candidates, named, single; /* of the first refusal; what the server named; what was last left out alone */
+    guint candidates, named;         /* what may be left out; what the server named */
+    guint single, grown;             /* what was last left out alone; with others */
     guint dropped;                   /* left out of the next try */
     gboolean at_once;                /* the next try is another request, which waits for nothing */
 };
@@ -140,7 +142,7 @@ static char *checksum_header(const char *sha256_hex)
 static void add_unless_missing(struct sending *q, GPtrArray *list, const char *header)
 {
     guint part = s3_optional_of_header(header);
-    if (part & (q->dropped | __atomic_load_n(&q->s->missing, __ATOMIC_RELAXED)))
+    if (part & (q->dropped | __atomic_load_n(q->s->missing, __ATOMIC_RELAXED)))
         return;
     q->present |= part;
     g_ptr_array_add(list, g_strdup(header));
@@ -297,12 +299,12 @@ static gboolean renew_credentials(struct sending *q, const struct s3_failure *f)
 
 guint s3_missing(const struct s3 *s)
 {
-    return __atomic_load_n(&s->missing, __ATOMIC_RELAXED);
+    return __atomic_load_n(s->missing, __ATOMIC_RELAXED);
 }
 
 void s3_learn_missing(struct s3 *s, guint parts)
 {
-    guint news = parts & ~__atomic_fetch_or(&s->missing, parts, __ATOMIC_RELAXED);
+    guint news = parts & ~__atomic_fetch_or(s->missing, parts, __ATOMIC_RELAXED);
     for (guint part = 1; part <= S3_OPTIONAL_LAST; part <<= 1) {
         if (!(news & part) || !s->config.warn)
             continue;
@@ -342,7 +344,23 @@ static guint next_single(struct sending *q)
     return 0;
 }
 
-/* What the server names is left out; if it names nothing, each optional part by itself, and at last all of them. */
+/* One more of them together; 0: all were. */
+static guint next_grown(struct sending *q)
+{
+    guint rest = q->candidates & ~q->named & ~q->grown;
+    for (guint part = 1; part <= S3_OPTIONAL_LAST; part <<= 1) {
+        if (!(rest & part))
+            continue;
+        gboolean alone = q->grown == 0; /* that was tried */
+        q->grown |= part;
+        if (!alone)
+            return q->grown;
+    }
+    return 0;
+}
+
+/* What the server names is left out; if it names nothing, each optional part by itself, then more and more of them,
+ * encryption last. */
 static gboolean drop_optional(struct sending *q, const struct s3_failure *f, const char *message)
 {
     guint able = droppable(q), named = s3_optional_named(message);
@@ -352,12 +370,12 @@ static gboolean drop_optional(struct sending *q, const struct s3_failure *f, con
     named |= g_str_equal(f->code, "InvalidStorageClass") ? S3_STORAGE_CLASS : 0;
     q->named |= named & able;
     guint single = named & able ? 0 : next_single(q);
-    gboolean all = !(named & able) && !single;
-    guint next = all ? q->candidates : q->named | single;
-    gboolean other = next != q->dropped;
-    q->dropped = next;
-    q->at_once = other;
-    return other;
+    guint more = named & able || single ? single : next_grown(q);
+    if (!(named & able) && !more)
+        return FALSE;
+    q->dropped = q->named | more;
+    q->at_once = TRUE;
+    return TRUE;
 }
 
 static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)

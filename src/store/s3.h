@@ -24,6 +24,7 @@ struct s3_config {
     gboolean allow_http;            /* also to other hosts than this one */
     guint stall_timeout_s, retry_s; /* one try without progress; one request with all its tries. 0: 30, 300 */
     struct credentials_config credentials;
+    guint *missing; /* what clients of one server know of it together (s3_missing); NULL: each for itself */
     void (*warn)(const char *text, void *data); /* what a person should know though it went well; any thread */
     void *warn_data;
 };

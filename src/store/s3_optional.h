@@ -7,10 +7,10 @@ enum s3_optional {
     S3_CHECKSUMS = 1 << 0,     /* x-amz-checksum-* */
     S3_TAGS = 1 << 1,          /* object tags */
     S3_STORAGE_CLASS = 1 << 2, /* x-amz-storage-class */
-    S3_SSE = 1 << 3,           /* encryption with the server's own key asked for by header; never a key of KMS */
-    S3_CONDITION = 1 << 4,     /* If-None-Match on writing */
+    S3_CONDITION = 1 << 3,     /* If-None-Match on writing */
+    S3_SSE = 1 << 4,           /* encryption with the server's own key asked for by header; never a key of KMS */
 };
-#define S3_OPTIONAL_LAST S3_CONDITION
+#define S3_OPTIONAL_LAST S3_SSE
 
 /* The part that a header "Name: value" belongs to; 0: the request cannot do without it. */
 guint s3_optional_of_header(const char *header);
