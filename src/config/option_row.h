@@ -31,8 +31,8 @@ struct option_row {
     const char *arg;            /* the value's name in help; NULL = takes none */
     const char *bare;           /* the value of a flag without one, which only a number after it is; NULL = needs one */
     gboolean secret;
-    gboolean web_address;       /* OPTION_TEXT: a URL, all of it secret */
-    const char *help; /* never NULL, but in the row after the last */
+    gboolean web_address; /* OPTION_TEXT: a URL, all of it secret */
+    const char *help;     /* never NULL, but in the row after the last */
 };
 
 /* Every table (each ends with a row whose help is NULL); NULL at the end. */

@@ -15,6 +15,7 @@ struct settings {
     char *database_name;
     char *database_user;
     char *database_password;
+    char *require_ssl; /* "true" or "false" */
 
     /* Where backups lie, and how long. */
     char *backup_dir;
@@ -152,6 +153,7 @@ struct settings {
 
     /* "NAME=VALUE" of libpq and of proxies, from the .env file; NULL = none. For options_settle_environment. */
     char **foreign;
+    GHashTable *sources; /* from a row of the option tables to the name and place (char *) that set it; may be NULL */
     char **secret_files; /* those that were read for NAME_FILE; NULL = none */
 
     /* What is said. */
