@@ -3,7 +3,10 @@ that take no checksums, or store something else than was sent.
 
 A server of its own: what happens to it must not happen to other tests' buckets.
 """
+import json
 import re
+import threading
+import time
 
 import pytest
 
@@ -351,3 +354,60 @@ def test_what_the_server_says_of_the_object_is_held_against_what_was_sent(there,
     assert_local_copy_only(there, result, own, bucket)
     proxy.forget()
     assert_next_run_mends(there, own, bucket)
+
+
+# ---- a slow server ---------------------------------------------------------------------------------------------------
+
+def begin_slow(there, proxy, *words):
+    """A run whose upload the server leaves unanswered, at that point."""
+    asked = threading.Event()
+
+    def meet(request):
+        if request.method in ("POST", "PUT") and ".sql.gz" in request.target and not asked.is_set():
+            asked.set()
+            return "stall"
+        return None
+    proxy.meet = meet
+    running = there.popen(*words, env={"BACKUP_S3_TIMEOUT": "30"})
+    assert asked.wait(30)
+    return running
+
+
+def finish(there, running, proxy):
+    running.terminate()
+    running.communicate()
+    proxy.forget()
+    there("sync")
+
+
+@pytest.mark.parametrize("first", ["backup", "sync"])
+def test_an_upload_that_takes_long_stops_no_backup_here(there, own, bucket, proxy, first):
+    """Of the database whose backup is on its way: here alone it is taken as ever; else it is kept here and its upload is
+    taken up later. What is to be in S3 alone, and a second sync, say that another run is at work."""
+    if first == "sync":
+        there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
+    running = begin_slow(there, proxy, first)
+    deadline = time.monotonic() + 30
+    while not [each for each in backups.all_of(there) if each.path.exists()] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    there("backup", "--local-only", "--wait", "1")
+    result = there("backup", check=15)
+    assert "an earlier backup is still on its way to S3" in result.stderr
+    there("backup", "--s3-only", check=6)
+    there("sync", check=6)
+    assert running.poll() is None
+    assert len(backups.all_of(there)) == 3
+    finish(there, running, proxy)
+    assert len(in_bucket(own, bucket, ".sql.gz")) == 2, "both that were to be there"
+
+
+def test_sync_overwrites_no_backup_of_another_host(there, own, bucket):
+    """Its id is the same, for S3 could not be asked when this one was taken."""
+    there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
+    (backup,) = backups.all_of(there)
+    key = f"database/{backup.timestamp[:8]}/{backup.id}"
+    theirs = dict(backup.meta, sha256="0" * 64)
+    for ending, body in ((".sql.gz", b"theirs"), (".meta.json", json.dumps(theirs).encode())):
+        own.client().put_object(Bucket=bucket, Key=key + ending, Body=body)
+    result = there("sync", check=15)
+    assert "another backup of the same id" in result.stderr and own.objects(bucket)[key + ".sql.gz"] == b"theirs"
