@@ -80,6 +80,12 @@ const char *foreign_misspelt(const char *name)
     return options_nearest_word(name, libpq);
 }
 
+gboolean foreign_is_stray(const char *name)
+{
+    gboolean like_libpqs = g_str_has_prefix(name, "PG") && name[2] && !strchr(name, '_');
+    return like_libpqs && !foreign_is_known(name) && !g_strv_contains(others, name);
+}
+
 gboolean foreign_is_secret(const char *name, const char *value)
 {
     return g_str_equal(name, "PGPASSWORD") || (is_proxy(name) && strchr(value, '@'));

@@ -8,10 +8,6 @@
 
 #include <string.h>
 
-#ifndef OPSTOWER_SYSTEM_ENV_FILE
-#define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
-#endif
-
 /* One option of the command line; what it points to belongs to argv and the table. */
 struct given {
     const struct option_row *row;

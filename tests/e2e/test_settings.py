@@ -211,7 +211,9 @@ def test_misspelt_variables_of_libpq_are_told(opstower, folder, wrong, right):
     assert f"unknown variable {wrong} in .env:2; did you mean {right}?" in error_lines(result)[0]
     assert "qxj" not in result.output
     write_env(folder, "PGADMIN_DEFAULT_EMAIL=a@b\nPGDATA=/x\nPGBOUNCER_PORT=6432\nPG_VERSION=15\n")
-    opstower("list")
+    assert "is not read" not in opstower("list").stderr
+    write_env(folder, "PGHOSTNAME=x\n")
+    assert "[WARN] PGHOSTNAME in .env:1 is not read: libpq has no such variable" in opstower("list").stderr
 
 
 SERVICES = ["backup", "database", "alert", "hook", "backup-dir", "database-url", "smtp", "dashboard", "backup-s3"]
