@@ -56,7 +56,7 @@ gboolean sync_database(const struct sync_request *q, struct report *report, guin
 static gboolean lock_and_sync(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
                               GError **error)
 {
-    g_autoptr(lock) held = dblock_take(q->dir, name, "sync", q->wait_s, report, error);
+    g_autoptr(lock) held = dblock_take_upload(q->dir, name, "sync", q->wait_s, report, error);
     if (!held)
         return FALSE;
     leftover_clean(q->offsite, q->dir, name, report);
