@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 import psycopg2
@@ -171,6 +172,44 @@ def test_a_table_is_read_whatever_its_name_means_by_then_when(opstower, server, 
     found = rows(opstower)
     assert (found["x_live.t"], found["x_new.t"], found["odd_config.setting"]) == (100, 5, 1), output
     assert not os.path.exists(evidence), "a stranger's function ran with the backup's rights"
+
+
+# ---- what goes on meanwhile ------------------------------------------------------------------------------------------
+
+WORK = ["VACUUM x_live.t", "ANALYZE x_live.t", "INSERT INTO x_live.t SELECT generate_series(1, 9)", "UPDATE x_live.t SET v = -v",
+        "DELETE FROM x_live.t WHERE v < -50", "COMMENT ON TABLE x_live.t IS 'later'", "ALTER TABLE x_live.t ALTER v SET STATISTICS 50",
+        "CREATE STATISTICS x_live.s (ndistinct) ON v, w FROM x_live.t", "CREATE INDEX more ON x_live.t (v)",
+        "ALTER TABLE x_live.t SET (fillfactor = 70)",
+        "CREATE TRIGGER tr BEFORE INSERT ON x_live.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE TABLE x_live.later (v int)", "DROP TABLE x_live.later", "VACUUM (TRUNCATE) x_live.cut", "CHECKPOINT"]
+# They wait for every older transaction, and so for the backup; nobody has to wait for them.
+LONG_WORK = ["CREATE INDEX CONCURRENTLY beside ON x_live.t (w)", "REINDEX INDEX CONCURRENTLY x_live.t_w_idx"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ordinary_work_on_its_tables_ends_no_backup(opstower, server, held, jobs):
+    """Nothing that needs no lock against readers, before the rows are read and after that (by the second worker)."""
+    slow = held("CREATE SCHEMA x_live; CREATE TABLE x_live.t AS SELECT v, v AS w FROM generate_series(1, 100) v;"
+                "CREATE INDEX ON x_live.t (w); CREATE TABLE x_live.cut AS SELECT generate_series(1, 20000) AS v;"
+                "DELETE FROM x_live.cut WHERE v > 10")
+    process = start(opstower, slow.url, "--jobs", jobs)
+    slow.wait()
+    for statement in WORK:
+        connection = server.connect(slow.database.name)
+        connection.autocommit = True
+        connection.cursor().execute("SET statement_timeout = '20s'")
+        connection.cursor().execute(statement)
+        connection.close()
+    waiting = [subprocess.Popen([os.path.join(server.bindir, "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", slow.url, "-c", each],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for each in LONG_WORK]
+    slow.release()
+    code, output = finish(process)
+    assert code == 0 and "[WARN]" not in output, output
+    for each in waiting:
+        said, _ = each.communicate(timeout=60)
+        assert each.returncode == 0, said
+    assert (rows(opstower)["x_live.t"], rows(opstower)["x_live.cut"]) == (100, 10), output
+    opstower("verify", "latest", "--full-test", env={"DATABASE_URL": slow.url})
 
 
 # ---- locks that are not had ------------------------------------------------------------------------------------------
