@@ -9,6 +9,7 @@ import time
 import psycopg2
 import pytest
 
+from conftest import create_database
 from lib import backups, pgserver
 from lib.backups import error_lines, programs_with
 
@@ -28,20 +29,24 @@ def eventually(condition, seconds=60, step=0.02):
 class Held:
     """A database whose table odd_config.everything cannot be read to its end before release(): its condition waits."""
 
-    def __init__(self, database, sql):
-        self.database, self.url = database, database.url
+    def __init__(self, database, sql, standby=None):
+        self.name, self.reader = database.name, standby or database.server
+        self.database, self.url = database, self.reader.url(database.name)
         database.query("CREATE SCHEMA odd_config; CREATE EXTENSION odd_config SCHEMA odd_config;"
                        " INSERT INTO odd_config.everything (note) VALUES ('x');" + sql)
         database.query("UPDATE pg_extension SET extcondition[array_position(extconfig, 'odd_config.everything'::regclass)] ="
                        " 'WHERE pg_catalog.current_query() !~ ''FROM ONL[Y]'' OR"
                        f" pg_catalog.pg_advisory_lock_shared({KEY}) IS NOT NULL' WHERE extname = 'odd_config'")
-        self.holder = database.server.connect(database.name)
+        if standby:
+            at = database.value("SELECT pg_current_wal_lsn()::text")
+            eventually(lambda: standby.query("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,))[0][0])
+        self.holder = self.reader.connect(database.name)
         self.holder.cursor().execute(f"SELECT pg_advisory_lock({KEY})")
 
     def wait(self):
         """Until a worker waits (not pg_dump, whose query is another)."""
-        eventually(lambda: self.database.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'"
-                                               " AND query LIKE 'COPY (SELECT% FROM ONLY %' AND datname = current_database()"))
+        eventually(lambda: self.reader.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE"
+                                             " 'COPY (SELECT%% FROM ONLY %%' AND datname = %s", (self.name,)))
 
     def release(self):
         self.holder.close()
@@ -210,6 +215,22 @@ def test_ordinary_work_on_its_tables_ends_no_backup(opstower, server, held, jobs
         assert each.returncode == 0, said
     assert (rows(opstower)["x_live.t"], rows(opstower)["x_live.cut"]) == (100, 10), output
     opstower("verify", "latest", "--full-test", env={"DATABASE_URL": slow.url})
+
+
+def test_a_standby_that_must_replay_what_the_backup_still_reads(opstower, make_server):
+    """Its primary goes on, and the standby ends our session at last: the next try shows one later moment, and all of it."""
+    primary = make_server()
+    standby = pgserver.standby_of(primary, make_server, {"max_standby_streaming_delay": "300ms", "hot_standby_feedback": "off"})
+    slow = Held(create_database(primary, "app"), "CREATE SCHEMA x; CREATE TABLE x.t AS SELECT generate_series(1, 1000) AS v", standby)
+    process = start(opstower, standby.url("app"), "--jobs", 1)
+    slow.wait()
+    primary.query("DELETE FROM x.t WHERE v > 500", None, "app")
+    primary.query("VACUUM x.t", None, "app")
+    time.sleep(1)
+    slow.release()
+    code, output = finish(process)
+    assert code == 0 and "conflict with recovery" in output and "trying again" in output, output
+    assert rows(opstower)["x.t"] == 500, output
 
 
 # ---- locks that are not had ------------------------------------------------------------------------------------------
