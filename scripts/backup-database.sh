@@ -16,8 +16,8 @@ if ! command -v "$program" >/dev/null; then
     exit 3
 fi
 
-# cron starts this in the home folder: then the project's own .env counts.
-if [ -z "${OPSTOWER_ENV_FILE:-}" ] && [ ! -e .env ] && [ -e "$root/.env" ]; then
+# The project's own .env, wherever this is started: a .env of the home folder may be another program's.
+if [ -z "${OPSTOWER_ENV_FILE:-}" ] && [ -e "$root/.env" ]; then
     export OPSTOWER_ENV_FILE="$root/.env"
 fi
 exec "$program" backup "$@"

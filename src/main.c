@@ -46,6 +46,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
         several_tell(&c, error);
         return final_code(command, &c, console_finish(&c, error));
     }
+    options_settle_environment(&c.settings);
     interrupt_init();
     journal_listen(telling_system);
     console_start(&c);

@@ -29,7 +29,7 @@ enum ot_code {
     OT_S3 = 16,           /* S3 cannot be reached, or refused what was asked */
     OT_TAMPERED = 17,     /* the journal is not as it was written */
     OT_INCOMPLETE = 18,   /* the rows are back, but some objects could not be made again */
-    OT_INTERRUPTED = 130, /* SIGINT; the exit code is 128 + the signal's number */
+    OT_INTERRUPTED = 130, /* by a signal; the exit code is 128 + the signal's number */
 };
 
 /* What to do next after an error of this code; NULL where the message says it all. Static text. */

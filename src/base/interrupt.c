@@ -1,4 +1,4 @@
-/* One thread that waits for SIGINT and SIGTERM, and a list of what to call then. */
+/* One thread that waits for signals that are to end us, and a list of what to call then. */
 #include "base/interrupt.h"
 
 #include <pthread.h>
@@ -23,11 +23,38 @@ static GArray *callbacks;
 static guint last_id;
 static enum stage stage;
 
+/* Every signal that would end us and can be waited for, but those that tell of a fault in the program itself. One that
+ * whoever started us has ignored, as nohup does, stays ignored. */
+static const struct {
+    int number;
+    const char *name;
+    gboolean may_be_ignored;
+} signals[] = {
+    {SIGINT, "SIGINT", FALSE},  {SIGTERM, "SIGTERM", FALSE}, {SIGHUP, "SIGHUP", TRUE},   {SIGQUIT, "SIGQUIT", TRUE},
+    {SIGUSR1, "SIGUSR1", TRUE}, {SIGUSR2, "SIGUSR2", TRUE},  {SIGALRM, "SIGALRM", TRUE}, {SIGXCPU, "SIGXCPU", TRUE},
+    {SIGPWR, "SIGPWR", TRUE},
+};
+
+static gboolean is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN;
+}
+
 static void fill(sigset_t *set)
 {
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
+        if (!signals[i].may_be_ignored || !is_ignored(signals[i].number))
+            sigaddset(set, signals[i].number);
+}
+
+static const char *name_of(int number)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
+        if (signals[i].number == number)
+            return signals[i].name;
+    return "a signal";
 }
 
 static void call(const struct callback *c, enum stage which)
@@ -120,7 +147,7 @@ gboolean interrupt_check(GError **error)
     int signal_number = interrupt_signal();
     if (!signal_number)
         return TRUE;
-    return ot_fail(error, OT_INTERRUPTED, "interrupted by %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    return ot_fail(error, OT_INTERRUPTED, "interrupted by %s", name_of(signal_number));
 }
 
 gboolean interrupt_wait(guint seconds, GError **error)

@@ -1,5 +1,6 @@
 /*
- * SIGINT and SIGTERM: a thread of its own waits for them, remembers the first, and calls every registered
+ * SIGINT, SIGTERM, SIGHUP and whatever else would end us: a thread of its own waits for them, remembers the first, and
+ * calls every registered
  * function once (to cancel a server query, to end a child). Workers then see their calls fail, unwind as after
  * any error, and clean up behind them. What does not answer is not waited for: it is called again after a grace, and
  * then at last, so that the program is gone within five seconds.
@@ -8,7 +9,7 @@
 
 #include "base/error.h"
 
-/* Blocks the two signals in the calling thread (and those it starts later) and starts the waiting thread.
+/* Blocks the signals in the calling thread (and those it starts later) and starts the waiting thread.
  * Ignores SIGPIPE and SIGXFSZ, so that a closed pipe or a file size limit is an error of write. Call once, before any
  * other thread. */
 void interrupt_init(void);

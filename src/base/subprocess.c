@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/secrets.h"
@@ -176,8 +177,9 @@ struct subprocess *subprocess_start(const char *const *argv, const struct subpro
     if (!o->pipe_stdout && o->stdout_fd <= 0)
         flags |= G_SPAWN_STDOUT_TO_DEV_NULL;
     g_autoptr(GError) spawn_error = NULL;
-    if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, (const char *const *)o->environment, flags, prepare_child,
-                                          &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
+    g_auto(GStrv) inherited = o->environment ? NULL : environment_for_others();
+    const char *const *environment = (const char *const *)(o->environment ? o->environment : inherited);
+    if (!g_spawn_async_with_pipes_and_fds(o->directory, argv, environment, flags, prepare_child, &plan, o->stdin_fd > 0 ? o->stdin_fd : -1,
                                           o->stdout_fd > 0 ? o->stdout_fd : -1, o->stderr_fd > 0 ? o->stderr_fd : -1,
                                           third_from, third_to, o->third_fd > 0, &pid, o->pipe_stdin ? &in : NULL,
                                           o->pipe_stdout ? &out : NULL, o->stderr_fd > 0 ? NULL : &err, &spawn_error)) {

@@ -11,7 +11,7 @@ struct subprocess;
 
 /* What a child is given besides its arguments. Zero values mean: inherit. */
 struct subprocess_options {
-    char **environment; /* whole environment, NULL-terminated; NULL inherits */
+    char **environment; /* whole environment, NULL-terminated; NULL: environment_for_others() */
     const char *directory;
     const char *user; /* run as this user (needs root) */
     int stdin_fd;     /* > 0: becomes the child's stdin; else /dev/null */

@@ -110,14 +110,22 @@ static gboolean record_act(struct console *c, const GError *problem, GError **er
     return !fails;
 }
 
+/* It met another run at work, so that nothing was to be done: no failure, and nobody is told. If the other one hangs,
+ * the check of the backups' age says so. */
+static gboolean has_stood_aside(const struct console *c, const GError *problem)
+{
+    return !c->begun && g_error_matches(problem, OT_ERROR, OT_BUSY);
+}
+
 gboolean aftermath(struct console *c, const GError *problem, GError **error)
 {
     g_autoptr(GError) unrecorded = NULL;
     if (!c->act)
         return TRUE;
     gboolean ok = record_act(c, problem, &unrecorded);
-    alerting_act(c, problem ? problem : unrecorded);
-    if (problem || unrecorded)
+    if (!has_stood_aside(c, problem))
+        alerting_act(c, problem ? problem : unrecorded);
+    if ((problem || unrecorded) && !has_stood_aside(c, problem))
         hooking_failed(c, problem ? problem : unrecorded);
     copy_journal(c, problem); /* last: alerts have lines too */
     if (unrecorded)

@@ -122,8 +122,9 @@ void alerting_several_end(struct console *c, const GError *problem)
 {
     g_autofree char *text = problem_text(c, problem);
     struct notify_config config = notify_of(&c->settings);
+    gboolean busy = g_error_matches(problem, OT_ERROR, OT_BUSY); /* the other run says how it ends */
     g_unsetenv(BEATS_VARIABLE);
-    beat(c, &config, problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
+    beat(c, &config, busy ? NOTIFY_BEAT_LOG : problem ? NOTIFY_BEAT_FAIL : NOTIFY_BEAT_SUCCESS, text ? text : "");
 }
 
 /* What the act has noted for the journal, as far as it is text or a number. */

@@ -19,11 +19,12 @@ struct backing_up {
     gboolean begun;
 };
 
-/* The lock is held, so that of two runs at once only one has its hooks run. */
+/* The lock is held, so that of two runs at once only one has its hooks run and tells the heartbeat. */
 static gboolean begin(void *data, GError **error)
 {
     struct backing_up *b = data;
-    b->begun = TRUE;
+    b->begun = b->console->begun = TRUE;
+    alerting_backup_starts(b->console);
     if (hooking_before(b->console, HOOKING_PRE_BACKUP, NULL, error))
         return TRUE;
     g_prefix_error(error, "no backup was taken: ");
@@ -49,7 +50,6 @@ static gboolean run(struct console *c, char **words, GError **error)
         return FALSE;
     request.begin = begin;
     request.begin_data = &b;
-    alerting_backup_starts(c);
     gboolean ok = backup_run(&request, &c->report, &result, &problem);
     if (b.begun)
         ok = finish(c, &result, problem, error);

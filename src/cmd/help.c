@@ -21,7 +21,7 @@ static const char exit_codes[] =
     "   4  disk full               9  not what the proof says   14  a file could not be read or written\n"
     "  15  complete here, but not in S3                         16  S3 cannot be reached, or refuses\n"
     "  17  the journal is not as it was written                 18  rows are back, objects left out\n"
-    " 130  interrupted (SIGINT)  143  terminated (SIGTERM)\n";
+    " 130  interrupted (SIGINT)  143  terminated (SIGTERM)      129  the terminal is gone (SIGHUP)\n";
 
 const struct command *help_find(const char *name)
 {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/interrupt.h"
 #include "base/subprocess.h"
 #include "base/text.h"
@@ -21,6 +22,7 @@
 #include "cmd/alerting.h"
 #include "cmd/several_summary.h"
 #include "config/dotenv.h"
+#include "config/private_file.h"
 #include "pg/databases.h"
 
 #define RESULT_VARIABLE "OPSTOWER_RESULT_FD" /* from one run of this program to another; not a setting */
@@ -85,6 +87,8 @@ GPtrArray *several_env_files(const char *folder, GError **error)
         ot_fail(error, OT_USAGE, "cannot read the folder of --config-dir: %s", problem->message);
         return NULL;
     }
+    if (!private_folder_check(folder, error))
+        return NULL;
     g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
     for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
@@ -103,12 +107,11 @@ GPtrArray *several_env_files(const char *folder, GError **error)
 static char **environment_for(const char *env_file)
 {
     static const char *const identity[] = {"DATABASE_URL", "DATABASE_NAME"};
-    char **environment = g_get_environ();
-    mode_t mode;
+    char **environment = environment_of_caller();
     for (gsize i = 0; i < G_N_ELEMENTS(identity); i++)
         environment = g_environ_unsetenv(environment, identity[i]);
     /* What is wrong with the file, its own run says. */
-    g_autoptr(GPtrArray) entries = dotenv_load(env_file, &mode, NULL);
+    g_autoptr(GPtrArray) entries = dotenv_load(env_file, FILE_NAMED, environment, NULL, NULL);
     for (guint i = 0; entries && i < entries->len; i++) {
         const struct dotenv_entry *e = entries->pdata[i];
         if (*e->value)
@@ -145,7 +148,7 @@ static gboolean parts_of_server(struct console *c, GPtrArray *parts, GError **er
         report_info(&c->report, "Left out: database %s, which a restore or a full test made or replaced",
                     (const char *)side->pdata[i]);
     for (guint i = 0; names && i < names->len; i++)
-        add_part(parts, g_strdup(names->pdata[i]), g_strconcat("--database=", names->pdata[i], NULL), g_get_environ());
+        add_part(parts, g_strdup(names->pdata[i]), g_strconcat("--database=", names->pdata[i], NULL), environment_of_caller());
     return names != NULL;
 }
 

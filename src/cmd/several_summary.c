@@ -30,12 +30,12 @@ char *several_label(const struct several_part *p)
 
 static const char *result_word(const struct several_part *p)
 {
-    return !p->ran ? "not run" : p->code == 0 ? "ok" : "failed";
+    return !p->ran ? "not run" : p->code == 0 ? "ok" : p->code == OT_BUSY ? "busy" : "failed";
 }
 
 static char *result_text(const struct several_part *p)
 {
-    return p->ran && p->code ? g_strdup_printf("failed (%d)", p->code) : g_strdup(result_word(p));
+    return p->ran && p->code ? g_strdup_printf("%s (%d)", result_word(p), p->code) : g_strdup(result_word(p));
 }
 
 /* printf pads by bytes. */
@@ -84,22 +84,30 @@ gboolean several_print_json(const GPtrArray *parts, GError **error)
     return console_print_json(array, error);
 }
 
-gboolean several_judge(const GPtrArray *parts, GError **error)
+/* Those that failed, or those that met another run at work. */
+static guint name_parts(const GPtrArray *parts, gboolean busy, GString *names, int *ret_first)
 {
-    g_autoptr(GString) names = g_string_new(NULL);
-    guint bad = 0;
-    int first = 0;
+    guint count = 0;
     for (guint i = 0; i < parts->len; i++) {
         const struct several_part *p = parts->pdata[i];
-        if (p->code == 0)
+        if (p->code == 0 || (p->code == OT_BUSY) != busy)
             continue;
         g_autofree char *label = several_label(p);
-        g_string_append_printf(names, "%s%s (exit code %d)", bad ? ", " : "", label, p->code);
-        first = first ? first : p->code;
-        bad++;
+        g_string_append_printf(names, "%s%s (exit code %d)", count ? ", " : "", label, p->code);
+        *ret_first = count++ ? *ret_first : p->code;
     }
-    return bad == 0 ||
-           ot_fail(error, (enum ot_code)first, "%u of %u databases failed: %s", bad, parts->len, names->str);
+    return count;
+}
+
+gboolean several_judge(const GPtrArray *parts, GError **error)
+{
+    g_autoptr(GString) failed = g_string_new(NULL), busy = g_string_new(NULL);
+    int first = 0, unused = 0;
+    guint bad = name_parts(parts, FALSE, failed, &first), at_work = name_parts(parts, TRUE, busy, &unused);
+    if (bad)
+        return ot_fail(error, (enum ot_code)first, "%u of %u databases failed: %s", bad, parts->len, failed->str);
+    return at_work == 0 ||
+           ot_fail(error, OT_BUSY, "another run is at work on %u of %u databases: %s", at_work, parts->len, busy->str);
 }
 
 int several_worst(const GPtrArray *parts)

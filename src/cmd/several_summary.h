@@ -28,5 +28,6 @@ gboolean several_print_json(const GPtrArray *parts, GError **error);
 /* The highest exit code: for commands whose codes are grades, not failures. */
 int several_worst(const GPtrArray *parts);
 
-/* TRUE if all are good; else an error with the first bad one's exit code that names each. */
+/* TRUE if all are good; else an error with the exit code of the first that failed, which names each; OT_BUSY if none
+ * failed, but some met another run at work. */
 gboolean several_judge(const GPtrArray *parts, GError **error);

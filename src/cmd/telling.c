@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/systemlog.h"
 
 #define MAX_MESSAGE_BYTES 4000 /* syslog servers cut at 8 KiB, older ones sooner */
@@ -47,6 +48,12 @@ static const char *text_in(const json_t *record, const char *key)
     return json_string_value(json_object_get(record, key));
 }
 
+/* It met another run at work, and left it to that. */
+static gboolean has_stood_aside(const json_t *record)
+{
+    return json_integer_value(json_object_get(record, "code")) == OT_BUSY;
+}
+
 /* "backup ok: code=0 duration_seconds=12 database=app ...", or "[ERROR] why (backup failed: code=5 ...)". */
 static char *message_of(const json_t *record, gboolean ok)
 {
@@ -61,7 +68,8 @@ static char *message_of(const json_t *record, gboolean ok)
     }
     char *line =
         ok ? g_strdup_printf("%s ok:%s", act, facts->str)
-           : g_strdup_printf("[ERROR] %.*s (%s failed:%s)", MAX_MESSAGE_BYTES / 2, why ? why : "", act, facts->str);
+           : g_strdup_printf("%s%.*s (%s %s:%s)", has_stood_aside(record) ? "" : "[ERROR] ", MAX_MESSAGE_BYTES / 2,
+                             why ? why : "", act, has_stood_aside(record) ? "not done" : "failed", facts->str);
     g_strdelimit(line, "\n\r\t", ' ');
     if (strlen(line) > MAX_MESSAGE_BYTES)
         line[MAX_MESSAGE_BYTES] = '\0';
@@ -77,6 +85,7 @@ void telling_system(const json_t *record)
     g_autofree char *own = g_strdup_printf("opstower-%s", act);
     g_autofree char *message = message_of(record, ok);
     g_autoptr(GPtrArray) fields = fields_of(record, ok);
-    systemlog_send(g_strv_contains(with_own_name, act) ? own : "opstower", ok ? LOG_INFO : LOG_ERR, message,
+    int level = ok ? LOG_INFO : has_stood_aside(record) ? LOG_NOTICE : LOG_ERR;
+    systemlog_send(g_strv_contains(with_own_name, act) ? own : "opstower", level, message,
                    (const char *const *)fields->pdata);
 }

@@ -6,16 +6,14 @@
 
 #include "base/error.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct cursor {
     const char *at; /* ends with NUL, and holds no other */
     guint line;
     const char *name;
+    char **environ_like;
+    GHashTable *by_key; /* struct dotenv_entry *: those before */
 };
 
 static void entry_free(gpointer data)
@@ -74,19 +72,68 @@ static char *read_key(struct cursor *c, GError **error)
     return g_strndup(start, (gsize)(end - start));
 }
 
-static char *read_bare(struct cursor *c)
+/* ---- ${NAME} ---- */
+
+#define WORD_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789"
+
+/* As settings: the environment wins over the file, and an empty variable of it is none. NULL: it is not set. */
+static const char *variable(const struct cursor *c, const char *name)
 {
-    const char *start = c->at;
-    const char *end = start;
+    const char *value = c->environ_like ? g_environ_getenv(c->environ_like, name) : NULL;
+    const struct dotenv_entry *entry = g_hash_table_lookup(c->by_key, name);
+    return value && *value ? value : entry ? entry->value : value;
+}
+
+/* Nothing of what stands there is told: it may be a piece of a password. */
+static gboolean fail_variable(const struct cursor *c, const char *what, GError **error)
+{
+    g_autofree char *text = g_strdup_printf("a ${...} %s; a value with ${ in it stands in single quotes", what);
+    return fail_at(c, c->line, text, error);
+}
+
+/* At "${": appends what ${NAME}, ${NAME:-default} or ${NAME-default} stands for, and moves behind it. */
+static gboolean read_variable(struct cursor *c, GString *value, GError **error)
+{
+    const char *start = c->at + 2;
+    gsize length = g_ascii_isdigit(*start) ? 0 : strspn(start, WORD_BYTES);
+    const char *rest = start + length, *close = rest + strcspn(rest, "}\n");
+    gboolean or_empty = g_str_has_prefix(rest, ":-"), has_default = or_empty || *rest == '-';
+    if (!length || *close != '}' || (rest != close && !has_default))
+        return fail_variable(c, "is not the name of a variable", error);
+    g_autofree char *name = g_strndup(start, length);
+    const char *found = variable(c, name);
+    if (has_default && (!found || (or_empty && !*found)))
+        g_string_append_len(value, rest + 1 + or_empty, close - (rest + 1 + or_empty));
+    else if (found)
+        g_string_append(value, found);
+    else
+        return fail_variable(c, "names a variable that is not set", error);
+    c->at = close + 1;
+    return TRUE;
+}
+
+/* ---- values ---- */
+
+static char *read_bare(struct cursor *c, GError **error)
+{
+    g_autoptr(GString) value = g_string_new(NULL);
+    gsize end = 0;
     /* A # right after the = is part of the value, as in a shell; `KEY= # note` is an empty value. */
-    for (; *c->at && *c->at != '\n'; c->at++) {
-        if (*c->at == '#' && is_blank(c->at[-1]))
-            break;
+    while (*c->at && *c->at != '\n' && !(*c->at == '#' && is_blank(c->at[-1]))) {
+        if (c->at[0] == '$' && c->at[1] == '{') {
+            if (!read_variable(c, value, error))
+                return NULL;
+            end = value->len;
+            continue;
+        }
+        g_string_append_c(value, *c->at);
         if (!is_blank(*c->at))
-            end = c->at + 1;
+            end = value->len;
+        c->at++;
     }
     skip_to_line_end(c);
-    return g_strndup(start, (gsize)(end - start));
+    g_string_truncate(value, end);
+    return g_string_free(g_steal_pointer(&value), FALSE);
 }
 
 static char unescape(char c)
@@ -113,6 +160,12 @@ static char *read_quoted(struct cursor *c, GError **error)
     guint first_line = c->line;
     g_autoptr(GString) value = g_string_new(NULL);
     for (; *c->at && *c->at != quote; c->at++) {
+        if (quote == '"' && c->at[0] == '$' && c->at[1] == '{') {
+            if (!read_variable(c, value, error))
+                return NULL;
+            c->at--;
+            continue;
+        }
         char plain = quote == '"' && *c->at == '\\' ? unescape(c->at[1]) : '\0';
         if (plain)
             c->at++;
@@ -136,22 +189,22 @@ static char *read_quoted(struct cursor *c, GError **error)
     return g_string_free(g_steal_pointer(&value), FALSE);
 }
 
-static gboolean read_entry(struct cursor *c, GPtrArray *entries, GHashTable *by_key, GError **error)
+static gboolean read_entry(struct cursor *c, GPtrArray *entries, GError **error)
 {
     guint line = c->line;
     skip_export(c);
     g_autofree char *key = read_key(c, error);
     if (!key)
         return FALSE;
-    g_autofree char *value = *c->at == '\'' || *c->at == '"' ? read_quoted(c, error) : read_bare(c);
+    g_autofree char *value = *c->at == '\'' || *c->at == '"' ? read_quoted(c, error) : read_bare(c, error);
     if (!value)
         return FALSE;
-    struct dotenv_entry *entry = g_hash_table_lookup(by_key, key);
+    struct dotenv_entry *entry = g_hash_table_lookup(c->by_key, key);
     if (!entry) {
         entry = g_new0(struct dotenv_entry, 1);
         entry->key = g_steal_pointer(&key);
         g_ptr_array_add(entries, entry);
-        g_hash_table_insert(by_key, entry->key, entry);
+        g_hash_table_insert(c->by_key, entry->key, entry);
     }
     g_free(entry->value);
     entry->value = g_steal_pointer(&value);
@@ -191,18 +244,18 @@ static gboolean check_bytes(const char *text, gsize length, const char *name, GE
     return ot_fail(error, OT_USAGE, "%s:%u: a NUL byte; this is not a text file", name, line);
 }
 
-GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError **error)
+GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, char **environ_like, GError **error)
 {
     if (!check_bytes(text, length, name, error))
         return NULL;
     g_autofree char *copy = normalise(text, length);
     g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(entry_free);
     g_autoptr(GHashTable) by_key = g_hash_table_new(g_str_hash, g_str_equal);
-    struct cursor c = {.at = copy, .line = 1, .name = name};
+    struct cursor c = {.at = copy, .line = 1, .name = name, .environ_like = environ_like, .by_key = by_key};
     while (skip_blanks(&c), *c.at) {
         if (*c.at == '#')
             skip_to_line_end(&c);
-        if (*c.at && *c.at != '\n' && !read_entry(&c, entries, by_key, error))
+        if (*c.at && *c.at != '\n' && !read_entry(&c, entries, error))
             return NULL;
         if (*c.at == '\n') {
             c.at++;
@@ -212,51 +265,15 @@ GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError
     return g_steal_pointer(&entries);
 }
 
-/* Reads to the end or to one byte over the limit: the size that fstat tells is of no use for a pipe. */
-static gboolean read_all(int fd, GString *into, const char *path, GError **error)
+GPtrArray *dotenv_load(const char *path, enum file_origin origin, char **environ_like, struct dotenv_notes *ret_notes,
+                       GError **error)
 {
-    char block[8192];
-    while (into->len <= DOTENV_MAX_BYTES) {
-        ssize_t got = read(fd, block, sizeof block);
-        if (got == 0)
-            break;
-        if (got > 0)
-            g_string_append_len(into, block, got);
-        else if (errno != EINTR)
-            return ot_fail_errno(error, OT_IO, "cannot read %s", path);
-    }
-    return TRUE;
-}
-
-static GPtrArray *load_fd(int fd, const char *path, mode_t *ret_mode, GError **error)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        ot_fail_errno(error, OT_IO, "cannot read %s", path);
+    struct private_file file = {0};
+    if (!private_file_read(path, origin, DOTENV_MAX_BYTES, &file, error))
         return NULL;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        ot_fail(error, OT_NOT_FOUND, "%s is a folder, not a file", path);
-        return NULL;
-    }
-    g_autoptr(GString) text = g_string_new(NULL);
-    if (!read_all(fd, text, path, error))
-        return NULL;
-    GPtrArray *entries = dotenv_parse(text->str, text->len, path, error);
-    if (entries)
-        *ret_mode = st.st_mode;
-    return entries;
-}
-
-GPtrArray *dotenv_load(const char *path, mode_t *ret_mode, GError **error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        gboolean missing = errno == ENOENT || errno == ENOTDIR;
-        ot_fail_errno(error, missing ? OT_NOT_FOUND : OT_IO, "cannot open %s", path);
-        return NULL;
-    }
-    GPtrArray *entries = load_fd(fd, path, ret_mode, error);
-    close(fd);
+    GPtrArray *entries = dotenv_parse(file.text->str, file.text->len, path, environ_like, error);
+    if (entries && ret_notes)
+        *ret_notes = (struct dotenv_notes){.shared = file.shared, .warning = g_steal_pointer(&file.warning)};
+    private_file_clear(&file);
     return entries;
 }

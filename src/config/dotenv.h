@@ -8,13 +8,15 @@
  *   'single'    literal, may span lines
  *   "double"    \n \r \t \\ \" \$ are escapes, any other backslash stays; may span lines
  * After a closing quote only blanks and a comment may follow. Empty lines and lines that begin with # are skipped.
- * A byte order mark is skipped; CRLF and CR count as LF, in quotes too. There is NO interpolation: ${VAR} stays as it
- * is written, because a password may well hold a dollar sign.
+ * A byte order mark is skipped; CRLF and CR count as LF, in quotes too.
+ *
+ * In bare and "double" values ${NAME} stands for the variable of ENVIRON_LIKE, else of a line before;
+ * ${NAME-default} and ${NAME:-default} (also where it is empty) have another choice. One that is not set, and any
+ * other ${, is an error. A $ without a brace stays as it is, because a password may well hold one.
  */
 #pragma once
 
-#include <glib.h>
-#include <sys/types.h>
+#include "config/private_file.h"
 
 #define DOTENV_MAX_BYTES (1024 * 1024)
 
@@ -27,8 +29,14 @@ struct dotenv_entry {
 /* The entries of TEXT (LENGTH bytes), as struct dotenv_entry *, in the order of first appearance, each key once: the
  * last VALUE and its line win. NAME is the file's name for messages. Errors: OT_USAGE with "NAME:LINE: ..." and never
  * the line's text, which may be a secret; also for NUL bytes and for more than DOTENV_MAX_BYTES. */
-GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, GError **error);
+GPtrArray *dotenv_parse(const char *text, gsize length, const char *name, char **environ_like, GError **error);
 
-/* dotenv_parse of the file PATH, which may be a pipe. *RET_MODE becomes its st_mode. Errors as above, and
- * OT_NOT_FOUND (no such file, or it is a folder), OT_IO (cannot be read). */
-GPtrArray *dotenv_load(const char *path, mode_t *ret_mode, GError **error);
+struct dotenv_notes {
+    gboolean shared; /* others may read it */
+    char *warning;   /* of its owner or mode; NULL: none. The caller frees it with g_free */
+};
+
+/* dotenv_parse of the file PATH, which may be a pipe if it was named. ret_notes may be NULL. Errors as above, and those
+ * of private_file_read. */
+GPtrArray *dotenv_load(const char *path, enum file_origin origin, char **environ_like, struct dotenv_notes *ret_notes,
+                       GError **error);

@@ -79,3 +79,25 @@ void option_secrets(const struct option_row *row, const char *text, GPtrArray *s
 
 /* The names of ROW's choices, as "a, b, c". g_free. */
 char *option_choices_text(const struct option_row *row);
+
+/* ---- variables that are not ours (foreign.c, kubernetes.c) ---- */
+
+struct dotenv_entry;
+
+/* Of libpq or of proxies: these count in a .env file as they do in the environment. */
+gboolean foreign_is_known(const char *name);
+
+/* The one of libpq's that NAME was meant to be; NULL if it is one, or nobody's. */
+const char *foreign_misspelt(const char *name);
+
+/* Whether a password is in it. */
+gboolean foreign_is_secret(const char *name, const char *value);
+
+/* Adds ENTRY of a .env file to s->foreign, if it is such a variable and ENVIRON_LIKE has none of the name. */
+void foreign_take(struct settings *s, const struct dotenv_entry *entry, char **environ_like);
+
+/* Adds the secrets of s->foreign, and of such variables in this process's environment, to SECRETS (char *). */
+void foreign_secrets(const struct settings *s, GPtrArray *secrets);
+
+/* Whether the variable was made by Kubernetes or Docker for a Service of that name, which ENVIRON_LIKE shows. */
+gboolean kubernetes_made(const char *name, const char *value, char **environ_like);

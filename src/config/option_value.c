@@ -3,6 +3,7 @@
  * It does not know where the text came from, beyond the name that a message needs.
  */
 #include "base/error.h"
+#include "base/secrets.h"
 #include "config/option_row.h"
 #include "config/url_check.h"
 
@@ -17,7 +18,10 @@ static void set_text(const struct option_row *row, struct settings *s, const cha
 {
     char **field = field_of(row, s);
     char *copy = g_strdup(text);
-    g_free(*field);
+    if (row->secret)
+        secrets_wipe(*field);
+    else
+        g_free(*field);
     *field = copy;
 }
 
@@ -175,5 +179,6 @@ void settings_clear(struct settings *settings)
         if (row->type == OPTION_LIST)
             take_list(row, settings, NULL);
     }
+    g_strfreev(settings->foreign);
     memset(settings, 0, sizeof *settings);
 }

@@ -46,6 +46,10 @@ enum {
 gboolean settings_load(struct settings *s, unsigned command, int argc, char **argv, char **environ_like,
                        char ***ret_positional, GPtrArray *warnings, GError **error);
 
+/* Puts libpq's and the proxies' variables of the .env file into this process's environment, where libpq and libcurl find
+ * them, and takes our secrets out of it, which no child needs. Before there are threads. */
+void options_settle_environment(const struct settings *s);
+
 /* The option and variable sections of COMMAND's --help: aligned lines of at most 100 columns. g_free. */
 char *options_help(unsigned command);
 

@@ -166,6 +166,7 @@ static GPtrArray *settings_secrets(const struct settings *s)
     OPTION_ROWS_EACH (row)
         if (row->secret && text_of(row, s))
             option_secrets(row, text_of(row, s), all);
+    foreign_secrets(s, all);
     for (guint i = 0; i < all->len; i++)
         if (!is_shown_anyway(s, all->pdata[i]))
             g_ptr_array_add(secrets, g_strdup(all->pdata[i]));

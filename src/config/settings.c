@@ -7,7 +7,6 @@
 #include "config/option_row.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #ifndef OPSTOWER_SYSTEM_ENV_FILE
 #define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
@@ -181,6 +180,8 @@ static gboolean apply_environ(struct settings *s, char **environ_like, GError **
         if (!equals)
             continue;
         g_autofree char *name = g_strndup(*variable, (gsize)(equals - *variable));
+        if (kubernetes_made(name, equals + 1, environ_like))
+            continue;
         if (!apply_variable(s, name, equals + 1, "the environment", error))
             return FALSE;
     }
@@ -198,10 +199,11 @@ static const char *named_env_file(const GArray *given, char **environ_like)
     return path && *path ? path : NULL;
 }
 
-static GPtrArray *load_named(const char *path, mode_t *ret_mode, GError **error)
+static GPtrArray *load_named(const char *path, char **environ_like, struct dotenv_notes *ret_notes,
+                             GError **error)
 {
     GError *failure = NULL;
-    GPtrArray *entries = dotenv_load(path, ret_mode, &failure);
+    GPtrArray *entries = dotenv_load(path, FILE_NAMED, environ_like, ret_notes, &failure);
     /* To the user a wrong name here is a wrong option, not a missing backup. */
     if (g_error_matches(failure, OT_ERROR, OT_NOT_FOUND))
         failure->code = OT_USAGE;
@@ -211,12 +213,18 @@ static GPtrArray *load_named(const char *path, mode_t *ret_mode, GError **error)
 }
 
 /* The first of the usual files that is there. *RET_PATH is NULL, and the result empty, if none is. */
-static GPtrArray *load_usual(const char **ret_path, mode_t *ret_mode, GError **error)
+static GPtrArray *load_usual(const char **ret_path, char **environ_like, struct dotenv_notes *ret_notes,
+                             GError **error)
 {
-    static const char *const paths[] = {".env", OPSTOWER_SYSTEM_ENV_FILE};
-    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+    /* The working folder may be anybody's; into the other only root puts files. */
+    static const struct {
+        const char *path;
+        enum file_origin origin;
+    } usual[] = {{".env", FILE_FOUND}, {OPSTOWER_SYSTEM_ENV_FILE, FILE_NAMED}};
+    for (gsize i = 0; i < G_N_ELEMENTS(usual); i++) {
         GError *failure = NULL;
-        GPtrArray *entries = dotenv_load(*ret_path = paths[i], ret_mode, &failure);
+        *ret_path = usual[i].path;
+        GPtrArray *entries = dotenv_load(usual[i].path, usual[i].origin, environ_like, ret_notes, &failure);
         if (entries)
             return entries;
         if (!g_error_matches(failure, OT_ERROR, OT_NOT_FOUND)) {
@@ -230,7 +238,7 @@ static GPtrArray *load_usual(const char **ret_path, mode_t *ret_mode, GError **e
 }
 
 static gboolean apply_entries(struct settings *s, const GPtrArray *entries, const char *path, gboolean shared,
-                              GPtrArray *warnings, GError **error)
+                              char **environ_like, GPtrArray *warnings, GError **error)
 {
     gboolean secret = FALSE;
     for (guint i = 0; i < entries->len; i++) {
@@ -239,7 +247,8 @@ static gboolean apply_entries(struct settings *s, const GPtrArray *entries, cons
         if (!apply_variable(s, entry->key, entry->value, place, error))
             return FALSE;
         const struct option_row *row = option_by_env(entry->key);
-        secret = secret || (row && holds_secret(row, entry->value));
+        secret = secret || (row && holds_secret(row, entry->value)) || foreign_is_secret(entry->key, entry->value);
+        foreign_take(s, entry, environ_like);
         if (row && row == option_by_flag("env-file"))
             warn(warnings, "%s in %s has no effect: a .env file cannot name another", entry->key, place);
     }
@@ -252,13 +261,16 @@ static gboolean apply_env_file(struct settings *s, const char *named, char **env
                                GPtrArray *warnings, GError **error)
 {
     const char *path = named;
-    mode_t mode = 0;
-    g_autoptr(GPtrArray) entries = named ? load_named(named, &mode, error) : load_usual(&path, &mode, error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = named ? load_named(named, environ_like, &notes, error)
+                                               : load_usual(&path, environ_like, &notes, error);
+    if (notes.warning)
+        warn(warnings, "%s", notes.warning);
+    g_free(notes.warning);
     if (!entries)
         return FALSE;
-    gboolean shared = S_ISREG(mode) && mode & (S_IRGRP | S_IROTH);
     if (!options_check_names(entries, path, environ_like, warnings, error) ||
-        !apply_entries(s, entries, path, shared, warnings, error))
+        !apply_entries(s, entries, path, notes.shared, environ_like, warnings, error))
         return FALSE;
     *ret_path = g_strdup(path);
     return TRUE;

@@ -150,6 +150,9 @@ struct settings {
     char *dashboard_token, *dashboard_user, *dashboard_password;
     char **dashboard_hosts;
 
+    /* "NAME=VALUE" of libpq and of proxies, from the .env file; NULL = none. For options_settle_environment. */
+    char **foreign;
+
     /* What is said. */
     gboolean json;
     gboolean quiet;

@@ -59,8 +59,12 @@ static gboolean check_entries(const GPtrArray *entries, const char *path, char *
 {
     for (guint i = 0; i < entries->len; i++) {
         const struct dotenv_entry *entry = entries->pdata[i];
-        if (option_by_env(entry->key))
+        if (option_by_env(entry->key) || foreign_is_known(entry->key))
             continue;
+        const char *libpq = foreign_misspelt(entry->key);
+        if (libpq)
+            return ot_fail(error, OT_USAGE, "unknown variable %s in %s:%u; did you mean %s?", entry->key, path,
+                           entry->line, libpq);
         gboolean ours = own_prefix(entry->key) != NULL;
         const struct option_row *near =
             ours ? option_nearest_env(entry->key) : meant_by(entry->key, entries, environ_like);
@@ -75,7 +79,8 @@ static gboolean check_environ(const GPtrArray *entries, char **environ_like, GPt
 {
     for (char **variable = environ_like; variable && *variable; variable++) {
         g_autofree char *name = g_strndup(*variable, strcspn(*variable, "="));
-        if (!strchr(*variable, '=') || option_by_env(name))
+        const char *equals = strchr(*variable, '=');
+        if (!equals || option_by_env(name) || kubernetes_made(name, equals + 1, environ_like))
             continue;
         const char *prefix = own_prefix(name);
         if (prefix == own[0] || (prefix && option_misspelt_env(name)))

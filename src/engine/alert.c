@@ -1,6 +1,7 @@
 /* What has changed, and whom that concerns. */
 #include "engine/alert.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -289,7 +290,7 @@ void alert_checks(const struct alert_config *c, const struct alert_finding *list
 /* Codes that no one needs to be told of: someone sat there and saw it. */
 static gboolean is_worth_telling(const char *act, int code)
 {
-    static const int seen[] = {OT_REFUSED, OT_INTERRUPTED}, mistyped[] = {OT_USAGE, OT_NOT_FOUND};
+    static const int seen[] = {OT_REFUSED, OT_INTERRUPTED, 128 + SIGQUIT}, mistyped[] = {OT_USAGE, OT_NOT_FOUND};
     for (gsize i = 0; i < G_N_ELEMENTS(seen); i++)
         if (code == seen[i])
             return FALSE;

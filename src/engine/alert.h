@@ -50,7 +50,8 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
 /* Sends what is due. */
 void alert_drain(const struct alert_config *c, struct report *r);
 
-/* A test alert through one channel, past levels and queue; it is noted in the journal. FALSE: it was not accepted. */
+/* A test alert through one channel, past levels and queue; it is noted in the journal. FALSE: it was not accepted by
+ * all who were to get it. */
 gboolean alert_test(const struct alert_config *c, const struct notify_channel *channel, struct report *r,
                     GError **error);
 
@@ -67,6 +68,7 @@ struct alert_backlog {
     char *channels;     /* as "slack, email" */
     char *error;        /* the last one; NULL: none */
     json_int_t dropped; /* for want of room in the queue, since ever */
+    char *refused;      /* mail addresses that the server does not take; NULL: none */
 };
 /* spare_dir may be NULL. *ret is to be cleared. FALSE: there is no file, so no alert was ever to be sent. */
 gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret);

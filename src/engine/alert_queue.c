@@ -116,7 +116,7 @@ static gboolean is_behind_another(json_t *queue, gsize index)
     for (gsize i = 0; i < index; i++) {
         const json_t *other = json_array_get(queue, i);
         if (strcmp(string(other, "channel"), string(item, "channel")) == 0 &&
-            strcmp(string(other, "key"), string(item, "key")) == 0)
+            strcmp(string(other, "key"), string(item, "key")) == 0 && !alert_receivers_may_pass(item, other))
             return TRUE;
     }
     return FALSE;
@@ -136,6 +136,7 @@ static gboolean may_go(const struct sending *sending, struct alert_store *s, gsi
 static void forget_useless(const struct sending *sending, struct alert_store *s)
 {
     json_t *queue = alert_store_queue(s);
+    alert_receivers_forget(s, sending->config->notify.email_to);
     for (gsize i = json_array_size(queue); i > 0; i--) {
         const json_t *item = json_array_get(queue, i - 1);
         const struct notify_channel *channel = notify_find(string(item, "channel"));
@@ -181,7 +182,8 @@ static struct notify_event event_of(const json_t *item)
     };
 }
 
-static void write_journal(const struct sending *sending, const json_t *item, const GError *problem)
+static void write_journal(const struct sending *sending, const json_t *item, const char *refused,
+                          const GError *problem)
 {
     g_autoptr(GError) error = NULL;
     const struct notify_event e = event_of(item);
@@ -191,6 +193,8 @@ static void write_journal(const struct sending *sending, const json_t *item, con
                              "title", e.title, "database", e.database);
     if (problem)
         json_object_set_new(line, "error", cut(problem->message, MAX_TEXT));
+    if (refused)
+        json_object_set_new(line, "refused", cut(refused, MAX_TEXT));
     if (!journal_append(sending->config->dir, line, &error))
         report_warn(sending->report, "The alert could not be recorded: %s", error->message);
     json_decref(line);
@@ -226,34 +230,74 @@ static char *redacted(const struct report *r, const char *text)
     return r->redact ? r->redact(text, r->data) : g_strdup(text);
 }
 
+/* A server may have repeated what it was sent. */
+static void clean(const struct sending *sending, GError *problem)
+{
+    g_autofree char *text = redacted(sending->report, problem->message);
+    g_free(problem->message);
+    problem->message = g_steal_pointer(&text);
+}
+
+/* What is said of those who did not get it; NULL: all did. */
+static char *say_refused(const struct sending *sending, const struct notify_failure *failure)
+{
+    if (!failure->refusals)
+        return NULL;
+    g_autofree char *text = alert_receivers_text(failure->refusals);
+    char *shown = redacted(sending->report, text);
+    report_warn(sending->report, "An alert was sent by mail, but not to %s", shown);
+    return shown;
+}
+
+/* It was sent. To some it may have to be sent again. */
+static void note_success(const struct sending *sending, struct alert_store *s, gsize index, const char *const *to,
+                         const struct notify_failure *failure, const char *refused)
+{
+    json_t *item = json_array_get(alert_store_queue(s), index);
+    json_incref(item);
+    const char *const *all = to ? to : sending->config->notify.email_to;
+    gboolean mail = strcmp(string(item, "channel"), notify_email.name) == 0;
+    if (mail && alert_receivers_note(s, item, all, failure->refusals)) {
+        struct notify_failure later = {.refused = FALSE};
+        g_autoptr(GError) problem = g_error_new_literal(OT_ERROR, OT_FAILED, refused);
+        note_failure(item, &later, problem);
+    } else {
+        gsize now_at;
+        if (find(alert_store_queue(s), string(item, "id"), &now_at))
+            json_array_remove(alert_store_queue(s), now_at);
+    }
+    json_decref(item);
+}
+
 /* Sends one claimed alert. The store is closed, and open afterwards. */
 static void send_one(struct sending *sending, struct alert_store *s, const json_t *item)
 {
     const struct notify_channel *channel = notify_find(string(item, "channel"));
+    g_autofree const char **to = alert_receivers_of(item);
     struct notify_event e = event_of(item);
     struct notify_failure failure = {0};
     g_autoptr(GError) problem = NULL;
+    e.to = to;
     gboolean sent = channel->send(sending->notifier, &e, &failure, &problem);
     if (!sent) {
-        /* A server may have repeated what it was sent. */
-        g_autofree char *clean = redacted(sending->report, problem->message);
-        g_free(problem->message);
-        problem->message = g_steal_pointer(&clean);
+        clean(sending, problem);
         g_hash_table_add(sending->broken, (gpointer)channel->name);
         report_warn(sending->report, "An alert waits, as it could not be sent by %s: %s", channel->name,
                     problem->message);
     }
+    g_autofree char *refused = say_refused(sending, &failure);
     if (sent || number(item, "tries") == 0)
-        write_journal(sending, item, problem);
+        write_journal(sending, item, refused, problem);
     alert_store_open(s, sending->report);
     gsize index;
     json_t *kept = find(alert_store_queue(s), e.id, &index);
     if (sent)
         note_sent(s, channel->name, now_s());
     if (kept && sent)
-        json_array_remove(alert_store_queue(s), index);
+        note_success(sending, s, index, to, &failure, refused);
     else if (kept)
         note_failure(kept, &failure, problem);
+    notify_failure_clear(&failure);
 }
 
 static gboolean has_time(const struct sending *sending)

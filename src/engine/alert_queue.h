@@ -18,3 +18,20 @@ void alert_queue_add(struct alert_store *s, const struct alert_news *news, gint6
 /* Sends what is due, with the store closed meanwhile; writes results and journal. The store is closed before and
  * after. */
 void alert_queue_send(const struct alert_config *c, struct alert_store *s, struct report *r);
+
+/* ---- alert_receivers.c: mail that some receivers have and others do not ---- */
+
+/* Whom alone it is for, NULL at the end, the strings borrowed from the item; NULL: all. To be freed with g_free. */
+const char **alert_receivers_of(const json_t *item);
+
+/* Whether it need not wait for an earlier one of the same trouble, which is for some receivers only. */
+gboolean alert_receivers_may_pass(const json_t *item, const json_t *earlier);
+
+/* It was sent to these (NULL at the end), but for the refusals (NULL: none). TRUE: some are to get it later. */
+gboolean alert_receivers_note(struct alert_store *s, json_t *item, const char *const *to, const GPtrArray *refusals);
+
+/* What is remembered of addresses that are not set any more. set may be NULL. */
+void alert_receivers_forget(struct alert_store *s, const char *const *set);
+
+/* "a@example.com (550 no such user), ..." To be freed. */
+char *alert_receivers_text(const GPtrArray *refusals);

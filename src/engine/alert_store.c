@@ -18,8 +18,8 @@
 
 static json_t *empty(void)
 {
-    return json_pack("{si si si s{} s{} s[] s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open", "unknown",
-                     "queue", "sent");
+    return json_pack("{si si si s{} s{} s[] s{} s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open", "unknown",
+                     "queue", "sent", "refused");
 }
 
 void alert_store_init(struct alert_store *s, const char *dir, const char *spare_dir)
@@ -119,6 +119,8 @@ static void drop_what_is_none(json_t *root)
     json_t *trouble;
     void *next;
     json_t *open = json_object_get(root, "open");
+    if (!json_is_object(json_object_get(root, "refused"))) /* nor had older versions one */
+        json_object_set_new(root, "refused", json_object());
     json_object_foreach_safe(open, next, key, trouble)
     {
         if (!json_is_object(json_object_get(trouble, "told")))
@@ -210,4 +212,9 @@ json_t *alert_store_queue(const struct alert_store *s)
 json_t *alert_store_sent(const struct alert_store *s)
 {
     return json_object_get(s->root, "sent");
+}
+
+json_t *alert_store_refused(const struct alert_store *s)
+{
+    return json_object_get(s->root, "refused");
 }

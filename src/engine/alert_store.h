@@ -8,8 +8,10 @@
  *                 "subject", "told": {CHANNEL: {"severity", "at"}}}},
  *  "unknown": {KEY: unix seconds since when a check has nothing to say},
  *  "queue": [{"id", "channel", "key", "state", "severity", "title", "text", "facts", "when", "host", "database",
- *             "tries", "next_try", "claimed_until", "error"}],        (oldest first)
- *  "sent": {CHANNEL: [unix seconds of the last hour]}}
+ *             "tries", "next_try", "claimed_until", "error",
+ *             "to": [mail addresses that have yet to take it; without: all]}],        (oldest first)
+ *  "sent": {CHANNEL: [unix seconds of the last hour]},
+ *  "refused": {mail address: what the server said of it the last time}}
  *
  * Only engine/alert*.c include it.
  */
@@ -47,3 +49,4 @@ json_t *alert_store_open_alerts(const struct alert_store *s); /* borrowed: "open
 json_t *alert_store_unknown(const struct alert_store *s);     /* borrowed: "unknown" */
 json_t *alert_store_queue(const struct alert_store *s);       /* borrowed: "queue" */
 json_t *alert_store_sent(const struct alert_store *s);        /* borrowed: "sent" */
+json_t *alert_store_refused(const struct alert_store *s);     /* borrowed: "refused" */

@@ -37,9 +37,14 @@ gboolean alert_test(const struct alert_config *c, const struct notify_channel *c
                              .when = g_get_real_time() / G_USEC_PER_SEC,
                              .host = g_get_host_name(),
                              .database = c->database};
-    struct notify_failure failure;
+    struct notify_failure failure = {0};
     gboolean ok = channel->send(n, &e, &failure, &problem);
     json_decref(facts);
+    if (ok && failure.refusals) {
+        g_autofree char *who = alert_receivers_text(failure.refusals);
+        ok = ot_fail(&problem, OT_FAILED, "accepted, but not for %s", who);
+    }
+    notify_failure_clear(&failure);
     write_journal(c, channel->name, problem, r);
     if (!ok)
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -98,6 +103,20 @@ static void add_channel(GString *names, const char *channel)
     g_string_append_printf(names, "%s%s", names->len ? ", " : "", channel);
 }
 
+/* NULL: no address is refused. */
+static char *refused_text(const struct alert_store *s)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    const char *address;
+    json_t *said;
+    json_object_foreach(alert_store_refused(s), address, said)
+    {
+        const char *words = json_string_value(said);
+        g_string_append_printf(text, "%s%s (%s)", text->len ? ", " : "", address, words ? words : "");
+    }
+    return text->len ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
 gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_backlog *ret)
 {
     struct alert_store s;
@@ -120,6 +139,7 @@ gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_back
     }
     ret->channels = g_string_free(g_steal_pointer(&channels), FALSE);
     ret->dropped = json_integer_value(json_object_get(s.root, "dropped"));
+    ret->refused = refused_text(&s);
     alert_store_clear(&s);
     return found;
 }
@@ -128,5 +148,6 @@ void alert_backlog_clear(struct alert_backlog *b)
 {
     g_free(b->channels);
     g_free(b->error);
+    g_free(b->refused);
     *b = (struct alert_backlog){0};
 }

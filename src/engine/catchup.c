@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/environment.h"
 #include "base/interrupt.h"
 #include "base/lock.h"
 #include "base/subprocess.h"
@@ -123,7 +124,7 @@ static int run_job(const struct schedule_request *q, const struct schedule_job *
     g_ptr_array_insert(argv, 0, (gpointer)q->program);
     g_ptr_array_add(argv, (gpointer) "--quiet");
     g_ptr_array_add(argv, NULL);
-    g_auto(GStrv) environment = g_get_environ();
+    g_auto(GStrv) environment = environment_of_caller();
     if (q->env_file)
         environment = g_environ_setenv(environment, "OPSTOWER_ENV_FILE", q->env_file, TRUE);
     struct subprocess_options o = {.environment = environment, .pass_stderr = TRUE, .ends_itself = TRUE};

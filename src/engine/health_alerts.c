@@ -15,8 +15,15 @@ gboolean health_check_alerts(const struct health_data *d, struct health_check *c
     c->target = g_strdup("all sent");
     c->threshold = g_strdup_printf("warning when one waits for more than %s", limit);
     health_measure(c, age, "s", HEALTH_ABOVE, PATIENCE_S, NAN);
-    c->value = b->waiting ? g_strdup_printf("%u not sent by %s, the oldest for %s", b->waiting, b->channels, time)
-                          : g_strdup("all sent");
+    g_autofree char *sent = b->waiting
+                                ? g_strdup_printf("%u not sent by %s, the oldest for %s", b->waiting, b->channels, time)
+                                : g_strdup("all sent");
+    c->value = b->refused ? g_strdup_printf("%s; refused: %s", sent, b->refused) : g_strdup(sent);
+    if (b->refused) {
+        health_raise(c, HEALTH_WARNING);
+        if (c->number <= PATIENCE_S)
+            health_advise(c, "Correct ALERT_EMAIL, then run `opstower alert test email`.");
+    }
     health_advise(c, "Run `opstower alert test` to see what the servers answer; the last time it was: %s", b->error);
     return TRUE;
 }

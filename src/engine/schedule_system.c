@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "base/environment.h"
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "engine/schedule_text.h"
@@ -49,7 +50,7 @@ gboolean schedule_systemctl(const char *const *words, GString **ret_text, GError
 /* In English, for the one message that must be understood. */
 static char **plain_environment(void)
 {
-    return g_environ_setenv(g_get_environ(), "LC_ALL", "C", TRUE);
+    return g_environ_setenv(environment_for_others(), "LC_ALL", "C", TRUE);
 }
 
 GString *schedule_crontab_read(GError **error)

@@ -56,6 +56,9 @@ static const char watch[] = "SuccessExitStatus=1 2\n"
                             "RuntimeDirectoryPreserve=yes\n"
                             "Environment=TMPDIR=%t/opstower-watch\n";
 
+/* A run that meets another one at work is no failure. */
+static const char plain_job[] = "SuccessExitStatus=6\n";
+
 /* Settings that it refuses do not become better by trying again. */
 static const char serve[] = "Restart=on-failure\n"
                             "RestartSec=5\n"
@@ -146,7 +149,7 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     if (q->user)
         g_string_append_printf(text, "User=%s\n", q->user);
     g_string_append(text, "Nice=10\n");
-    g_string_append(text, job->watch ? watch : job->serve ? serve : "");
+    g_string_append(text, job->watch ? watch : job->serve ? serve : plain_job);
     append_writable(text, q);
     g_string_append(text, rights(q, job));
     g_string_append(text, sandbox);

@@ -28,6 +28,9 @@ struct call {
     gsize sent;
     gboolean despite_interrupt; /* there was one before we began */
     GString *refusal;           /* the server's last answer of 400 or more; "": none */
+    guint asked;                /* receivers that were named to the server */
+    gboolean asking;            /* the next answer is about the last of these */
+    struct smtp_outcome *outcome;
     char said[CURL_ERROR_SIZE];
 };
 
@@ -128,6 +131,57 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *data)
     return n;
 }
 
+struct smtp_refusal *smtp_refusal_new(const char *to, const char *said, gboolean final)
+{
+    struct smtp_refusal *r = g_new0(struct smtp_refusal, 1);
+    r->to = g_strdup(to);
+    r->said = g_strdup(said);
+    r->final = final;
+    return r;
+}
+
+static void refusal_free(gpointer data)
+{
+    struct smtp_refusal *r = data;
+    g_free(r->to);
+    g_free(r->said);
+    g_free(r);
+}
+
+GPtrArray *smtp_refusals_new(void)
+{
+    return g_ptr_array_new_with_free_func(refusal_free);
+}
+
+void smtp_outcome_clear(struct smtp_outcome *o)
+{
+    g_clear_pointer(&o->refusals, g_ptr_array_unref);
+}
+
+/* Of an answer of several lines the first says most. */
+static void note_refusal(struct call *call)
+{
+    g_autofree char *text = g_utf8_make_valid(call->refusal->str, -1);
+    struct smtp_refusal *r =
+        smtp_refusal_new(call->mail->to[call->asked - 1], g_strchomp(text), *call->refusal->str == '5');
+    g_ptr_array_add(call->outcome->refusals, r);
+    call->asking = FALSE;
+}
+
+/* What we say to the server: which receiver its next answer is about. */
+static int on_talk(CURL *curl, curl_infotype type, char *bytes, size_t size, void *data)
+{
+    (void)curl;
+    struct call *call = data;
+    if (type != CURLINFO_HEADER_OUT || (size >= 4 && g_ascii_strncasecmp(bytes, "QUIT", 4) == 0))
+        return 0;
+    call->asking = size > 8 && g_ascii_strncasecmp(bytes, "RCPT TO:", 8) == 0;
+    call->asked += call->asking ? 1 : 0;
+    if (size >= 4 && g_ascii_strncasecmp(bytes, "DATA", 4) == 0)
+        call->outcome->was_offered = TRUE;
+    return 0;
+}
+
 /* The server's answers come here, line by line; the last of all is the one to our QUIT. */
 static size_t on_answer(char *bytes, size_t size, size_t count, void *data)
 {
@@ -137,6 +191,8 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *data)
         return n;
     g_string_truncate(call->refusal, 0);
     g_string_append_len(call->refusal, bytes, (gssize)MIN(n, MAX_ANSWER_TEXT));
+    if (call->asking)
+        note_refusal(call);
     return n;
 }
 
@@ -171,6 +227,10 @@ static void set_mail(CURL *curl, struct call *call, struct curl_slist *to)
 {
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, call->mail->from);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
+    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
+    curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L); /* to on_talk, and nowhere else */
+    curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_talk);
+    curl_easy_setopt(curl, CURLOPT_DEBUGDATA, call);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->mail->length);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
@@ -201,12 +261,21 @@ static enum http_failure kind_of(CURLcode code, const char *refusal)
     return *refusal == '5' ? HTTP_FINAL : HTTP_TRANSIENT;
 }
 
-static gboolean fail(const struct call *call, CURLcode code, enum http_failure *ret_failure, GError **error)
+/* One receiver that was put off is worth another try, whatever was said of the others. */
+static gboolean is_one_put_off(const struct call *call)
+{
+    for (guint i = 0; i < call->outcome->refusals->len; i++)
+        if (!((const struct smtp_refusal *)call->outcome->refusals->pdata[i])->final)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean fail(struct call *call, CURLcode code, GError **error)
 {
     g_autofree char *valid = g_utf8_make_valid(g_strchomp(call->refusal->str), -1);
     g_autofree char *refusal = secrets_clean(valid);
     const char *host = call->place.host, *port = port_of(&call->place);
-    *ret_failure = kind_of(code, refusal);
+    call->outcome->failure = is_one_put_off(call) ? HTTP_TRANSIENT : kind_of(code, refusal);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return interrupt_check(error);
     if (code == CURLE_USE_SSL_FAILED)
@@ -215,11 +284,13 @@ static gboolean fail(const struct call *call, CURLcode code, enum http_failure *
         return ot_fail(error, OT_FAILED, "the mail server %s:%s refuses the login: %s", host, port,
                        *refusal ? refusal : "it knows no way to log in that we know");
     const char *said = *call->said ? call->said : curl_easy_strerror(code);
+    if (call->asking) /* the connection ended with the receiver's name */
+        g_ptr_array_add(call->outcome->refusals, smtp_refusal_new(call->mail->to[call->asked - 1], said, FALSE));
     return ot_fail(error, OT_FAILED, "the mail server %s:%s did not take the mail: %s", host, port,
                    *refusal ? refusal : said);
 }
 
-static gboolean run(struct call *call, enum http_failure *ret_failure, GError **error)
+static gboolean run(struct call *call, GError **error)
 {
     gboolean demanded = FALSE;
     if (!choose_tls(call, &demanded, error))
@@ -236,21 +307,23 @@ static gboolean run(struct call *call, enum http_failure *ret_failure, GError **
     set_mail(curl, call, to);
     CURLcode code = curl_easy_perform(curl);
     if (code != CURLE_OK)
-        return fail(call, code, ret_failure, error);
+        return fail(call, code, error);
     if (call->sent < call->mail->length)
         return ot_fail(error, OT_FAILED, "the mail server %s:%s took a part of the mail only", p->host, port_of(p));
-    *ret_failure = HTTP_NONE;
+    call->outcome->failure = HTTP_NONE;
     return TRUE;
 }
 
-gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mail, enum http_failure *ret_failure,
+gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mail, struct smtp_outcome *ret,
                    GError **error)
 {
-    *ret_failure = HTTP_FINAL;
-    struct call call = {
-        .server = server, .mail = mail, .refusal = g_string_new(NULL), .despite_interrupt = interrupt_signal() != 0};
-    gboolean ok =
-        check_addresses(mail, error) && read_url(server->url, &call.place, error) && run(&call, ret_failure, error);
+    *ret = (struct smtp_outcome){.failure = HTTP_FINAL, .refusals = smtp_refusals_new()};
+    struct call call = {.server = server,
+                        .mail = mail,
+                        .refusal = g_string_new(NULL),
+                        .outcome = ret,
+                        .despite_interrupt = interrupt_signal() != 0};
+    gboolean ok = check_addresses(mail, error) && read_url(server->url, &call.place, error) && run(&call, error);
     place_clear(&call.place);
     g_string_free(call.refusal, TRUE);
     return ok;

@@ -30,9 +30,25 @@ struct smtp_mail {
  * header as it is. */
 gboolean smtp_is_address(const char *text);
 
-/* TRUE if the server has accepted the mail for all of its receivers. Else *ret_failure says whether another try makes
- * sense (SMTP's 4xx, and what HTTP_TRANSIENT is for), and the message names host and port and the server's words, never
- * the password. Errors: OT_USAGE for a URL or address that cannot be used, else OT_FAILED. An interrupt
- * ends it (OT_INTERRUPTED); once there was one, it works as ever. */
-gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mail, enum http_failure *ret_failure,
+/* A receiver that the server did not take. */
+struct smtp_refusal {
+    char *to, *said; /* the address; the server's words */
+    gboolean final;  /* SMTP's 5xx: the same again will be refused again */
+};
+
+struct smtp_outcome {
+    enum http_failure failure; /* HTTP_NONE: sent; else whether another try makes sense (SMTP's 4xx, and what
+                                  HTTP_TRANSIENT is for) */
+    gboolean was_offered;      /* receivers were taken, and the text was offered */
+    GPtrArray *refusals;       /* struct smtp_refusal *, in the order of the receivers */
+};
+void smtp_outcome_clear(struct smtp_outcome *o);
+GPtrArray *smtp_refusals_new(void); /* a list that frees them */
+struct smtp_refusal *smtp_refusal_new(const char *to, const char *said, gboolean final);
+
+/* TRUE if the server has accepted the mail for one receiver at least; those that it refused are in ret->refusals, which
+ * is to be cleared in any case. Else the message names host and port and the server's words, never the password.
+ * Errors: OT_USAGE for a URL or address that cannot be used, else OT_FAILED. An interrupt ends it (OT_INTERRUPTED);
+ * once there was one, it works as ever. */
+gboolean smtp_send(const struct smtp_server *server, const struct smtp_mail *mail, struct smtp_outcome *ret,
                    GError **error);

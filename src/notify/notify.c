@@ -33,6 +33,11 @@ void notifier_free(struct notifier *n)
     g_free(n);
 }
 
+void notify_failure_clear(struct notify_failure *f)
+{
+    g_clear_pointer(&f->refusals, g_ptr_array_unref);
+}
+
 const struct notify_config *notifier_config(const struct notifier *n)
 {
     return &n->config;

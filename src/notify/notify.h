@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "net/http.h"
+#include "net/smtp.h"
 
 enum notify_severity { NOTIFY_INFO, NOTIFY_WARNING, NOTIFY_CRITICAL };
 
@@ -27,7 +28,8 @@ struct notify_event {
     json_t *facts;     /* object of strings, for tables; NULL: none */
     gint64 when;       /* unix seconds */
     const char *host;
-    const char *database; /* NULL: of none */
+    const char *database;  /* NULL: of none */
+    const char *const *to; /* mail: to these alone, NULL at the end; NULL: to all that are set */
 };
 
 enum { NOTIFY_STARTTLS_AUTO, NOTIFY_STARTTLS_ALWAYS, NOTIFY_STARTTLS_NEVER };
@@ -59,12 +61,14 @@ const struct notify_config *notifier_config(const struct notifier *n);
 struct notify_failure {
     gboolean refused; /* the same again would most likely be refused again: a key, an address, a setting is wrong */
     guint64 retry_after_s; /* the server's wish; 0: none */
+    GPtrArray *refusals;   /* it was sent, but not to these receivers: struct smtp_refusal *; NULL: to all */
 };
+void notify_failure_clear(struct notify_failure *f);
 
 struct notify_channel {
     const char *name; /* as "slack" */
     gboolean (*is_configured)(const struct notify_config *config);
-    /* TRUE if the server said that it has it. Else error (never with a secret of the config's in it, but for what the
+    /* TRUE if the server said that it has it, for one receiver at least. Else error (never with a secret of the config's in it, but for what the
      * server itself says) and *failure. An interrupt ends it (OT_INTERRUPTED); once there was one, it works as ever. */
     gboolean (*send)(struct notifier *n, const struct notify_event *e, struct notify_failure *failure, GError **error);
 };

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "pg/child.h"
@@ -43,7 +44,7 @@ char *pgdump_find_restore(const struct toc *t, const char *bindir, int major, GE
 /* Ours, but what children say is English whatever the caller's locale. */
 static char **english_environment(void)
 {
-    return g_environ_setenv(g_get_environ(), "LC_ALL", "C", TRUE);
+    return g_environ_setenv(environment_for_others(), "LC_ALL", "C", TRUE);
 }
 
 static gboolean dump_failed(GError **error)

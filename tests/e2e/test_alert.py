@@ -1,5 +1,6 @@
 """Alerts from beginning to end: what is told, to whom, once; what waits when it cannot be sent; what no alert may break."""
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -389,6 +390,29 @@ def test_what_a_person_sees_is_not_told(watched, hooks, db):
     assert hooks.all() == []
 
 
+def test_a_run_that_meets_another_at_work_is_told_to_nobody(watched, hooks, db, folder):
+    """No channel, no heartbeat, no hook for failures: by itself, and where several databases are backed up."""
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, HEARTBEAT_URL=hooks.url(PING),
+                       HOOK_ON_FAILURE=f"touch {folder}/failed")
+    take(watched, database)
+    hooks.forget()
+    lock = os.path.join(watched.backup_dir, f".{database.name}.backup.lock")
+    with open(lock, "r+", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for _ in range(2):
+            watched("backup", "--local-only", check=6)
+        assert hooks.all() == [] and not os.path.exists(f"{folder}/failed")
+        assert [line["code"] for line in journal(watched, act="backup")] == [0, 6, 6]
+        os.makedirs(f"{folder}/sets")
+        pathlib.Path(folder, "sets/one.env").write_text(f"DATABASE_URL={database.url}\nBACKUP_DIR={watched.backup_dir}\n")
+        os.chmod(f"{folder}/sets/one.env", 0o600)
+        said = watched("backup", "--local-only", "--config-dir", f"{folder}/sets", check=6)
+        assert "another run is at work on 1 of 1 databases" in said.stderr and "failed" not in said.output
+        assert [post.path for post in hooks.all()] == [PING + "/start", PING + "/log"]
+    assert opened(watched) == set()
+
+
 def test_a_damaged_backup_is_critical(watched, hooks, db):
     database = db("odd.sql")
     watched.env["DATABASE_URL"] = database.url
@@ -542,6 +566,44 @@ def test_mail_that_could_not_be_sent_waits_and_is_sent_once(watched, hooks, refu
         for later in (-15, 15, 30):
             fail(watched, pause + later)
     assert len(smtp.mails) == 1 and len(slacked(hooks, "Backup of app failed")) == 1
+
+
+def mailed(smtp, address):
+    return [mail.message["Subject"].split("] ")[1] for mail in smtp.mails if address in mail.receivers]
+
+
+def test_who_was_put_off_gets_the_mail_later_and_alone(watched, db):
+    """Nobody gets anything twice; who has the end needs the beginning no more; the check tells of who is refused for good."""
+    database = db("odd.sql")
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    with SmtpServer() as smtp:
+        watched.env.update(ALERT_EMAIL="ops@example.org,slow@example.org,gone@example.org", ALERT_EMAIL_FROM="a@example.org",
+                           SMTP_URL=smtp.url, DATABASE_URL=database.url, SLACK_WEBHOOK_URL=None,
+                           PAGERDUTY_SERVICE_KEY=None, ALERT_WEBHOOK_URL=None)
+        smtp.refuse = {"RCPT slow@example.org": "450 greylisted", "RCPT gone@example.org": "550 no such user"}
+        said = fail(watched, env=broken)
+        assert "not to slow@example.org (450 greylisted), gone@example.org (550 no such user)" in said.stderr
+        assert len(mailed(smtp, "ops@example.org")) == 1 and mailed(smtp, "slow@example.org") == []
+        check = checks(watched)["alerts"]
+        assert check["verdict"] == "WARNING" and "refused: gone@example.org (550 no such user)" in check["value"]
+        del smtp.refuse["RCPT slow@example.org"]
+        watched("alert", "list")
+        fail(watched, 30, env=broken)
+        fail(watched, 100, env=broken)
+        fail(watched, 200, env=broken)
+        assert len(mailed(smtp, "ops@example.org")) == len(mailed(smtp, "slow@example.org")) == 1
+        assert state(watched)["queue"] == []
+        smtp.refuse["RCPT slow@example.org"] = "450 greylisted"
+        take(watched, database, 300)
+        del smtp.refuse["RCPT slow@example.org"]
+        fail(watched, 310, env=broken)
+        take(watched, database, 2 * HOUR)
+        assert [line.split(":")[0] for line in mailed(smtp, "ops@example.org")] == ["WARNING", "Resolved"] * 2
+        assert [line.split(":")[0] for line in mailed(smtp, "slow@example.org")] == ["WARNING"] * 2 + ["Resolved"]
+        assert state(watched)["queue"] == []
+        smtp.refuse.clear()
+        fail(watched, 3 * HOUR, env=broken)
+        assert checks(watched, 3 * HOUR)["alerts"]["value"] == "all sent"
 
 
 def test_a_mail_server_that_says_nothing(watched):

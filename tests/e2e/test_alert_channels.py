@@ -155,6 +155,31 @@ def test_refused_receivers_are_a_failure(opstower):
     assert smtp.mails == []
 
 
+TWO = ["ops@opstower.com", "second@example.org"]
+
+
+@pytest.mark.parametrize("bad, plan, says", [
+    ("first", {"RCPT {}": "550 5.1.1 no such user"}, "550 5.1.1 no such user"),
+    ("last", {"RCPT {}": "550 5.1.1 no such user"}, "550 5.1.1 no such user"),
+    ("first", {"RCPT {}": "450 4.2.0 greylisted"}, "450 4.2.0 greylisted"),
+    ("first", {"RCPT {}": "421 too many errors"}, ""),
+    ("last", {"DATA {}": "554 one of them is not wanted"}, "554 one of them is not wanted"),
+    ("first", {"DATA {}": "554 one of them is not wanted"}, "554 one of them is not wanted"),
+    ("gone", {}, "not a mail address"),
+    ("gön@example.org", {}, "not a mail address"),
+])
+def test_one_bad_receiver_keeps_the_mail_from_no_other(opstower, bad, plan, says):
+    """Whichever it is, and however the server says so; the test tells who did not get it."""
+    address = {"first": TWO[0], "last": TWO[1]}.get(bad, bad)
+    everybody = [*TWO] if address in TWO else [TWO[0], address, TWO[1]]
+    with SmtpServer() as smtp:
+        smtp.refuse = {what.format(address): answer for what, answer in plan.items()}
+        said = opstower("alert", "test", "email", env=mail_settings(smtp, ALERT_EMAIL=",".join(everybody)), check=1)
+        got = sorted(to for mail in smtp.mails for to in mail.receivers)
+    assert got == sorted(set(everybody) - {address})
+    assert f"not for {address}" in said.stderr and says in said.stderr
+
+
 def test_the_mail_server_is_a_real_one(folder, ca):
     """The server that these tests trust refuses what a mail server refuses."""
     with SmtpServer(folder, starttls=True, user="bob", password="right") as smtp:

@@ -223,7 +223,7 @@ def test_even_what_does_not_listen_is_ended(opstower, small, hooks, folder, lead
     assert wait_for(lambda: not any(map(is_alive, pids(folder))), 5)
 
 
-@pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_hook(opstower, small, hooks, folder, sent, code):
     script = hooks.script("sleepy", f"sleep 60 & echo $! > {folder}/child.pid; echo $$ > {folder}/pid; wait")
     hooks.tell("POST_BACKUP")
@@ -331,16 +331,41 @@ def test_a_post_restore_hook_that_fails(opstower, small, hooks):
     assert small.value("SELECT count(*) FROM t") == 200
 
 
+ENDING = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU]
+
+
 def test_post_restore_runs_after_an_interrupt(opstower, small, hooks, folder):
+    """Whichever signal it was, so that the application does not stay stopped; and the journal has the restore."""
     backups.take(opstower, small)
     sleepy = hooks.script("sleepy", f"touch {folder}/running; sleep 60")
     hooks.tell("POST_RESTORE")
-    process = opstower.popen("restore", "latest", "--force", env={"HOOK_PRE_RESTORE": sleepy})
+    for number in ENDING:
+        process = opstower.popen("restore", "latest", "--force", env={"HOOK_PRE_RESTORE": sleepy})
+        assert wait_for(lambda: os.path.exists(f"{folder}/running"))
+        os.kill(process.pid, number)
+        _, said = process.communicate(timeout=90)
+        assert process.returncode == 128 + number and f"interrupted by {number.name}" in said.decode()
+        os.unlink(f"{folder}/running")
+    codes = [128 + number for number in ENDING]
+    assert [each["OPSTOWER_EXIT_CODE"] for each in hooks.told()] == [str(code) for code in codes]
+    lines = (pathlib.Path(opstower.backup_dir) / "journal.jsonl").read_text().splitlines()
+    restores = [line for line in map(json.loads, lines) if line["act"] == "restore"]
+    assert [line["code"] for line in restores] == codes
+
+
+def test_a_hangup_that_was_ignored_ends_nothing(opstower, small, hooks, folder):
+    """Under nohup, whose purpose that is."""
+    backups.take(opstower, small)
+    hook = hooks.script("hook", f"touch {folder}/running; sleep 0.5")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = opstower.popen("backup", "--local-only", env={"HOOK_PRE_BACKUP": hook})
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert wait_for(lambda: os.path.exists(f"{folder}/running"))
-    process.terminate()
+    os.kill(process.pid, signal.SIGHUP)
     process.communicate(timeout=90)
-    assert process.returncode == 143
-    assert [each["OPSTOWER_EXIT_CODE"] for each in hooks.told()] == ["143"]
+    assert process.returncode == 0
 
 
 # ---- the examples ----------------------------------------------------------------------------------------------------

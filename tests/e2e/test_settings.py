@@ -1,9 +1,10 @@
 """Settings that are not what they look like: URLs that can be read in two ways, files of others, names of others."""
+import os
 import pathlib
 
 import pytest
 
-from lib import pgserver
+from lib import backups, pgserver
 
 
 def error_lines(result):
@@ -90,3 +91,169 @@ def test_a_password_that_is_the_databases_name_hides_nothing(opstower, asking):
     asking.query("CREATE DATABASE shop2026 TEMPLATE app")
     result = opstower("backup", env={"DATABASE_URL": f"postgresql://shop2026:shop2026@127.0.0.1:{asking.port}/shop2026"})
     assert "shop2026" in result.stdout and "***" not in result.output
+
+
+# ---- whose file it is -------------------------------------------------------------------------------------------------
+
+STRANGER = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.fixture
+def trap(folder):
+    """Settings whose hook leaves a trace."""
+    program = pathlib.Path(folder) / "trap"
+    program.write_text(f"#!/bin/sh\nid >{folder}/sprung\n", encoding="utf-8")
+    program.chmod(0o755)
+    return f"HOOK_ON_FAILURE={program}\nDATABASE_NAME=app\n"
+
+
+def is_sprung(folder):
+    return (pathlib.Path(folder) / "sprung").exists()
+
+
+@as_root
+@pytest.mark.parametrize("how", ["owner", "link", "everyone", "group", "pipe"])
+def test_a_file_that_is_only_found_must_be_ours(opstower, folder, trap, how):
+    path, real = pathlib.Path(folder) / ".env", pathlib.Path(folder) / "real"
+    if how == "pipe":
+        os.mkfifo(path)
+    else:
+        real.write_text(trap, encoding="utf-8")
+        real.chmod({"everyone": 0o646, "group": 0o660}.get(how, 0o600))
+        os.chown(real, STRANGER if how == "owner" else 0, 12345 if how == "group" else 0)
+        if how == "link":
+            path.symlink_to("real")
+            os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+        else:
+            real.rename(path)
+    result = opstower("verify", "none", check=12)
+    (error,) = error_lines(result)
+    assert ".env is not read: " in error and not is_sprung(folder)
+
+
+@as_root
+def test_a_file_that_was_named_may_be_anothers_and_that_is_told(opstower, folder, trap):
+    path = pathlib.Path(folder) / "named"
+    path.write_text(trap, encoding="utf-8")
+    path.chmod(0o600)
+    os.chown(path, STRANGER, STRANGER)
+    result = opstower("verify", "none", "--env-file", path, check=10)
+    assert f"[WARN] {path} belongs to " in result.stderr and is_sprung(folder)
+
+
+def test_a_file_that_everyone_may_write_is_not_read_even_if_it_was_named(opstower, folder, trap):
+    path = pathlib.Path(folder) / "named"
+    path.write_text(trap, encoding="utf-8")
+    path.chmod(0o622)
+    result = opstower("verify", "none", env={"OPSTOWER_ENV_FILE": path}, check=12)
+    assert "every user of this machine may write to it" in error_lines(result)[0] and not is_sprung(folder)
+
+
+def test_a_folder_of_settings_must_be_ours(opstower, folder, trap):
+    many = pathlib.Path(folder) / "many"
+    many.mkdir()
+    (many / "a.env").write_text(trap, encoding="utf-8")
+    many.chmod(0o1777)
+    result = opstower("verify", "latest", "--config-dir", many, check=12)
+    assert f"{many} is not read: " in error_lines(result)[0] and not is_sprung(folder)
+
+
+def test_our_own_file_is_read_also_through_a_link(opstower, folder, trap):
+    (pathlib.Path(folder) / "shared").write_text(trap, encoding="utf-8")
+    (pathlib.Path(folder) / ".env").symlink_to("shared")
+    result = opstower("verify", "none", check=10)
+    assert "is not read" not in result.output and is_sprung(folder)
+
+
+# ---- variables of others ----------------------------------------------------------------------------------------------
+
+def write_env(folder, text):
+    path = pathlib.Path(folder) / ".env"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+
+def test_libpqs_variables_in_the_file_count(opstower, asking, folder):
+    parts = f"PGHOST=127.0.0.1\nPGPORT={asking.port}\nPGUSER=owner\nPGDATABASE=app\nPGPASSWORD=postgres\n"
+    write_env(folder, parts)
+    opstower("backup")
+    assert opstower.files("app_*.sql.gz")
+    write_env(folder, parts + "PGSSLMODE=require\n")
+    assert "SSL" in error_lines(opstower("backup", check=5))[0]
+    opstower("backup", env={"PGSSLMODE": "disable"})
+    write_env(folder, f"DATABASE_URL=postgresql://owner:postgres@127.0.0.1:{asking.port}/app\nPGSSLMODE=verify-full\n")
+    opstower("backup", check=5)
+
+
+def test_a_proxy_in_the_file_counts(opstower, asking, folder):
+    write_env(folder, "https_proxy=http://bob:qxjzvk77@127.0.0.1:9\nBACKUP_S3_BUCKET=bucket\nAWS_ACCESS_KEY_ID=a\n"
+                      "AWS_SECRET_ACCESS_KEY=b\nAWS_ENDPOINT_URL_S3=https://s3.invalid\nBACKUP_S3_RETRY_TIME=1\n"
+                      f"DATABASE_URL=postgresql://owner:postgres@127.0.0.1:{asking.port}/app\n")
+    result = opstower("list", check=False)
+    assert "s3.invalid" in result.output and "address of s3.invalid" not in result.output
+    assert "127.0.0.1 port 9" in result.output or "refused" in result.output
+    assert "qxjzvk77" not in result.output
+
+
+@pytest.mark.parametrize("wrong, right", [("PGSSLMOD", "PGSSLMODE"), ("PGPASSWD", "PGPASSWORD"), ("PGHOTS", "PGHOST")])
+def test_misspelt_variables_of_libpq_are_told(opstower, folder, wrong, right):
+    write_env(folder, f"\n{wrong}=qxj\n")
+    result = opstower("list", check=2)
+    assert f"unknown variable {wrong} in .env:2; did you mean {right}?" in error_lines(result)[0]
+    assert "qxj" not in result.output
+    write_env(folder, "PGADMIN_DEFAULT_EMAIL=a@b\nPGDATA=/x\nPGBOUNCER_PORT=6432\nPG_VERSION=15\n")
+    opstower("list")
+
+
+SERVICES = ["backup", "database", "alert", "hook", "backup-dir", "database-url", "smtp", "dashboard", "backup-s3"]
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["service", "link"])
+def test_variables_that_kubernetes_makes_are_no_settings(opstower, asking, link):
+    made = {}
+    for service in SERVICES:
+        name = service.upper().replace("-", "_")
+        made |= {f"{name}_PORT": "tcp://10.96.0.12:80", f"{name}_PORT_80_TCP": "tcp://10.96.0.12:80",
+                 f"{name}_PORT_80_TCP_PROTO": "tcp", f"{name}_PORT_80_TCP_PORT": "80",
+                 f"{name}_PORT_80_TCP_ADDR": "10.96.0.12"}
+        if not link:
+            made |= {f"{name}_SERVICE_HOST": "10.96.0.12", f"{name}_SERVICE_PORT": "80",
+                     f"{name}_SERVICE_PORT_HTTP": "80"}
+    url = f"postgresql://owner:postgres@127.0.0.1:{asking.port}/app"
+    result = opstower("backup", env={**made, "DATABASE_URL": url})
+    assert "[WARN]" not in result.output
+
+
+def test_what_kubernetes_does_not_make_is_still_checked(opstower):
+    service = {"BACKUP_SERVICE_HOST": "10.96.0.12", "BACKUP_SERVICE_PORT": "80", "DATABASE_SERVICE_HOST": "10.96.0.12",
+               "DATABASE_SERVICE_PORT": "80"}
+    assert "BACKUP_DIRR" in opstower("list", env={**service, "BACKUP_DIRR": "x"}, check=2).stderr
+    assert "DATABASE_PORT" in opstower("list", env={**service, "DATABASE_PORT": "5432x"}, check=2).stderr
+    assert "DATABASE_PORT" in opstower("list", env={"DATABASE_PORT": "tcp:/x"}, check=2).stderr
+    assert "BACKUP_PORT_80_TCP" in opstower("list", env={"BACKUP_PORT_80_TCP": "x"}, check=2).stderr
+
+
+SECRETS = {"AWS_SECRET_ACCESS_KEY": "s1", "AWS_SESSION_TOKEN": "s2", "DATABASE_PASSWORD": "postgres",
+           "SLACK_WEBHOOK_URL": "http://127.0.0.1:1/s3", "DASHBOARD_TOKEN": "s4", "PGPASSWORD": "s5"}
+
+
+def test_children_are_given_no_secret_that_they_do_not_need(opstower, asking, folder):
+    """Who connects to the database needs its password; a hook or a server needs none at all."""
+    seen = f'env > {folder}/seen.$(basename "$0").$$; "{{real}}" "$@"'
+    programs = {name: seen for name in ("pg_dump", "pg_restore", "pg_dumpall", "initdb")}
+    hook = pathlib.Path(folder) / "hook"
+    hook.write_text(f"#!/bin/sh\nenv >{folder}/seen.hook.$$\n", encoding="utf-8")
+    hook.chmod(0o755)
+    env = {**SECRETS, "PG_BINDIR": backups.programs_with(folder, asking, **programs), "HOOK_PRE_BACKUP": hook,
+           "DATABASE_URL": f"postgresql://owner@127.0.0.1:{asking.port}/app"}
+    opstower("backup", env=env)
+    opstower("verify", "latest", "--full-test", env=env)
+    needed = {name: {"PGPASSWORD"} for name in ("pg_dump", "pg_dumpall", "pg_restore")}
+    found = {}
+    for path in pathlib.Path(folder).glob("seen.*"):
+        names = {line.split("=")[0] for line in path.read_text(encoding="utf-8").splitlines()}
+        found.setdefault(path.name.split(".")[1], set()).update(names & (set(SECRETS) | {"DATABASE_URL"}))
+    assert {"pg_dump", "pg_dumpall", "initdb", "hook"} <= set(found)
+    for program, names in found.items():
+        assert names <= needed.get(program, set()), program

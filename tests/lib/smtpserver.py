@@ -4,6 +4,8 @@
         smtp.url                                 # smtp://u:p@localhost:PORT
         smtp.mails                               # [Mail]: envelope, the bytes as they came, TLS or not, who logged in
         smtp.refuse = {"RCPT": "550 no such user"}
+    smtp.refuse = {"RCPT gone@example.com": "450 later"}   # one receiver alone; as "421 ...": and the connection with it
+    smtp.refuse = {"DATA gone@example.com": "550 no"}      # every mail that is for this one too
 """
 import email
 import email.policy
@@ -89,14 +91,18 @@ class SmtpServer(Controller):
         good = login == (self.user, self.password)
         return AuthResult(success=good, auth_data=login[0] if good else None, handled=good or None)
 
-    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # pylint: disable=invalid-name
-        if "RCPT" in self.refuse:
-            return self.refuse["RCPT"]
+    async def handle_RCPT(self, server, _session, envelope, address, _options):  # pylint: disable=invalid-name
+        answer = self.refuse.get("RCPT", self.refuse.get(f"RCPT {address}"))
+        if answer:
+            if answer.startswith("421"):
+                server.transport.close()
+            return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # pylint: disable=invalid-name
-        if "DATA" in self.refuse:
-            return self.refuse["DATA"]
+        for what in ["DATA", *(f"DATA {address}" for address in envelope.rcpt_tos)]:
+            if what in self.refuse:
+                return self.refuse[what]
         self.mails.append(Mail(server, session, envelope))
         return "250 taken"

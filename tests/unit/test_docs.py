@@ -203,7 +203,11 @@ def test_script_finds_program_and_env_file(project, tmp_path, name):
     own = f"{project}/.env"
     assert run_script(link, cwd=tmp_path, env={}).stdout.endswith(f"|{own}\n")
     assert run_script(link, cwd=tmp_path, env={"OPSTOWER_ENV_FILE": "x"}).stdout.endswith("|x\n")
-    assert run_script(link, cwd=project, env={}).stdout.endswith("|none\n")
+    assert run_script(link, cwd=project, env={}).stdout.endswith(f"|{own}\n")
+    (tmp_path / ".env").write_text("DATABASE_NAME=of_another_program\n", encoding="utf-8")
+    assert run_script(link, cwd=tmp_path, env={}).stdout.endswith(f"|{own}\n")
+    (project / ".env").unlink()
+    assert run_script(link, cwd=tmp_path, env={}).stdout.endswith("|none\n")
     fake(tmp_path / "other", "other")
     assert run_script(script, cwd=tmp_path, env={"OPSTOWER": f"{tmp_path}/other"}).stdout.startswith("other|")
     (project / "build/opstower").unlink()

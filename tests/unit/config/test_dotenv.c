@@ -35,7 +35,16 @@ static const struct {
     {"escapes", "A=\"1\\n2\\r3\\t4\\\\5\\\"6\\$7\"", "1 A=[1\n2\r3\t4\\5\"6$7]\n"},
     {"unknown_escape", "A=\"a\\xb\\'\"", "1 A=[a\\xb\\']\n"},
     {"backslash_before_closing", "A=\"a\\\\\"\nB=2", "1 A=[a\\]\n2 B=[2]\n"},
-    {"no_interpolation", "A=1\nB=${A}$A\nC=\"${A}\"", "1 A=[1]\n2 B=[${A}$A]\n3 C=[${A}]\n"},
+    {"variables", "A=1\nB=${A}$A\nC=\"<${A}>\"\nD='${A}'", "1 A=[1]\n2 B=[1$A]\n3 C=[<1>]\n4 D=[${A}]\n"},
+    {"variable_escaped", "A=1\nB=\"\\${A}\"", "1 A=[1]\n2 B=[${A}]\n"},
+    {"variable_of_environment", "HOST=file\nA=${HOST}:${ONLY}", "1 HOST=[file]\n2 A=[env:there]\n"},
+    {"variable_empty_in_environment", "EMPTY=file\nA=x${EMPTY}", "1 EMPTY=[file]\n2 A=[xfile]\n"},
+    {"variable_is_not_read_again", "A='${B} # \"'\nC=${A}\nD=\"${A}\"", "1 A=[${B} # \"]\n2 C=[${B} # \"]\n3 D=[${B} # \"]\n"},
+    {"variable_default", "E=\nA=${N:-x y}\nB=${N-z}\nC=${E:-e}\nD=[${E-e}]\nF=\"${N:-}\"",
+     "1 E=[]\n2 A=[x y]\n3 B=[z]\n4 C=[e]\n5 D=[[]]\n6 F=[]\n"},
+    {"variable_and_blanks", "A= ${ONLY} \nB=${E:- x } # c", "1 A=[there]\n2 B=[ x ]\n"},
+    {"variable_of_itself", "A=1\nA=${A}2", "2 A=[12]\n"},
+    {"dollars", "A=a$b$$c$\nB=\"$x $1\"", "1 A=[a$b$$c$]\n2 B=[$x $1]\n"},
     {"after_quote", "A='b' # c\nB=\"b\"\t\nC='d'", "1 A=[b]\n2 B=[b]\n3 C=[d]\n"},
     {"multi_line_double", "A=\"1\n2\n\"\nB=x", "1 A=[1\n2\n]\n4 B=[x]\n"},
     {"multi_line_single", "A='1\n#2\nB=3'\nC=x", "1 A=[1\n#2\nB=3]\n4 C=[x]\n"},
@@ -50,11 +59,13 @@ static const struct {
     {"bytes_over_127", "A=p\xc3\xa4ss\xff", "1 A=[p\xc3\xa4ss\xff]\n"},
 };
 
+static char *environment[] = {(char *)"HOST=env", (char *)"ONLY=there", (char *)"EMPTY=", NULL};
+
 static void test_good(gconstpointer data)
 {
     gsize i = GPOINTER_TO_SIZE(data);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_parse(good[i].text, strlen(good[i].text), "f", &error);
+    g_autoptr(GPtrArray) entries = dotenv_parse(good[i].text, strlen(good[i].text), "f", environment, &error);
     g_assert_no_error(error);
     g_autoptr(GString) got = g_string_new(NULL);
     for (guint k = 0; k < entries->len; k++) {
@@ -67,6 +78,17 @@ static void test_good(gconstpointer data)
 static const struct {
     const char *name, *text, *message;
 } bad[] = {
+    {"variable_not_set", "\nA=pa${hunter2}", "f:2: a ${...} names a variable that is not set; a value with ${ in it stands in single quotes"},
+    {"variable_not_set_in_quotes", "A=\"\n${hunter2}\"", "f:2: a ${...} names a variable that is not set; a value with ${ in it stands in single quotes"},
+    {"variable_later", "A=${B}\nB=1", "f:1: a ${...} names a variable that is not set; a value with ${ in it stands in single quotes"},
+    {"variable_open", "A=hunter2${A", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_empty", "A=${}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_digit", "A=${1}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_sign", "A=${A!}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_length", "A=${#A}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_demanded", "A=${HOST:?hunter2}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_blank", "A=${ HOST}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
+    {"variable_line_end", "A=${HOST\n}", "f:1: a ${...} is not the name of a variable; a value with ${ in it stands in single quotes"},
     {"no_equals", "A=1\nhunter2\n", "f:2: KEY=VALUE is wanted here"},
     {"export_alone", "export A", "f:1: KEY=VALUE is wanted here"},
     {"no_key", "=hunter2", "f:1: KEY=VALUE is wanted here"},
@@ -89,7 +111,7 @@ static void test_bad(gconstpointer data)
 {
     gsize i = GPOINTER_TO_SIZE(data);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_parse(bad[i].text, strlen(bad[i].text), "f", &error);
+    g_autoptr(GPtrArray) entries = dotenv_parse(bad[i].text, strlen(bad[i].text), "f", environment, &error);
     g_assert_error(error, OT_ERROR, OT_USAGE);
     g_assert_null(entries);
     g_assert_cmpstr(error->message, ==, bad[i].message);
@@ -99,7 +121,7 @@ static void test_nul(void)
 {
     static const char text[] = "A=1\r\nB='2\n3'\nC=x\0y\n";
     g_autoptr(GError) error = NULL;
-    g_assert_null(dotenv_parse(text, sizeof text - 1, "f", &error));
+    g_assert_null(dotenv_parse(text, sizeof text - 1, "f", environment, &error));
     g_assert_error(error, OT_ERROR, OT_USAGE);
     g_assert_cmpstr(error->message, ==, "f:4: a NUL byte; this is not a text file");
 }
@@ -110,10 +132,10 @@ static void test_length(void)
     static const char text[] = {'A', '=', '1', '2', '3'};
     g_autofree char *exact = g_memdup2(text, sizeof text);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_parse(exact, sizeof text, "f", &error);
+    g_autoptr(GPtrArray) entries = dotenv_parse(exact, sizeof text, "f", environment, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(((struct dotenv_entry *)entries->pdata[0])->value, ==, "123");
-    g_autoptr(GPtrArray) none = dotenv_parse(NULL, 0, "f", &error);
+    g_autoptr(GPtrArray) none = dotenv_parse(NULL, 0, "f", environment, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(none->len, ==, 0);
 }
@@ -125,7 +147,7 @@ static void test_every_cut(void)
     for (gsize length = 0; length < sizeof text; length++) {
         g_autofree char *cut = g_memdup2(text, length ? length : 1);
         g_autoptr(GError) error = NULL;
-        g_autoptr(GPtrArray) entries = dotenv_parse(cut, length, "f", &error);
+        g_autoptr(GPtrArray) entries = dotenv_parse(cut, length, "f", environment, &error);
         g_assert_true((entries == NULL) == (error != NULL));
     }
 }
@@ -134,9 +156,9 @@ static void test_size_limit(void)
 {
     g_autofree char *text = g_strnfill(DOTENV_MAX_BYTES + 1, '\n');
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_parse(text, DOTENV_MAX_BYTES, "f", &error);
+    g_autoptr(GPtrArray) entries = dotenv_parse(text, DOTENV_MAX_BYTES, "f", environment, &error);
     g_assert_no_error(error);
-    g_assert_null(dotenv_parse(text, DOTENV_MAX_BYTES + 1, "f", &error));
+    g_assert_null(dotenv_parse(text, DOTENV_MAX_BYTES + 1, "f", environment, &error));
     g_assert_error(error, OT_ERROR, OT_USAGE);
 }
 
@@ -147,7 +169,7 @@ static void test_many_keys(void)
     for (int i = 0; text->len + 16 < DOTENV_MAX_BYTES; i++)
         g_string_append_printf(text, "K%d=\n", i);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_parse(text->str, text->len, "f", &error);
+    g_autoptr(GPtrArray) entries = dotenv_parse(text->str, text->len, "f", environment, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(entries->len, >, 100000);
 }
@@ -155,8 +177,7 @@ static void test_many_keys(void)
 static void expect_load_error(const char *path, int code)
 {
     g_autoptr(GError) error = NULL;
-    mode_t mode = 0;
-    g_assert_null(dotenv_load(path, &mode, &error));
+    g_assert_null(dotenv_load(path, FILE_NAMED, NULL, NULL, &error));
     g_assert_error(error, OT_ERROR, code);
     g_assert_nonnull(strstr(error->message, path));
 }
@@ -171,12 +192,12 @@ static void test_load(void)
     g_assert_true(g_file_set_contents(path, "\nA=1\n", -1, NULL));
     expect_load_error(below, OT_NOT_FOUND);
     g_assert_cmpint(g_chmod(path, 0640), ==, 0);
-    mode_t mode = 0;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_load(path, &mode, &error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = dotenv_load(path, FILE_NAMED, NULL, &notes, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(entries->len, ==, 1);
-    g_assert_cmpuint(mode & 0777, ==, 0640);
+    g_assert_true(notes.shared && !notes.warning);
     g_assert_true(g_file_set_contents(path, "A=1\nB", -1, NULL));
     expect_load_error(path, OT_USAGE);
     g_remove(path);
@@ -203,13 +224,13 @@ static void test_load_pipe(void)
     g_assert_cmpint(write(ends[1], "A=1\nB=2\n", 8), ==, 8);
     close(ends[1]);
     g_autofree char *path = g_strdup_printf("/dev/fd/%d", ends[0]);
-    mode_t mode = 0;
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) entries = dotenv_load(path, &mode, &error);
+    struct dotenv_notes notes = {0};
+    g_autoptr(GPtrArray) entries = dotenv_load(path, FILE_NAMED, NULL, &notes, &error);
     close(ends[0]);
     g_assert_no_error(error);
     g_assert_cmpuint(entries->len, ==, 2);
-    g_assert_true(S_ISFIFO(mode));
+    g_assert_false(notes.shared || notes.warning);
 }
 
 int main(int argc, char **argv)

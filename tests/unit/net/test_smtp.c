@@ -25,7 +25,11 @@ static GError *send_to(const char *url, const char *from, enum smtp_tls tls, enu
     struct smtp_server server = {.url = url, .tls = tls, .timeout_ms = 2000};
     struct smtp_mail mail = {.from = from, .to = to, .text = "Subject: x\r\n\r\nx\r\n", .length = 17};
     GError *error = NULL;
-    g_assert_false(smtp_send(&server, &mail, kind, &error));
+    struct smtp_outcome outcome;
+    g_assert_false(smtp_send(&server, &mail, &outcome, &error));
+    *kind = outcome.failure;
+    g_assert_cmpuint(outcome.refusals->len, ==, 0);
+    smtp_outcome_clear(&outcome);
     return error;
 }
 
