@@ -78,6 +78,7 @@ void meta_free(struct meta *m)
         else if (fields[i].type == JSON)
             json_decref(*(json_t **)at);
     }
+    g_free(m->tables_text);
     g_free(m);
 }
 
@@ -138,6 +139,10 @@ void meta_set_s3_text(struct meta *m, const char *what, const char *value)
 
 char *meta_print(const struct meta *m, GError **error)
 {
+    if (m->lean) {
+        ot_fail(error, OT_FAILED, "the metadata of %s was read without its tables and cannot be written so", m->id);
+        return NULL;
+    }
     json_t *object = json_object();
     gboolean complete = TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
@@ -246,4 +251,70 @@ struct meta *meta_parse(const char *text, gsize length, const char *path, GError
     if (ok && !m->id)
         ok = ot_fail(error, OT_CORRUPT, "%s names a backup file that is none: %s", path, m->backup_file);
     return ok ? g_steal_pointer(&m) : NULL;
+}
+
+/* ---- without the tables ---- */
+
+/* As meta_print begins and ends them. A text in JSON holds no line break, so nothing else looks so. */
+#define TABLES_BEGIN "\n  \"tables\": ["
+#define TABLES_END "\n  ]\n}\n"
+
+gboolean meta_find_tables(const char *text, gsize length, gsize *ret_at)
+{
+    const char *at = g_strstr_len(text, (gssize)length, TABLES_BEGIN);
+    if (at)
+        *ret_at = (gsize)(at - text);
+    return at != NULL;
+}
+
+gboolean meta_is_end(const char *text, gsize length)
+{
+    gsize end = strlen(TABLES_END);
+    return length >= end && memcmp(text + length - end, TABLES_END, end) == 0;
+}
+
+static struct meta *slim(struct meta *m, gboolean keep)
+{
+    if (m && m->tables) {
+        if (keep) {
+            char *text = json_dumps(m->tables, JSON_COMPACT);
+            m->tables_text = g_strdup(text);
+            free(text);
+        }
+        g_clear_pointer(&m->tables, json_decref);
+        m->lean = TRUE;
+    }
+    return m;
+}
+
+struct meta *meta_parse_head(const char *text, gsize tables_at, const char *place, GError **error)
+{
+    g_autofree char *object = g_strdup_printf("%.*s\n\"tables\": null}", (int)tables_at, text);
+    struct meta *m = meta_parse(object, strlen(object), place, error);
+    if (m)
+        m->lean = TRUE;
+    return m;
+}
+
+struct meta *meta_parse_lean(const char *text, gsize length, gboolean keep, const char *place, GError **error)
+{
+    gsize at;
+    if (!meta_find_tables(text, length, &at) || !meta_is_end(text, length))
+        return slim(meta_parse(text, length, place, error), keep);
+    struct meta *m = meta_parse_head(text, at, place, error);
+    if (m && keep) {
+        const char *begin = text + at + strlen(TABLES_BEGIN) - strlen("["), *end = text + length - strlen("\n}\n");
+        m->tables_text = g_strndup(begin, (gsize)(end - begin));
+    }
+    return m;
+}
+
+json_t *meta_read_tables(const struct meta *m)
+{
+    if (m->tables)
+        return json_incref(m->tables);
+    json_t *tables = m->tables_text ? json_loads(m->tables_text, 0, NULL) : NULL;
+    if (tables && !json_is_array(tables))
+        g_clear_pointer(&tables, json_decref);
+    return tables;
 }

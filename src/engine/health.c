@@ -192,7 +192,7 @@ static gboolean gather(struct health_data *d, GError **error)
     const struct health_request *q = d->request;
     g_autofree char *name = names_encode(q->database);
     guint64 free_bytes;
-    d->backups = catalog_list_lean(q->dir, name, TABLES_OF, error);
+    d->backups = catalog_list_with_tables(q->dir, name, TABLES_OF, error);
     if (!d->backups)
         return FALSE;
     read_journal(d, name);
