@@ -273,18 +273,60 @@ gboolean meta_is_end(const char *text, gsize length)
     return length >= end && memcmp(text + length - end, TABLES_END, end) == 0;
 }
 
-static struct meta *slim(struct meta *m, gboolean keep)
+/* Behind the string that begins at at; NULL: it has no end. */
+static const char *skip_string(const char *at, const char *end)
 {
-    if (m && m->tables) {
-        if (keep) {
-            char *text = json_dumps(m->tables, JSON_COMPACT);
-            m->tables_text = g_strdup(text);
-            free(text);
+    for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\';
+    return at < end ? at + 1 : NULL;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && g_ascii_isspace(*at))
+        at++;
+    return at;
+}
+
+/* Behind the array or object that begins at at. Whether what is in it is JSON is not looked at. */
+static const char *skip_nested(const char *at, const char *end)
+{
+    int depth = 0;
+    while (at && at < end) {
+        if (*at == '"') {
+            at = skip_string(at, end);
+            continue;
         }
-        g_clear_pointer(&m->tables, json_decref);
-        m->lean = TRUE;
+        depth += (*at == '[' || *at == '{') - (*at == ']' || *at == '}');
+        at++;
+        if (depth == 0)
+            return at;
     }
-    return m;
+    return NULL;
+}
+
+/* The array that is the value of "tables" in the object that the text is. FALSE: there is none, or this is no JSON. */
+static gboolean find_array(const char *text, gsize length, const char **ret_begin, const char **ret_end)
+{
+    static const char key[] = "\"tables\"";
+    const char *end = text + length, *at = skip_space(text, end);
+    at = at < end && *at == '{' ? at + 1 : NULL;
+    while (at && (at = skip_space(at, end)) < end) {
+        const char *begin = at;
+        if (*at == '[' || *at == '{')
+            at = skip_nested(at, end);
+        else if (*at != '"')
+            at++;
+        else if ((at = skip_string(at, end)) && (gsize)(at - begin) == strlen(key) &&
+                 memcmp(begin, key, strlen(key)) == 0) {
+            const char *colon = skip_space(at, end);
+            const char *value = colon < end && *colon == ':' ? skip_space(colon + 1, end) : end;
+            *ret_begin = value;
+            *ret_end = value < end && *value == '[' ? skip_nested(value, end) : NULL;
+            return *ret_end != NULL;
+        }
+    }
+    return FALSE;
 }
 
 struct meta *meta_parse_head(const char *text, gsize tables_at, const char *place, GError **error)
@@ -298,14 +340,17 @@ struct meta *meta_parse_head(const char *text, gsize tables_at, const char *plac
 
 struct meta *meta_parse_lean(const char *text, gsize length, gboolean keep, const char *place, GError **error)
 {
-    gsize at;
-    if (!meta_find_tables(text, length, &at) || !meta_is_end(text, length))
-        return slim(meta_parse(text, length, place, error), keep);
-    struct meta *m = meta_parse_head(text, at, place, error);
-    if (m && keep) {
-        const char *begin = text + at + strlen(TABLES_BEGIN) - strlen("["), *end = text + length - strlen("\n}\n");
-        m->tables_text = g_strndup(begin, (gsize)(end - begin));
-    }
+    const char *begin, *end;
+    if (!find_array(text, length, &begin, &end))
+        return meta_parse(text, length, place, error);
+    g_autoptr(GString) rest = g_string_new_len(text, begin - text);
+    g_string_append(rest, "null");
+    g_string_append_len(rest, end, text + length - end);
+    struct meta *m = meta_parse(rest->str, rest->len, place, error);
+    if (!m)
+        return NULL;
+    m->lean = TRUE;
+    m->tables_text = keep ? g_strndup(begin, (gsize)(end - begin)) : NULL;
     return m;
 }
 

@@ -68,9 +68,8 @@ char *meta_print(const struct meta *m, GError **error);
 struct meta *meta_parse(const char *text, gsize length, const char *place, GError **error);
 
 /*
- * The same without the tables, which may be thousands: a hundred backups of many tables take no memory to speak of, and
- * little time, as where our own layout shows where they begin, they are not even parsed. keep: their text stays, for
- * meta_read_tables.
+ * The same without the tables, which may be thousands, and are skipped instead of parsed: what stands in them is not
+ * looked at. keep: their text stays, for meta_read_tables.
  */
 struct meta *meta_parse_lean(const char *text, gsize length, gboolean keep, const char *place, GError **error);
 

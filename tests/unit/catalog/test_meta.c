@@ -333,7 +333,7 @@ static void test_lean(void)
     }
 }
 
-/* Other layouts than ours are read whole. */
+/* Whatever the layout. */
 static void test_lean_of_others(void)
 {
     g_autoptr(meta) m = with_tables(2);
@@ -349,6 +349,12 @@ static void test_lean_of_others(void)
         free(text);
     }
     json_decref(object);
+    static const char *const broken[] = {"{\"tables\": [", "{\"tables\": [}", "{\"tables\": [\"", "{\"tables\"", "{\"tables\":", "{\"\\", "[\"tables\", []]", ""};
+    for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
+        g_autoptr(GError) problem = NULL;
+        g_assert_null(meta_parse_lean(broken[i], strlen(broken[i]), TRUE, "x", &problem));
+        g_assert_error(problem, OT_ERROR, OT_CORRUPT);
+    }
     g_autoptr(meta) none = meta_parse_lean(guide, strlen(guide), TRUE, "x", NULL);
     g_assert_true(none && !none->lean && !meta_read_tables(none));
 }
