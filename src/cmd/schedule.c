@@ -99,6 +99,8 @@ static gboolean learn_from(struct plan *p, const char *env_file, gboolean any_da
                 env_file);
     p->named = job.database_url || job.database_name;
     g_ptr_array_add(p->env_files, g_strdup(env_file));
+    for (char **file = job.secret_files; file && *file; file++)
+        g_ptr_array_add(p->env_files, g_strdup(*file));
     add_folder(p->dirs, job.backup_dir);
     add_folder(p->writable, job.backup_dir);
     add_folder(p->writable, job.tmp_dir);

@@ -114,8 +114,15 @@ static char **environment_for(const char *env_file)
     g_autoptr(GPtrArray) entries = dotenv_load(env_file, FILE_NAMED, environment, NULL, NULL);
     for (guint i = 0; entries && i < entries->len; i++) {
         const struct dotenv_entry *e = entries->pdata[i];
-        if (*e->value)
-            environment = g_environ_unsetenv(environment, e->key);
+        if (!*e->value)
+            continue;
+        /* NAME in the file is stronger than NAME_FILE in the environment, and the other way round. */
+        g_autofree char *in_file = g_strconcat(e->key, "_FILE", NULL);
+        g_autofree char *base = g_str_has_suffix(e->key, "_FILE") ? g_strndup(e->key, strlen(e->key) - 5) : NULL;
+        environment = g_environ_unsetenv(environment, e->key);
+        environment = g_environ_unsetenv(environment, in_file);
+        if (base)
+            environment = g_environ_unsetenv(environment, base);
     }
     return environment;
 }

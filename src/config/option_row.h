@@ -47,6 +47,9 @@ extern const struct option_row *const option_tables[];
 const struct option_row *option_by_flag(const char *flag);
 const struct option_row *option_by_env(const char *env);
 
+/* The row whose value the variable NAME, as DATABASE_PASSWORD_FILE, says to be in a file; NULL if there is none. */
+const struct option_row *option_by_file_env(const char *name);
+
 /* The row whose name is most like a mistyped one, NULL if none is near. COMMANDS limits which flags are looked at. */
 const struct option_row *option_nearest_flag(const char *flag, unsigned commands);
 const struct option_row *option_nearest_env(const char *env);
@@ -67,6 +70,11 @@ char *option_commands_text(unsigned commands);
  * A list from a variable is replaced; use option_append for flags. Error: OT_USAGE. */
 gboolean option_set(const struct option_row *row, struct settings *s, const char *text, const char *where,
                     GError **error);
+
+/* The same with the text of the file PATH, without a newline at its end, and adds PATH to s->secret_files. Also OT_IO,
+ * OT_REFUSED (everyone may write to it). */
+gboolean option_set_from_file(const struct option_row *row, struct settings *s, const char *path, const char *where,
+                              GPtrArray *warnings, GError **error);
 
 /* Adds one entry to an OPTION_LIST. */
 void option_append(const struct option_row *row, struct settings *s, const char *entry);

@@ -180,5 +180,6 @@ void settings_clear(struct settings *settings)
             take_list(row, settings, NULL);
     }
     g_strfreev(settings->foreign);
+    g_strfreev(settings->secret_files);
     memset(settings, 0, sizeof *settings);
 }

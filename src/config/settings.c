@@ -164,16 +164,26 @@ static gboolean apply_flags(struct settings *s, const GArray *given, GPtrArray *
 
 /* PLACE is "the environment" or "FILE:LINE". */
 static gboolean apply_variable(struct settings *s, const char *name, const char *value, const char *place,
-                               GError **error)
+                               GPtrArray *warnings, GError **error)
 {
-    const struct option_row *row = option_by_env(name);
-    if (!row || !*value)
+    const struct option_row *row = option_by_env(name), *in_file = option_by_file_env(name);
+    if (!*value)
         return TRUE;
     g_autofree char *where = g_strdup_printf("%s in %s", name, place);
-    return option_set(row, s, value, where, error);
+    if (in_file)
+        return option_set_from_file(in_file, s, value, where, warnings, error);
+    return !row || option_set(row, s, value, where, error);
 }
 
-static gboolean apply_environ(struct settings *s, char **environ_like, GError **error)
+/* One source must not say both: which one was meant? */
+static gboolean check_one_of_both(const char *name, const char *other_value, const char *place, GError **error)
+{
+    const struct option_row *row = option_by_file_env(name);
+    return !row || !other_value || !*other_value ||
+           ot_fail(error, OT_USAGE, "%s and %s in %s exclude each other", row->env, name, place);
+}
+
+static gboolean apply_environ(struct settings *s, char **environ_like, GPtrArray *warnings, GError **error)
 {
     for (char **variable = environ_like; variable && *variable; variable++) {
         const char *equals = strchr(*variable, '=');
@@ -182,7 +192,10 @@ static gboolean apply_environ(struct settings *s, char **environ_like, GError **
         g_autofree char *name = g_strndup(*variable, (gsize)(equals - *variable));
         if (kubernetes_made(name, equals + 1, environ_like))
             continue;
-        if (!apply_variable(s, name, equals + 1, "the environment", error))
+        const struct option_row *row = equals[1] ? option_by_file_env(name) : NULL;
+        const char *other = row ? g_environ_getenv(environ_like, row->env) : NULL;
+        if (!check_one_of_both(name, other, "the environment", error) ||
+            !apply_variable(s, name, equals + 1, "the environment", warnings, error))
             return FALSE;
     }
     return TRUE;
@@ -237,6 +250,16 @@ static GPtrArray *load_usual(const char **ret_path, char **environ_like, struct 
     return g_ptr_array_new();
 }
 
+static const char *value_in(const GPtrArray *entries, const char *key)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const struct dotenv_entry *entry = entries->pdata[i];
+        if (g_str_equal(entry->key, key))
+            return entry->value;
+    }
+    return NULL;
+}
+
 static gboolean apply_entries(struct settings *s, const GPtrArray *entries, const char *path, gboolean shared,
                               char **environ_like, GPtrArray *warnings, GError **error)
 {
@@ -244,7 +267,9 @@ static gboolean apply_entries(struct settings *s, const GPtrArray *entries, cons
     for (guint i = 0; i < entries->len; i++) {
         const struct dotenv_entry *entry = entries->pdata[i];
         g_autofree char *place = g_strdup_printf("%s:%u", path, entry->line);
-        if (!apply_variable(s, entry->key, entry->value, place, error))
+        const struct option_row *base = *entry->value ? option_by_file_env(entry->key) : NULL;
+        if (!check_one_of_both(entry->key, base ? value_in(entries, base->env) : NULL, path, error) ||
+            !apply_variable(s, entry->key, entry->value, place, warnings, error))
             return FALSE;
         const struct option_row *row = option_by_env(entry->key);
         secret = secret || (row && holds_secret(row, entry->value)) || foreign_is_secret(entry->key, entry->value);
@@ -282,7 +307,7 @@ static gboolean apply_all(struct settings *s, const GArray *given, char **enviro
     g_autofree char *env_file = NULL;
     option_defaults(s);
     if (!apply_env_file(s, named_env_file(given, environ_like), environ_like, &env_file, warnings, error) ||
-        !apply_environ(s, environ_like, error) || !apply_flags(s, given, warnings, error))
+        !apply_environ(s, environ_like, warnings, error) || !apply_flags(s, given, warnings, error))
         return FALSE;
     /* The file that was read, whoever named it; a row of the file itself may have written here. */
     g_free(s->env_file);

@@ -152,6 +152,7 @@ struct settings {
 
     /* "NAME=VALUE" of libpq and of proxies, from the .env file; NULL = none. For options_settle_environment. */
     char **foreign;
+    char **secret_files; /* those that were read for NAME_FILE; NULL = none */
 
     /* What is said. */
     gboolean json;

@@ -59,7 +59,7 @@ static gboolean check_entries(const GPtrArray *entries, const char *path, char *
 {
     for (guint i = 0; i < entries->len; i++) {
         const struct dotenv_entry *entry = entries->pdata[i];
-        if (option_by_env(entry->key) || foreign_is_known(entry->key))
+        if (option_by_env(entry->key) || option_by_file_env(entry->key) || foreign_is_known(entry->key))
             continue;
         const char *libpq = foreign_misspelt(entry->key);
         if (libpq)
@@ -80,7 +80,8 @@ static gboolean check_environ(const GPtrArray *entries, char **environ_like, GPt
     for (char **variable = environ_like; variable && *variable; variable++) {
         g_autofree char *name = g_strndup(*variable, strcspn(*variable, "="));
         const char *equals = strchr(*variable, '=');
-        if (!equals || option_by_env(name) || kubernetes_made(name, equals + 1, environ_like))
+        if (!equals || option_by_env(name) || option_by_file_env(name) ||
+            kubernetes_made(name, equals + 1, environ_like))
             continue;
         const char *prefix = own_prefix(name);
         if (prefix == own[0] || (prefix && option_misspelt_env(name)))

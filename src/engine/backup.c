@@ -114,6 +114,18 @@ static gboolean check_space(struct backup *b, guint64 database_bytes, GError **e
     return ot_fail(error, OT_SPACE, "Insufficient disk space. Required: %s, Available: %s", need, have);
 }
 
+/* A pooler may have a name of its own for a database. */
+static void warn_of_other_name(struct backup *b, struct session *s)
+{
+    g_autofree char *name = NULL;
+    if (session_get_text(s, NULL, "SELECT pg_catalog.current_database()", 0, NULL, &name) &&
+        g_strcmp0(name, b->database) != 0)
+        report_warn(b->report,
+                    "the server calls this database \"%s\", but its backups are named after \"%s\", and a restore would "
+                    "make a database of that name; set DATABASE_NAME, or connect without the pooler",
+                    name, b->database);
+}
+
 static gboolean check_server(struct backup *b, GError **error)
 {
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
@@ -122,6 +134,7 @@ static gboolean check_server(struct backup *b, GError **error)
     if (!s || !session_get_number(s, error, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", 0,
                                   NULL, &bytes))
         return FALSE;
+    warn_of_other_name(b, s);
     b->server_version = session_version(s);
     if (!pg_system_read(s, &b->system, error))
         return FALSE;

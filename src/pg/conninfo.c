@@ -151,32 +151,70 @@ struct conninfo conninfo_copy(const struct conninfo *from)
     return c;
 }
 
-static char *default_value(const char *keyword)
+static char *value_in(PQconninfoOption *options, const char *keyword)
 {
     char *result = NULL;
-    PQconninfoOption *defaults = PQconndefaults();
-    for (PQconninfoOption *o = defaults; o && o->keyword; o++)
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
         if (g_str_equal(o->keyword, keyword))
             result = g_strdup(o->val);
-    PQconninfoFree(defaults);
+    PQconninfoFree(options);
     return result;
+}
+
+static char *default_value(const char *keyword)
+{
+    return value_in(PQconndefaults(), keyword);
+}
+
+static gboolean has_service(const struct conninfo *c)
+{
+    return conninfo_get(c, "service") || g_getenv("PGSERVICE");
+}
+
+/* What libpq itself makes of the parameters, a service's file included, in *RET_TEXT (NULL: nothing). Nobody is
+ * connected to: libpq looks at sslmode before it looks for the server, and after all that names it. */
+static gboolean resolve(const struct conninfo *c, const char *keyword, char **ret_text, GError **error)
+{
+    struct conninfo copy = conninfo_copy(c);
+    replace(&copy, "sslmode", "not to be connected");
+    PGconn *pg =
+        PQconnectStartParams((const char *const *)copy.keywords->pdata, (const char *const *)copy.values->pdata, 0);
+    conninfo_clear(&copy);
+    gboolean ok = PQuser(pg) && *PQuser(pg);
+    g_autofree char *said = g_strchomp(g_strdup(PQerrorMessage(pg)));
+    *ret_text = ok ? value_in(PQconninfo(pg), keyword) : NULL;
+    PQfinish(pg);
+    return ok || ot_fail(error, OT_USAGE, "the database's service cannot be looked up: %s", said);
+}
+
+/* The value of KEYWORD, from the parameters, a service, or libpq's defaults. */
+static gboolean find_value(const struct conninfo *c, const char *keyword, char **ret_text, GError **error)
+{
+    *ret_text = g_strdup(conninfo_get(c, keyword));
+    if (*ret_text)
+        return TRUE;
+    if (has_service(c))
+        return resolve(c, keyword, ret_text, error);
+    *ret_text = default_value(keyword);
+    return TRUE;
+}
+
+/* As libpq does: without a name, that of the user. */
+static gboolean find_database(const struct conninfo *c, char **ret_name, GError **error)
+{
+    if (!find_value(c, "dbname", ret_name, error) || *ret_name)
+        return *ret_name != NULL;
+    if (!find_value(c, "user", ret_name, error))
+        return FALSE;
+    return *ret_name || ot_fail(error, OT_USAGE, "no database is named: set DATABASE_URL or DATABASE_NAME");
 }
 
 char *pg_target_database(const struct pg_target *t, GError **error)
 {
     struct conninfo c = {0};
     char *name = NULL;
-    if (conninfo_fill(&c, t, NULL, error)) {
-        name = g_strdup(conninfo_get(&c, "dbname"));
-        if (!name)
-            name = default_value("dbname");
-        if (!name)
-            name = g_strdup(conninfo_get(&c, "user"));
-        if (!name)
-            name = default_value("user");
-        if (!name)
-            ot_fail(error, OT_USAGE, "no database is named: set DATABASE_URL or DATABASE_NAME");
-    }
+    if (conninfo_fill(&c, t, NULL, error))
+        find_database(&c, &name, error);
     conninfo_clear(&c);
     return name;
 }
@@ -184,8 +222,8 @@ char *pg_target_database(const struct pg_target *t, GError **error)
 /* The first of several; a server that is named by its address alone has that as its name. */
 static char *first_of(const struct conninfo *c, const char *keyword)
 {
-    const char *given = conninfo_get(c, keyword);
-    g_autofree char *all = given ? g_strdup(given) : default_value(keyword);
+    g_autofree char *all = NULL;
+    find_value(c, keyword, &all, NULL);
     g_auto(GStrv) parts = all ? g_strsplit(all, ",", 2) : NULL;
     return parts && parts[0] && *parts[0] ? g_strdup(parts[0]) : NULL;
 }

@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from lib import backups, pgserver
+from lib.pgbouncer import PgBouncer
 
 
 def error_lines(result):
@@ -257,3 +258,126 @@ def test_children_are_given_no_secret_that_they_do_not_need(opstower, asking, fo
     assert {"pg_dump", "pg_dumpall", "initdb", "hook"} <= set(found)
     for program, names in found.items():
         assert names <= needed.get(program, set()), program
+
+
+# ---- services ---------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def service(opstower, asking, folder):
+    """A service file; its services name a database, or leave that to the user's name."""
+    path = pathlib.Path(folder) / "services"
+    common = f"host=127.0.0.1\nport={asking.port}\npassword=postgres\n"
+    path.write_text(f"[shop]\n{common}dbname=app\n[nameless]\n{common}user=owner\n", encoding="utf-8")
+    if not asking.query("SELECT 1 FROM pg_database WHERE datname = 'owner'"):
+        asking.query("CREATE DATABASE owner TEMPLATE app")
+    opstower.env["PGSERVICEFILE"] = str(path)
+    return opstower
+
+
+@pytest.mark.parametrize("env, name", [
+    ({"DATABASE_URL": "postgresql://owner@/?service=shop"}, "app"),
+    ({"DATABASE_URL": "service=shop user=owner"}, "app"),
+    ({"PGSERVICE": "shop", "PGUSER": "owner"}, "app"),
+    ({"PGSERVICE": "shop", "DATABASE_USER": "owner"}, "app"),
+    ({"DATABASE_URL": "postgresql:///?service=nameless"}, "owner"),
+    ({"DATABASE_URL": "postgresql:///app?service=nameless"}, "app"),
+    ({"DATABASE_URL": "postgresql://owner@/?service=shop", "DATABASE_NAME": "owner"}, "owner"),
+    ({"DATABASE_URL": "service=shop user=owner", "PGDATABASE": "owner"}, "app"),
+])
+def test_a_backup_is_called_after_the_database_that_the_service_names(service, asking, env, name):
+    service.env.update(env)
+    service("backup")
+    (backup,) = backups.all_of(service)
+    assert backup.id.startswith(f"{name}_2") and backup.meta["database"] == name
+    assert (backup.meta["host"], backup.meta["port"]) == ("127.0.0.1", asking.port)
+    assert backup.id in service("list").stdout
+    service("verify", "latest")
+
+
+def test_a_restore_replaces_the_database_of_the_service(service, asking):
+    service.env["DATABASE_URL"] = "postgresql://owner@/?service=shop"
+    service("backup")
+    asking.query("DELETE FROM t", dbname="app")
+    oid = asking.query("SELECT oid FROM pg_database WHERE datname = 'owner'")
+    service("restore", "latest", "--force", "--drop-replaced")
+    assert asking.query("SELECT count(*) FROM t", dbname="app") == [(100,)]
+    assert asking.query("SELECT oid FROM pg_database WHERE datname = 'owner'") == oid
+
+
+def test_a_service_that_is_not_there_is_told(service):
+    for act in ("backup", "list"):
+        (error,) = error_lines(service(act, env={"DATABASE_URL": "postgresql://owner@/?service=none"}, check=2))
+        assert 'definition of service "none" not found' in error
+
+
+def test_a_poolers_own_name_for_a_database_is_told(opstower, server, db):
+    small = db()
+    with PgBouncer(server, aliases={"front": small.name}) as pool:
+        result = opstower("backup", env={"DATABASE_URL": pool.url("front")})
+        assert f'the server calls this database "{small.name}", but its backups are named after "front"' in result.stderr
+        assert "the server calls" not in opstower("backup", env={"DATABASE_URL": pool.url(small.name)}).stderr
+
+
+# ---- secrets in files ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("source", ["environment", "file"])
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_the_password_may_stand_in_a_file(opstower, asking, folder, source, ending):
+    path = pathlib.Path(folder) / "password"
+    path.write_bytes(b"postgres" + ending.encode())
+    path.chmod(0o400)
+    url = f"postgresql://owner@127.0.0.1:{asking.port}/app"
+    if source == "file":
+        write_env(folder, f"DATABASE_URL={url}\nDATABASE_PASSWORD_FILE=${{SECRETS}}/password\n")
+        result = opstower("backup", env={"SECRETS": folder})
+    else:
+        result = opstower("backup", env={"DATABASE_URL": url, "DATABASE_PASSWORD_FILE": path})
+    assert result.stderr == ""
+
+
+NAMES_IN_FILES = ["DATABASE_URL", "DATABASE_PASSWORD", "BACKUP_TEST_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                  "AWS_SESSION_TOKEN", "SLACK_WEBHOOK_URL", "PAGERDUTY_SERVICE_KEY", "SMTP_URL", "ALERT_WEBHOOK_URL",
+                  "ALERT_WEBHOOK_SECRET", "HEARTBEAT_URL", "HEALTHCHECK_URL", "DASHBOARD_TOKEN", "DASHBOARD_PASSWORD"]
+
+
+@pytest.mark.parametrize("name", NAMES_IN_FILES)
+def test_files_of_secrets_are_checked(opstower, folder, name):
+    """Each must be there, hold something, and not be everyone's to write."""
+    path = pathlib.Path(folder) / "secret"
+
+    def fails(code, says, **env):
+        result = opstower("list", env={f"{name}_FILE": path, **env}, check=code)
+        assert says in error_lines(result)[0] and "qxjzvk" not in result.output, result
+
+    fails(2, f"{name}_FILE in the environment: cannot open {path}")
+    path.write_text("\n", encoding="utf-8")
+    path.chmod(0o600)
+    fails(2, "is empty")
+    path.write_bytes(b"postgresql://qxjzvk\0")
+    fails(2, "NUL byte")
+    path.write_text("x" * 70000, encoding="utf-8")
+    fails(2, "is larger than")
+    path.write_text("postgresql://qxjzvk@h/d" if name == "BACKUP_TEST_URL" else "http://qxjzvk", encoding="utf-8")
+    path.chmod(0o602)
+    fails(12, "every user of this machine may write to it")
+    path.chmod(0o600)
+    fails(2, f"{name} and {name}_FILE in the environment exclude each other", **{name: "postgresql://h/d"})
+
+
+@as_root
+def test_whose_a_secret_is_is_told(opstower, folder):
+    path = pathlib.Path(folder) / "secret"
+    path.write_text("qxjzvk77", encoding="utf-8")
+    path.chmod(0o604)
+    os.chown(path, STRANGER, STRANGER)
+    result = opstower("list", env={"DATABASE_NAME": "app", "DASHBOARD_TOKEN_FILE": path})
+    assert f"[WARN] {path} belongs to " in result.stderr and "qxjzvk77" not in result.output
+
+
+def test_a_stronger_source_wins_over_a_file(opstower, asking, folder):
+    path = pathlib.Path(folder) / "password"
+    path.write_text("wrong", encoding="utf-8")
+    path.chmod(0o600)
+    write_env(folder, f"DATABASE_URL=postgresql://owner@127.0.0.1:{asking.port}/app\nDATABASE_PASSWORD_FILE={path}\n")
+    opstower("backup", check=5)
+    opstower("backup", env={"DATABASE_PASSWORD": "postgres"})

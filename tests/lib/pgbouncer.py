@@ -16,16 +16,19 @@ SETTINGS = {"auth_type": "any", "pool_mode": "session", "default_pool_size": 20,
 class PgBouncer:
     """`with PgBouncer(server, pool_mode="transaction") as pool:` pool.url(dbname)."""
 
-    def __init__(self, server, **settings):
+    def __init__(self, server, aliases=None, **settings):
         self.folder = pgserver.temporary_folder("opstower-pool-")
         pgserver.make_folder(self.folder, 0o755, for_server=True)
         self.settings = {**SETTINGS, "unix_socket_dir": self.folder, **settings}
-        self.server, self.process = server, None
+        self.server, self.process, self.aliases = server, None, aliases or {}
 
     def __enter__(self):
         path = os.path.join(self.folder, "pgbouncer.ini")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"[databases]\n* = host={self.server.socket} user=postgres\n[pgbouncer]\n")
+            there = f"host={self.server.socket} user=postgres"
+            file.write(f"[databases]\n* = {there}\n")
+            file.writelines(f"{alias} = {there} dbname={name}\n" for alias, name in self.aliases.items())
+            file.write("[pgbouncer]\n")
             file.writelines(f"{name} = {value}\n" for name, value in self.settings.items())
         os.chmod(path, 0o644)
         program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"

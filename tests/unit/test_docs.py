@@ -102,7 +102,8 @@ def test_documents_name_no_option_that_is_not_there():
     shown = manual()
     assert {flag for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown)} <= known
     journald_fields = {"OPSTOWER_ACT", "OPSTOWER_RESULT"}
-    variables = {name for name in option_names() if not name.startswith("--")} | journald_fields | set(told_to_hooks())
+    own = {name for name in option_names() if not name.startswith("--")}
+    variables = own | {f"{name}_FILE" for name in own} | journald_fields | set(told_to_hooks())
     for page in (text_of("README.md"), text_of("docs/HOOKS.md"), shown):
         assert set(re.findall(r"\b(?:BACKUP|DATABASE|OPSTOWER|AWS)_[A-Z0-9_]+\b", page)) <= variables
 
