@@ -1,6 +1,8 @@
 /* Finds the command, loads its settings, runs it, and ends with its exit code. */
 #include <locale.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/interrupt.h"
@@ -10,12 +12,6 @@
 #include "cmd/help.h"
 #include "cmd/several.h"
 #include "cmd/telling.h"
-
-static void warn_all(struct console *c, const GPtrArray *warnings)
-{
-    for (guint i = 0; i < warnings->len; i++)
-        report_warn(&c->report, "%s", (char *)warnings->pdata[i]);
-}
 
 static gboolean count_fits(const struct command *command, char **words, GError **error)
 {
@@ -50,7 +46,7 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     interrupt_init();
     journal_listen(telling_system);
     console_start(&c);
-    warn_all(&c, warnings);
+    console_warn(&c, warnings);
     if (count_fits(command, words, &error)) {
         if (several_wanted(command, &c.settings))
             several_run(&c, command, argc, argv, words, &error);
@@ -78,8 +74,22 @@ static void drop_empty_pg_variables(char **envp)
         }
 }
 
+/* A core file would hold every secret of this run. (Sanitizers need to look into the process.) */
+static void forbid_core_dumps(void)
+{
+    struct rlimit none = {0};
+    if (getrlimit(RLIMIT_CORE, &none) == 0) {
+        none.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &none);
+    }
+#ifndef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv, char **envp)
 {
+    forbid_core_dumps();
     setlocale(LC_CTYPE, "");
     umask(077);
     several_join();

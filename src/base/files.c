@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -256,17 +257,57 @@ gboolean files_read_ends(const char *path, void *head, gsize head_length, void *
     return ok;
 }
 
+static char *user_name(uid_t uid)
+{
+    const struct passwd *user = getpwuid(uid);
+    return user ? g_strdup(user->pw_name) : g_strdup_printf("user %u", (unsigned)uid);
+}
+
+/* The first folder on the way to PATH that may not be entered, or the last one that is there. */
+static char *last_entered(const char *path)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    for (char *slash = strchr(absolute + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        gboolean closed = access(absolute, X_OK) != 0 && errno == EACCES;
+        if (closed)
+            return g_steal_pointer(&absolute);
+        *slash = '/';
+    }
+    struct stat st;
+    while (stat(absolute, &st) != 0 && strcmp(absolute, "/") != 0) {
+        char *parent = g_path_get_dirname(absolute);
+        g_free(absolute);
+        absolute = parent;
+    }
+    return g_steal_pointer(&absolute);
+}
+
+gboolean files_fail_folder(GError **error, enum ot_code code, const char *what, const char *path)
+{
+    int saved = errno;
+    struct stat st;
+    g_autofree char *closed = saved == EACCES || saved == EPERM ? last_entered(path) : NULL;
+    if (!closed || stat(closed, &st) != 0) {
+        errno = saved;
+        return ot_fail_errno(error, code, "%s %s", what, path);
+    }
+    g_autofree char *owner = user_name(st.st_uid), *us = user_name(geteuid());
+    return ot_fail(error, code, "%s %s: %s: %s belongs to %s (mode %04o), and this runs as %s", what, path,
+                   g_strerror(saved), closed, owner, (unsigned)(st.st_mode & 07777), us);
+}
+
 gboolean files_need_folder(const char *folder, GError **error)
 {
     if (g_mkdir_with_parents(folder, 0700) != 0)
-        return ot_fail_errno(error, OT_PREREQUISITE, "cannot make the folder %s", folder);
+        return files_fail_folder(error, OT_PREREQUISITE, "cannot make the folder", folder);
     struct stat st;
     if (stat(folder, &st) != 0)
-        return ot_fail_errno(error, OT_PREREQUISITE, "cannot use the folder %s", folder);
+        return files_fail_folder(error, OT_PREREQUISITE, "cannot use the folder", folder);
     if (!S_ISDIR(st.st_mode))
         return ot_fail(error, OT_PREREQUISITE, "%s is not a folder", folder);
     if (access(folder, R_OK | W_OK | X_OK) != 0)
-        return ot_fail_errno(error, OT_PREREQUISITE, "cannot write in the folder %s", folder);
+        return files_fail_folder(error, OT_PREREQUISITE, "cannot write in the folder", folder);
     return TRUE;
 }
 

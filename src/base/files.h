@@ -49,6 +49,10 @@ gboolean files_write_all(int fd, const void *data, gsize length, const char *wha
 /* Reads exactly length bytes at offset; the end of the file before that is OT_CORRUPT. */
 gboolean files_read_at(int fd, guint64 offset, void *data, gsize length, const char *what, GError **error);
 
+/* Fills *error from errno: "WHAT PATH: strerror", and where access was denied, which folder on the way is whose. Returns
+ * FALSE. */
+gboolean files_fail_folder(GError **error, enum ot_code code, const char *what, const char *path);
+
 /* Makes the folder (0700, parents as needed) if it is not there, and checks that files can be made in it. */
 gboolean files_need_folder(const char *folder, GError **error);
 

@@ -308,3 +308,88 @@ GPtrArray *journal_load(const char *folder, GError **error)
     }
     return records;
 }
+
+/* ---- from the end ---- */
+
+#define WINDOW_BYTES (1 << 20)
+G_STATIC_ASSERT(WINDOW_BYTES > JOURNAL_MAX_LINE);
+
+struct recent {
+    journal_wanted wanted;
+    void *data;
+    guint max;
+    GPtrArray *records; /* newest first */
+};
+
+static void take_line(struct recent *r, const char *line, gsize length)
+{
+    if (length == 0 || length > JOURNAL_MAX_LINE || (r->wanted && !r->wanted(line, length, r->data)))
+        return;
+    json_t *record = json_loadb(line, length, 0, NULL);
+    if (json_is_object(record))
+        g_ptr_array_add(r->records, record);
+    else
+        json_decref(record);
+}
+
+/* The lines of text, the last one first. */
+static void take_lines(struct recent *r, const char *text, gsize length)
+{
+    while (length > 0 && r->records->len < r->max) {
+        gsize end = text[length - 1] == '\n' ? length - 1 : length;
+        const char *newline = memrchr(text, '\n', end);
+        gsize start = newline ? (gsize)(newline - text) + 1 : 0;
+        take_line(r, text + start, end - start);
+        length = start;
+    }
+}
+
+static gboolean read_back(struct recent *r, int fd, const char *path, goffset size, GError **error)
+{
+    g_autofree char *window = g_malloc(WINDOW_BYTES);
+    for (goffset end = size; end > 0 && r->records->len < r->max;) {
+        goffset start = MAX(0, end - WINDOW_BYTES);
+        gsize length = (gsize)(end - start), first = 0;
+        if (!files_read_at(fd, (guint64)start, window, length, path, error))
+            return FALSE;
+        if (start > 0) {
+            const char *newline = memchr(window, '\n', length);
+            first = newline ? (gsize)(newline - window) + 1 : length; /* a longer line is no record */
+        }
+        take_lines(r, window + first, length - first);
+        end = first < length ? start + (goffset)first : start;
+    }
+    return TRUE;
+}
+
+static void turn_round(GPtrArray *records)
+{
+    for (guint i = 0, k = records->len; i + 1 < k; i++) {
+        gpointer other = records->pdata[--k];
+        records->pdata[k] = records->pdata[i];
+        records->pdata[i] = other;
+    }
+}
+
+GPtrArray *journal_load_recent(const char *folder, journal_wanted wanted, void *data, guint max, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(unref);
+    struct recent r = {wanted, data, max, records};
+    GError *problem = NULL;
+    goffset size = 0;
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd >= 0) {
+        flock(fd, LOCK_UN); /* what is written stays as it is */
+        read_back(&r, fd, path, size, &problem);
+        close(fd);
+    }
+    if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+        g_clear_error(&problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    turn_round(records);
+    return g_steal_pointer(&records);
+}

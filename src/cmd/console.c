@@ -8,6 +8,7 @@
 
 #include "base/interrupt.h"
 #include "base/text.h"
+#include "pg/encryption.h"
 #include "pg/silence.h"
 
 #define TICK_MS 250
@@ -103,6 +104,8 @@ void console_start(struct console *c)
                                    g_strdup(s->database_password), s->database_port,
                                    g_strdup(s->database),          0};
     options_declare_secrets(s);
+    if (g_strcmp0(s->require_ssl, "true") == 0)
+        encryption_require();
     c->started_us = g_get_monotonic_time();
     if (s->server_timeout_s)
         silence_set_limit((guint)s->server_timeout_s);
@@ -111,6 +114,15 @@ void console_start(struct console *c)
     c->report.data = c;
     if (isatty(STDOUT_FILENO) && !s->quiet && !s->json)
         c->ticker = g_thread_new("progress", tick, c);
+}
+
+void console_warn(struct console *c, const GPtrArray *warnings)
+{
+    g_autoptr(GPtrArray) conflicts = pg_target_conflicts(&c->target);
+    for (guint i = 0; i < warnings->len; i++)
+        report_warn(&c->report, "%s", (char *)warnings->pdata[i]);
+    for (guint i = 0; i < conflicts->len; i++)
+        report_warn(&c->report, "%s", (char *)conflicts->pdata[i]);
 }
 
 void console_stop(struct console *c)

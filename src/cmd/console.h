@@ -32,6 +32,9 @@ struct console {
 /* Fills target and report from the settings (already loaded) and starts the progress line if stdout is a terminal. */
 void console_start(struct console *c);
 
+/* What the settings gave reason to say: WARNINGS (char *), and where the database's URL and parts disagree. */
+void console_warn(struct console *c, const GPtrArray *warnings);
+
 /* Stops the progress line. */
 void console_stop(struct console *c);
 

@@ -41,11 +41,21 @@ static const char *place_of(const struct settings *s, const struct listing *l)
     return l->looked ? "Folder and bucket" : s->backup_dir;
 }
 
+/* "No backups" would hide that the folder is another one than was meant. */
+static void warn_if_nowhere(struct console *c)
+{
+    const char *folder = c->settings.backup_dir;
+    if (!g_file_test(folder, G_FILE_TEST_EXISTS))
+        report_warn(&c->report, "the folder %s does not exist: no backup was made there yet, or BACKUP_DIR is misspelt",
+                    folder);
+}
+
 static gboolean run(struct console *c, char **words, GError **error)
 {
     (void)words;
     const struct settings *s = &c->settings;
     g_auto(listing) found = {0};
+    warn_if_nowhere(c);
     if (!request_list(c, &found, error))
         return FALSE;
     gboolean ok = print_all(found.list, s->json, found.looked, error);

@@ -4,6 +4,7 @@
 static const char *const types[] = {"hourly", "pre-deployment", "pre-maintenance", "monthly", "pre-restore", "manual",
                                     NULL};
 static const char *const fast[] = {"fast", NULL};
+static const char *const yes_no[] = {"true", "false", NULL};
 
 const struct option_row rows_main[] = {
     /* backup */
@@ -211,6 +212,12 @@ const struct option_row rows_main[] = {
      .secret = TRUE,
      .arg = "PASSWORD",
      .help = "The role's password."},
+    {.env = "BACKUP_REQUIRE_SSL",
+     .commands = CMD_ALL,
+     CHOICE(require_ssl, yes_no),
+     .standard = "false",
+     .arg = "YES",
+     .help = "true: connect to other machines only with encryption, as with sslmode=require:"},
     {.env = "BACKUP_DIR",
      .commands = CMD_ALL,
      TEXT(backup_dir),

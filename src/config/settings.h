@@ -15,6 +15,7 @@ struct settings {
     char *database_name;
     char *database_user;
     char *database_password;
+    char *require_ssl; /* "true" or "false" */
 
     /* Where backups lie, and how long. */
     char *backup_dir;

@@ -19,6 +19,7 @@
 #include "engine/leftover.h"
 #include "engine/others.h"
 #include "engine/slot.h"
+#include "pg/encryption.h"
 #include "pg/facts.h"
 #include "pg/snapshot.h"
 #include "pg/tools.h"
@@ -126,6 +127,16 @@ static void warn_of_other_name(struct backup *b, struct session *s)
                     name, b->database);
 }
 
+static void warn_if_exposed(struct backup *b, struct session *s)
+{
+    g_autofree char *host = session_exposed_to(s);
+    if (host)
+        report_warn(b->report,
+                    "the connection to %s is not encrypted: every row can be read on the way. Set sslmode=verify-full (or "
+                    "require) in DATABASE_URL, or BACKUP_REQUIRE_SSL=true",
+                    host);
+}
+
 static gboolean check_server(struct backup *b, GError **error)
 {
     g_autoptr(session) s = session_open(b->request->target, NULL, error);
@@ -135,6 +146,7 @@ static gboolean check_server(struct backup *b, GError **error)
                                   NULL, &bytes))
         return FALSE;
     warn_of_other_name(b, s);
+    warn_if_exposed(b, s);
     b->server_version = session_version(s);
     if (!pg_system_read(s, &b->system, error))
         return FALSE;

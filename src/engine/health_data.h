@@ -18,6 +18,7 @@ struct health_servers {
     gboolean database_asked, s3_asked, s3_tls;
     char *database_problem; /* NULL: it answered */
     char *database_version; /* as "15.3" */
+    char *exposed_to;       /* the server's host, where the connection to it is not encrypted; NULL: it is */
     struct pg_system system; /* empty: it did not answer */
     gint64 database_certificate, s3_certificate;
     char *certificate_problem; /* why S3's was not seen */

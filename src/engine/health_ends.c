@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "catalog/hold.h"
 #include "net/certificate.h"
+#include "pg/encryption.h"
 #include "store/s3.h"
 
 #define DAY (24 * 3600)
@@ -31,6 +32,7 @@ static void ask_database(struct health_servers *s, const struct pg_target *targe
     }
     int version = session_version(there);
     s->database_version = g_strdup_printf("%d.%d", version / 10000, version % 10000);
+    s->exposed_to = session_exposed_to(there);
     s->database_certificate = session_certificate_until(there);
     pg_system_read(there, &s->system, NULL);
 }
@@ -65,6 +67,7 @@ void health_servers_clear(struct health_servers *s)
     pg_system_clear(&s->system);
     g_free(s->database_problem);
     g_free(s->database_version);
+    g_free(s->exposed_to);
     g_free(s->credentials_source);
     g_free(s->credentials_problem);
     g_free(s->certificate_problem);
@@ -81,7 +84,8 @@ gboolean health_check_database(const struct health_data *d, struct health_check 
     c->threshold = g_strdup("warning if it does not: the next backup will fail");
     health_measure(c, s->database_problem ? 0 : 1, "", HEALTH_BELOW, 1, NAN);
     c->value = s->database_problem ? g_strdup(s->database_problem)
-                                   : g_strdup_printf("PostgreSQL %s answers", s->database_version);
+                                   : g_strdup_printf("PostgreSQL %s answers%s", s->database_version,
+                                                     s->exposed_to ? ", but the connection is not encrypted" : "");
     health_advise(c, "Check that the server runs, and DATABASE_URL or DATABASE_HOST, _PORT, _NAME, _USER, _PASSWORD.");
     return TRUE;
 }

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/secrets.h"
+#include "pg/encryption.h"
+
 #define STANDARD_PORT 5432
 
 /* A server that is not there any more is noticed within two minutes, by the kernel. */
@@ -13,11 +16,11 @@ static const char *const keepalives[][2] = {
 
 void pg_target_clear(struct pg_target *t)
 {
-    g_free(t->url);
+    secrets_wipe(t->url);
     g_free(t->host);
     g_free(t->name);
     g_free(t->user);
-    g_free(t->password);
+    secrets_wipe(t->password);
     g_free(t->database);
     memset(t, 0, sizeof *t);
 }
@@ -56,7 +59,7 @@ static void set(struct conninfo *c, const char *keyword, const char *value)
 static void begin(struct conninfo *c)
 {
     c->keywords = g_ptr_array_new_with_free_func(g_free);
-    c->values = g_ptr_array_new_with_free_func(g_free);
+    c->values = g_ptr_array_new_with_free_func((GDestroyNotify)secrets_wipe);
 }
 
 static gboolean set_from_url(struct conninfo *c, const char *url, GError **error)
@@ -100,6 +103,7 @@ gboolean conninfo_fill(struct conninfo *c, const struct pg_target *t, const char
     set(c, "fallback_application_name", "opstower");
     set_keepalives(c);
     end_pairs(c);
+    encryption_apply(c);
     return TRUE;
 }
 
@@ -117,13 +121,13 @@ const char *conninfo_get(const struct conninfo *c, const char *keyword)
     return NULL;
 }
 
-static void replace(struct conninfo *c, const char *keyword, const char *value)
+void conninfo_replace(struct conninfo *c, const char *keyword, const char *value)
 {
     guint i = 0;
     while (i + 1 < c->keywords->len && !g_str_equal(c->keywords->pdata[i], keyword))
         i++;
     if (i + 1 < c->keywords->len) {
-        g_free(c->values->pdata[i]);
+        secrets_wipe(c->values->pdata[i]);
         c->values->pdata[i] = g_strdup(value);
         return;
     }
@@ -137,7 +141,7 @@ void conninfo_add_options(struct conninfo *c, const char *more)
     if (!given)
         given = g_getenv("PGOPTIONS");
     g_autofree char *all = g_strdup_printf("%s %s", given ? given : "", more);
-    replace(c, "options", g_strstrip(all));
+    conninfo_replace(c, "options", g_strstrip(all));
 }
 
 struct conninfo conninfo_copy(const struct conninfo *from)
@@ -176,7 +180,7 @@ static gboolean has_service(const struct conninfo *c)
 static gboolean resolve(const struct conninfo *c, const char *keyword, char **ret_text, GError **error)
 {
     struct conninfo copy = conninfo_copy(c);
-    replace(&copy, "sslmode", "not to be connected");
+    conninfo_replace(&copy, "sslmode", "not to be connected");
     PGconn *pg =
         PQconnectStartParams((const char *const *)copy.keywords->pdata, (const char *const *)copy.values->pdata, 0);
     conninfo_clear(&copy);
@@ -197,6 +201,13 @@ static gboolean find_value(const struct conninfo *c, const char *keyword, char *
         return resolve(c, keyword, ret_text, error);
     *ret_text = default_value(keyword);
     return TRUE;
+}
+
+char *conninfo_find(const struct conninfo *c, const char *keyword)
+{
+    char *value = NULL;
+    find_value(c, keyword, &value, NULL);
+    return value;
 }
 
 /* As libpq does: without a name, that of the user. */

@@ -20,3 +20,8 @@ const char *conninfo_get(const struct conninfo *c, const char *keyword);
 void conninfo_add_options(struct conninfo *c, const char *more);
 
 struct conninfo conninfo_copy(const struct conninfo *c);
+
+/* The value of KEYWORD as libpq will have it: given, of a service, or a default; NULL if there is none. The caller
+ * frees it with g_free. */
+char *conninfo_find(const struct conninfo *c, const char *keyword);
+void conninfo_replace(struct conninfo *c, const char *keyword, const char *value);

@@ -64,10 +64,10 @@ static void add_file(GPtrArray *list, const char *folder, const char *file)
 
 static GPtrArray *local_list(struct store *self, const char *prefix, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GDir) dir = g_dir_open(self->name, 0, &problem);
-    if (!dir && !g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
-        ot_fail(error, OT_IO, "cannot read the folder %s: %s", self->name, problem->message);
+    errno = 0;
+    g_autoptr(GDir) dir = g_dir_open(self->name, 0, NULL);
+    if (!dir && errno != ENOENT) {
+        files_fail_folder(error, OT_IO, "cannot read the folder", self->name);
         return NULL;
     }
     GPtrArray *list = g_ptr_array_new_with_free_func(object_free);

@@ -44,9 +44,11 @@ def rename(backup, timestamp):
 
 
 def test_an_empty_or_missing_folder_is_said(opstower, database):
-    for _ in range(2):
+    for missing in (True, False):
         result = opstower("list")
-        assert result.stdout == f"No backups of {database.name} in {opstower.backup_dir}\n" and result.stderr == ""
+        assert result.stdout == f"No backups of {database.name} in {opstower.backup_dir}\n"
+        assert (f"[WARN] the folder {opstower.backup_dir} does not exist" in result.stderr) == missing
+        assert missing or result.stderr == ""
         os.makedirs(opstower.backup_dir, exist_ok=True)
     assert json.loads(opstower("list", "--json").stdout) == []
     assert opstower("list", env={"DATABASE_URL": None}).stdout == f"No backups in {opstower.backup_dir}\n"

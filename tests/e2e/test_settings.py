@@ -1,10 +1,16 @@
 """Settings that are not what they look like: URLs that can be read in two ways, files of others, names of others."""
 import os
 import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
 
 import pytest
 
-from lib import backups, pgserver
+from lib import backups, pgserver, ports, runner
 from lib.pgbouncer import PgBouncer
 
 
@@ -381,3 +387,126 @@ def test_a_stronger_source_wins_over_a_file(opstower, asking, folder):
     write_env(folder, f"DATABASE_URL=postgresql://owner@127.0.0.1:{asking.port}/app\nDATABASE_PASSWORD_FILE={path}\n")
     opstower("backup", check=5)
     opstower("backup", env={"DATABASE_PASSWORD": "postgres"})
+
+
+# ---- the process, and its folder ----------------------------------------------------------------------------------------
+
+def test_a_crash_leaves_no_core_file(opstower):
+    """It would hold every secret of the run."""
+    def unlimited():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    process = opstower.popen("serve", "--listen", "127.0.0.1:0", env={"DATABASE_NAME": "app"}, preexec_fn=unlimited,
+                             stderr=subprocess.STDOUT)
+    assert b"http://" in process.stdout.readline()
+    process.send_signal(signal.SIGSEGV)
+    process.stdout.close()
+    assert not os.WCOREDUMP(os.waitpid(process.pid, 0)[1])
+    process.returncode = -signal.SIGSEGV
+
+
+@as_root
+@pytest.mark.parametrize("act", ["list", "backup", "status"])
+@pytest.mark.parametrize("below", ["", "/sub/backups"])
+def test_a_folder_that_may_not_be_entered_is_named_and_whose_it_is(opstower, folder, act, below):
+    closed = pathlib.Path(folder) / "closed"
+    closed.mkdir(mode=0o700)
+    os.chmod(folder, 0o755)
+    program = pathlib.Path(folder) / "program"
+    shutil.copy(runner.binary(), program)
+    program.chmod(0o755)
+    env = opstower.environment({"BACKUP_DIR": f"{closed}{below}", "DATABASE_NAME": "app"})
+    result = subprocess.run([program, act, "--local-only"], env=env, cwd="/", user=STRANGER, group=STRANGER,
+                            extra_groups=[], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert f"Permission denied: {closed} belongs to root (mode 0700), and this runs as " in result.stdout + result.stderr
+
+
+# ---- connections --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("part, warning", [
+    ({"DATABASE_HOST": "elsewhere"}, "DATABASE_HOST is elsewhere, but DATABASE_URL says 127.0.0.1, which counts"),
+    ({"DATABASE_PORT": "1"}, "DATABASE_PORT is 1, but DATABASE_URL says "),
+    ({"DATABASE_NAME": "shop"}, "DATABASE_NAME is shop, but DATABASE_URL says app, which counts"),
+    ({"DATABASE_USER": "bob"}, "DATABASE_USER is bob, but DATABASE_URL says owner, which counts"),
+    ({"DATABASE_PASSWORD": "qxj"}, "DATABASE_PASSWORD is not the password in DATABASE_URL, which counts"),
+])
+def test_parts_that_disagree_with_the_url_are_told(opstower, asking, part, warning):
+    url = f"postgresql://owner:postgres@127.0.0.1:{asking.port}/app"
+    result = opstower("backup", env={"DATABASE_URL": url, **part})
+    assert f"[WARN] {warning}" in result.stderr and "qxj" not in result.output
+    same = {"DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": asking.port, "DATABASE_NAME": "app", "DATABASE_USER": "owner",
+            "DATABASE_PASSWORD": "postgres"}
+    assert opstower("backup", env={"DATABASE_URL": url, **same}).stderr == ""
+
+
+def own_address():
+    """An address of this machine that is not a loopback one; None: it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+@pytest.fixture(scope="module")
+def distant():
+    """A server on an address that other machines could reach, without TLS until use_tls()."""
+    address = own_address()
+    if not address or address.startswith("127."):
+        pytest.skip("this machine has no address but its own")
+
+    class Distant(pgserver.Server):
+        def __init__(self):
+            self.address = address
+            self.port, claim = ports.claim()
+            with claim:
+                super().__init__({"listen_addresses": f"127.0.0.1,{address}", "port": str(self.port)})
+
+        def initdb(self):
+            super().initdb()
+            with open(os.path.join(self.data, "pg_hba.conf"), "a", encoding="utf-8") as file:
+                file.write(f"host all all {address}/32 trust\nhost all all 127.0.0.1/32 trust\n")
+
+        def connect(self, dbname="postgres", **options):
+            return super().connect(dbname, port=self.port, **options)
+
+        def use_tls(self):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                            "-nodes", "-days", "10", "-subj", "/CN=db", "-keyout", "server.key", "-out", "server.crt"],
+                           cwd=self.data, check=True, capture_output=True)
+            owner = os.stat(self.data)
+            for name in ("server.key", "server.crt"):
+                os.chmod(os.path.join(self.data, name), 0o600)
+                os.chown(os.path.join(self.data, name), owner.st_uid, owner.st_gid)
+            self.query("ALTER SYSTEM SET ssl = on")
+            self.query("SELECT pg_reload_conf()")
+
+    with Distant() as started:
+        started.query("CREATE DATABASE app TEMPLATE template0")
+        yield started
+
+
+def test_a_connection_that_can_be_read_on_the_way_is_told_and_can_be_forbidden(opstower, distant):
+    def url(host, query=""):
+        return {"DATABASE_URL": f"postgresql://postgres@{host}:{distant.port}/app{query}"}
+
+    told = f"[WARN] the connection to {distant.address} is not encrypted"
+    forbidden = {"BACKUP_REQUIRE_SSL": "true"}
+    assert told in opstower("backup", env=url(distant.address)).stderr
+    status = opstower("status", "--json", env=url(distant.address), check=False)
+    assert "the connection is not encrypted" in status.stdout
+    for query in ("", "?sslmode=disable", "?sslmode=prefer"):
+        (error,) = error_lines(opstower("backup", env={**url(distant.address, query), **forbidden}, check=5))
+        assert "SSL" in error
+    opstower("backup", env={**url(distant.address), **forbidden, "PGSSLMODE": "allow"}, check=5)
+    opstower("backup", env={**url(f"127.0.0.1:1,{distant.address}"), **forbidden}, check=5)
+    for here in (url("127.0.0.1"), url("localhost"), url("", f"?host={distant.socket}")):
+        assert "not encrypted" not in opstower("backup", env={**here, **forbidden}).output
+    distant.use_tls()
+    deadline = time.monotonic() + 30
+    while distant.query("SHOW ssl") != [("on",)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert opstower("backup", env={**url(distant.address), **forbidden}).stderr == ""
