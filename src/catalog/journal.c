@@ -393,3 +393,52 @@ GPtrArray *journal_load_recent(const char *folder, journal_wanted wanted, void *
     turn_round(records);
     return g_steal_pointer(&records);
 }
+
+/* ---- the newest text ---- */
+
+static char *read_range(int fd, const char *path, goffset start, goffset end, GError **error)
+{
+    char *text = g_malloc((gsize)(end - start) + 1);
+    text[end - start] = '\0';
+    if (files_read_at(fd, (guint64)start, text, (gsize)(end - start), path, error))
+        return text;
+    g_free(text);
+    return NULL;
+}
+
+static char *read_newest(int fd, const char *path, goffset size, gsize max_bytes, char **ret_first, gsize *ret_length,
+                         GError **error)
+{
+    goffset start = size - (goffset)max_bytes, first_end = 0;
+    if (start > 0 && (!first_line_end(fd, path, size, &first_end, error) ||
+                      !(*ret_first = read_range(fd, path, 0, MIN(first_end, JOURNAL_MAX_LINE), error))))
+        return NULL;
+    char *text = read_range(fd, path, MAX(0, start), size, error);
+    *ret_length = (gsize)(size - MAX(0, start));
+    const char *newline = text && start > 0 ? memchr(text, '\n', *ret_length) : NULL;
+    if (newline) {
+        *ret_length -= (gsize)(newline - text) + 1;
+        memmove(text, newline + 1, *ret_length + 1);
+    }
+    return text;
+}
+
+char *journal_text_newest(const char *folder, gsize max_bytes, char **ret_first, gsize *ret_length, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    GError *problem = NULL;
+    goffset size = 0;
+    *ret_first = NULL;
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd < 0) {
+        if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+            g_error_free(problem);
+        else
+            g_propagate_error(error, problem);
+        return NULL;
+    }
+    flock(fd, LOCK_UN);
+    char *text = read_newest(fd, path, size, max_bytes, ret_first, ret_length, error);
+    close(fd);
+    return text;
+}

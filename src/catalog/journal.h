@@ -59,5 +59,9 @@ GPtrArray *journal_load(const char *folder, GError **error);
 typedef gboolean (*journal_wanted)(const char *line, gsize length, void *data);
 GPtrArray *journal_load_recent(const char *folder, journal_wanted wanted, void *data, guint max, GError **error);
 
+/* The newest lines, of at most max_bytes in all, as they stand when no line is half written; *ret_first is the first line
+ * of the journal where that is not among them, else NULL. NULL without error if there is no journal. To be freed. */
+char *journal_text_newest(const char *folder, gsize max_bytes, char **ret_first, gsize *ret_length, GError **error);
+
 /* The whole text as it stands when no line is half written; NULL without error if there is no journal. To be freed. */
 char *journal_text(const char *folder, gsize *ret_length, GError **error);

@@ -523,6 +523,38 @@ static void test_the_newest_are_what_reading_all_gives(struct place *p, gconstpo
     }
 }
 
+/* From wherever it is read, what is whole is found whole, and each edit, cut and exchange among the newest lines is found. */
+static void test_the_newest_lines_are_checked_as_all_are(struct place *p, gconstpointer data)
+{
+    (void)data;
+    append_many(p, 40);
+    g_autoptr(GPtrArray) anchors = anchors_now(p);
+    append_many(p, 20);
+    gsize length;
+    g_autofree char *text = read_text(p, &length);
+    for (gsize newest = length / 60 + 300; newest < length + 100; newest += 411) {
+        g_autoptr(journal_state) s = journal_check_newest(p->folder, anchors, newest, NULL);
+        g_assert_cmpuint(s->findings->len, ==, 0);
+        g_assert_true(s->partial == (newest < length) && s->last_seq == 60);
+        g_assert_cmpint(s->vouched_seq, ==, s->lines > 20 ? 40 : 0);
+    }
+    gsize newest = length / 2;
+    for (gsize at = length - newest / 2; at < length - 1; at += 5) {
+        char was = text[at];
+        text[at] = was == '5' ? '6' : '5';
+        write_text(p, text, (gssize)length);
+        g_autoptr(journal_state) s = journal_check_newest(p->folder, NULL, newest, NULL);
+        g_assert_cmpuint(s->findings->len, >, 0);
+        g_assert_cmpuint(((struct journal_finding *)s->findings->pdata[0])->line, ==, 0);
+        text[at] = was;
+    }
+    char *line = memchr(text + length - newest / 2, '\n', newest / 2) + 1, *next = memchr(line, '\n', newest / 2) + 1;
+    memmove(line, next, (gsize)(text + length - next));
+    write_text(p, text, (gssize)(length - (gsize)(next - line)));
+    g_autoptr(journal_state) s = journal_check_newest(p->folder, NULL, newest, NULL);
+    g_assert_cmpuint(s->findings->len, >, 0);
+}
+
 static void add(const char *name, void (*test)(struct place *, gconstpointer))
 {
     g_test_add(name, struct place, NULL, set_up, test, tear_down);
@@ -547,6 +579,7 @@ int main(int argc, char **argv)
     add("/journal/inserted", test_an_inserted_line_is_found);
     add("/journal/replaced", test_a_replaced_line_is_found);
     add("/journal/recent", test_the_newest_are_what_reading_all_gives);
+    add("/journal/newest-checked", test_the_newest_lines_are_checked_as_all_are);
     add("/journal/writers", test_writers_at_once_with_some_killed);
     return g_test_run();
 }
