@@ -12,6 +12,8 @@
 #include "cmd/help.h"
 #include "cmd/several.h"
 #include "cmd/telling.h"
+#include "cmd/unsettled.h"
+#include "config/salvage.h"
 
 static gboolean count_fits(const struct command *command, char **words, GError **error)
 {
@@ -31,6 +33,15 @@ static int final_code(const struct command *command, const struct console *c, in
     return failed && command->failed_code ? command->failed_code : code;
 }
 
+/* The runs that a clock starts do it. */
+static void remember(const struct command *command, const struct console *c, char **envp)
+{
+    if (command != &cmd_backup && (command != &cmd_status || !c->settings.alert))
+        return;
+    g_autofree char *database = c->settings.database ? NULL : pg_target_database(&c->target, NULL); /* one of several */
+    settings_remember(&c->settings, database, envp);
+}
+
 static int run(const struct command *command, int argc, char **argv, char **envp)
 {
     struct console c = {0};
@@ -40,12 +51,15 @@ static int run(const struct command *command, int argc, char **argv, char **envp
     if (!settings_load(&c.settings, command->mask, argc, argv, envp, &words, warnings, &error)) {
         console_start(&c);
         several_tell(&c, error);
-        return final_code(command, &c, console_finish(&c, error));
+        int code = final_code(command, &c, console_finish(&c, error));
+        unsettled_tell(command, argc, argv, envp, error);
+        return code;
     }
     options_settle_environment(&c.settings);
     interrupt_init();
     journal_listen(telling_system);
     console_start(&c);
+    remember(command, &c, envp);
     console_warn(&c, warnings);
     if (count_fits(command, words, &error)) {
         if (several_wanted(command, &c.settings))

@@ -6,7 +6,7 @@
 #define TELLING_BYTES 4
 #define STRONG_BYTES 8
 #define LONG_LETTERS 20 /* no word that we use is so long */
-#define PHRASE_BYTES 12   /* several words in one order */
+#define PHRASE_BYTES 12 /* several words in one order */
 #define TELLING_DIGITS 10
 #define STRONG_DIGITS 16
 #define MASK "***"

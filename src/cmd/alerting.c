@@ -50,9 +50,11 @@ struct alert_config alerting_config(struct console *c, char **ret_database)
         .webhook_level = level(s->alert_webhook_level),
         .reminder_hours = s->alert_reminder_hours,
         .max_per_hour = s->alert_max_per_hour,
+        .rpo_minutes = s->rpo_minutes,
         .dir = s->backup_dir,
         .spare_dir = s->tmp_dir ? s->tmp_dir : g_get_tmp_dir(),
         .database = *ret_database,
+        .source = s->s3_bucket,
     };
 }
 
@@ -162,6 +164,14 @@ void alerting_watch(struct console *c, const GError *problem)
     alert_act(&config, "status", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
 }
 
+void alerting_watch_several(struct console *c, const GError *problem)
+{
+    g_autofree char *database = NULL, *text = problem_text(c, problem);
+    struct alert_config config = alerting_config(c, &database);
+    config.database = NULL;
+    alert_act(&config, "watch", problem ? console_exit_code(problem) : OT_OK, text, NULL, &c->report);
+}
+
 static enum alert_verdict verdict_of(const struct health_check *check)
 {
     static const enum alert_verdict verdicts[] = {[HEALTH_OK] = ALERT_FINE,
@@ -170,6 +180,9 @@ static enum alert_verdict verdict_of(const struct health_check *check)
                                                   [HEALTH_UNKNOWN] = ALERT_UNKNOWN};
     return check->cause ? ALERT_EXCUSED : verdicts[check->verdict];
 }
+
+/* Checks that ask servers. */
+static const char *const fickle[] = {"s3_copies", "database", "credentials", "certificates", NULL};
 
 /* What is found in a check belongs to it and to the lists that free it. */
 static struct alert_finding finding_of(struct console *c, const struct health_check *check, GPtrArray *texts,
@@ -183,7 +196,13 @@ static struct alert_finding finding_of(struct console *c, const struct health_ch
     g_ptr_array_add(texts, title);
     g_ptr_array_add(texts, text);
     g_ptr_array_add(objects, facts);
-    return (struct alert_finding){check->name, verdict_of(check), title, text, facts, check->subject};
+    return (struct alert_finding){.name = check->name,
+                                  .verdict = verdict_of(check),
+                                  .title = title,
+                                  .text = text,
+                                  .facts = facts,
+                                  .subject = check->subject,
+                                  .fickle = g_strv_contains(fickle, check->name)};
 }
 
 static void unref(gpointer object)

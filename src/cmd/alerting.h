@@ -17,6 +17,9 @@ void alerting_health(struct console *c, const struct health *h, gboolean complet
 /* Whether the watch itself could look. problem: why not; NULL: it could. */
 void alerting_watch(struct console *c, const GError *problem);
 
+/* The same for a watch of several databases: whether it is known which there are. */
+void alerting_watch_several(struct console *c, const GError *problem);
+
 /* Tells the dead-man's switch, if there is one, that a backup begins. How it ended, alerting_act tells. */
 void alerting_backup_starts(struct console *c);
 

@@ -31,3 +31,4 @@ extern const struct command cmd_schedule;
 extern const struct command cmd_hold;
 extern const struct command cmd_alert;
 extern const struct command cmd_adopt;
+extern const struct command cmd_config;

@@ -18,6 +18,7 @@ struct console {
     struct server_identity identity; /* made by request_identity */
     char *s3_problem; /* why there is none; of the last request_health */
     const char *act;  /* static; set by a command whose outcome is to be recorded in the journal. NULL: none */
+    gboolean untold;  /* a watch, one of several, that has nobody to tell */
     gboolean begun;   /* the act has begun: from here on OT_BUSY does not mean that another run is at work */
     int verdict;      /* the exit code of a command that ended without an error */
     gint64 started_us;

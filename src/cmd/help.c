@@ -9,7 +9,7 @@
 static const struct command *const commands[] = {
     &cmd_backup, &cmd_verify, &cmd_restore,   &cmd_list,  &cmd_status,   &cmd_sync,  &cmd_bucket,
     &cmd_hold,   &cmd_prune,  &cmd_retention, &cmd_alert, &cmd_schedule, &cmd_audit, &cmd_serve,
-    &cmd_adopt,
+    &cmd_adopt,  &cmd_config,
 };
 
 static const char exit_codes[] =

@@ -51,12 +51,19 @@ void several_join(void)
     g_unsetenv(RESULT_VARIABLE);
 }
 
+gboolean several_is_part(void)
+{
+    return result_fd >= 0;
+}
+
 void several_tell(const struct console *c, const GError *problem)
 {
     if (result_fd < 0)
         return;
     json_t *result = json_object();
     const char *id = json_string_value(json_object_get(c->report.facts, "id"));
+    if (c->untold)
+        json_object_set_new(result, "untold", json_true());
     if (id)
         json_object_set_new(result, "id", json_string(id));
     if (problem) {
@@ -224,6 +231,7 @@ static void take_result(struct several_part *p, const GString *text)
     json_t *result = json_loadb(text->str, text->len, 0, NULL);
     p->id = g_strdup(json_string_value(json_object_get(result, "id")));
     p->error = g_strdup(json_string_value(json_object_get(result, "error")));
+    p->untold = json_is_true(json_object_get(result, "untold"));
     json_decref(result);
 }
 
@@ -314,6 +322,8 @@ static gboolean run_parts(struct console *c, const struct command *command, int 
         return FALSE;
     if (command->failed_code == 0)
         return several_judge(parts, error);
+    if (!several_check_told(parts, error))
+        return FALSE;
     c->verdict = several_worst(parts);
     return TRUE;
 }
@@ -344,5 +354,11 @@ gboolean several_run(struct console *c, const struct command *command, int argc,
         return FALSE;
     if (command == &cmd_backup)
         return run_backups(c, command, argc, argv, parts, error);
-    return find_parts(c, parts, error) && run_parts(c, command, argc, argv, parts, error);
+    g_autoptr(GError) problem = NULL;
+    gboolean found = find_parts(c, parts, &problem);
+    if (command == &cmd_status && c->settings.alert)
+        alerting_watch_several(c, problem);
+    if (!found)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return found && run_parts(c, command, argc, argv, parts, error);
 }

@@ -17,5 +17,8 @@ GPtrArray *several_env_files(const char *folder, GError **error);
 /* At the start of every run: learns whether it is one of several. Before any other thread. */
 void several_join(void);
 
+/* Whether this run is one of several. */
+gboolean several_is_part(void);
+
 /* In such a run, tells the one that started it what became of it. Does nothing in others. */
 void several_tell(const struct console *c, const GError *problem);

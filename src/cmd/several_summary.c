@@ -110,6 +110,16 @@ gboolean several_judge(const GPtrArray *parts, GError **error)
            ot_fail(error, OT_BUSY, "another run is at work on %u of %u databases: %s", at_work, parts->len, busy->str);
 }
 
+gboolean several_check_told(const GPtrArray *parts, GError **error)
+{
+    for (guint i = 0; i < parts->len; i++)
+        if (!((const struct several_part *)parts->pdata[i])->untold)
+            return TRUE;
+    return ot_fail(error, OT_USAGE,
+                   "--alert has nobody to tell of any database: set SLACK_WEBHOOK_URL, PAGERDUTY_SERVICE_KEY, "
+                   "ALERT_EMAIL or ALERT_WEBHOOK_URL");
+}
+
 int several_worst(const GPtrArray *parts)
 {
     int worst = 0;

@@ -9,6 +9,7 @@ struct several_part {
     char *label;        /* of the file, or the database's name: any bytes */
     char *word;         /* the option that tells its run what it is about */
     char **environment; /* of its run */
+    gboolean untold;    /* a watch that has nobody to tell */
     gboolean ran;       /* FALSE: an interrupt came first */
     int code;           /* its exit code */
     gint64 seconds;
@@ -27,6 +28,9 @@ gboolean several_print_json(const GPtrArray *parts, GError **error);
 
 /* The highest exit code: for commands whose codes are grades, not failures. */
 int several_worst(const GPtrArray *parts);
+
+/* A watch of several databases may have nobody to tell of some of them. OT_USAGE if of all. */
+gboolean several_check_told(const GPtrArray *parts, GError **error);
 
 /* TRUE if all are good; else an error with the exit code of the first that failed, which names each; OT_BUSY if none
  * failed, but some met another run at work. */

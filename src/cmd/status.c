@@ -9,6 +9,7 @@
 #include "cmd/alerting.h"
 #include "cmd/command.h"
 #include "cmd/requests.h"
+#include "cmd/several.h"
 
 static void health_delete(gpointer data)
 {
@@ -127,12 +128,14 @@ static gboolean watch(struct console *c, GPtrArray *list, GError **error)
     g_autofree char *database = NULL;
     struct alert_config config = alerting_config(c, &database);
     g_autoptr(GError) problem = NULL;
-    if (c->settings.alert && !alert_is_configured(&config))
+    gboolean tells = c->settings.alert && alert_is_configured(&config);
+    c->untold = c->settings.alert && !tells;
+    if (c->untold && !several_is_part()) /* of several, some may do without: the whole says it, if all do */
         return fail_unwatched(error);
     gboolean ok = look_at_all(c, list, &problem);
-    if (c->settings.alert)
+    if (tells)
         alerting_watch(c, problem);
-    for (guint i = 0; c->settings.alert && i < list->len; i++)
+    for (guint i = 0; tells && i < list->len; i++)
         alerting_health(c, list->pdata[i], !c->settings.local_only);
     if (!ok)
         g_propagate_error(error, g_steal_pointer(&problem));

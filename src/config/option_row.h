@@ -8,6 +8,10 @@
 
 #define CMD_ALL (~0u)
 
+#ifndef OPSTOWER_SYSTEM_ENV_FILE
+#define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
+#endif
+
 enum option_type {
     OPTION_TEXT,       /* char * */
     OPTION_URL,        /* char *; of a server of HTTP or SMTP, of which only the password is secret */
@@ -31,8 +35,8 @@ struct option_row {
     const char *arg;            /* the value's name in help; NULL = takes none */
     const char *bare;           /* the value of a flag without one, which only a number after it is; NULL = needs one */
     gboolean secret;
-    gboolean web_address;       /* OPTION_TEXT: a URL, all of it secret */
-    const char *help; /* never NULL, but in the row after the last */
+    gboolean web_address; /* OPTION_TEXT: a URL, all of it secret */
+    const char *help;     /* never NULL, but in the row after the last */
 };
 
 /* Every table (each ends with a row whose help is NULL); NULL at the end. */
@@ -97,6 +101,9 @@ gboolean foreign_is_known(const char *name);
 
 /* The one of libpq's that NAME was meant to be; NULL if it is one, or nobody's. */
 const char *foreign_misspelt(const char *name);
+
+/* Named as libpq's are, and not one of them. */
+gboolean foreign_is_stray(const char *name);
 
 /* Whether a password is in it. */
 gboolean foreign_is_secret(const char *name, const char *value);

@@ -115,6 +115,17 @@ static gboolean check_url(const struct option_row *row, const char *text, const 
                    parts ? ", or use DATABASE_PASSWORD" : "");
 }
 
+static const char the_default[] = "the default";
+
+static void note_source(const struct option_row *row, struct settings *s, const char *where)
+{
+    if (where == the_default)
+        return;
+    if (!s->sources)
+        s->sources = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    g_hash_table_insert(s->sources, (gpointer)row, g_strdup(where));
+}
+
 gboolean option_set(const struct option_row *row, struct settings *s, const char *text, const char *where,
                     GError **error)
 {
@@ -147,6 +158,7 @@ gboolean option_set(const struct option_row *row, struct settings *s, const char
         set_number(row, s, FALSE);
         break;
     }
+    note_source(row, s, where);
     return TRUE;
 }
 
@@ -165,7 +177,7 @@ void option_defaults(struct settings *s)
         g_autoptr(GError) error = NULL;
         if (row->type == OPTION_OFF)
             set_number(row, s, TRUE);
-        else if (row->standard && !option_set(row, s, row->standard, "the default", &error))
+        else if (row->standard && !option_set(row, s, row->standard, the_default, &error))
             g_error("option table: %s", error->message); /* a mistake in our table, not the user's */
     }
 }
@@ -179,6 +191,7 @@ void settings_clear(struct settings *settings)
         if (row->type == OPTION_LIST)
             take_list(row, settings, NULL);
     }
+    g_clear_pointer(&settings->sources, g_hash_table_unref);
     g_strfreev(settings->foreign);
     g_strfreev(settings->secret_files);
     memset(settings, 0, sizeof *settings);

@@ -23,7 +23,7 @@ static const struct {
     {CMD_PRUNE, "opstower prune"},       {CMD_RETENTION, "opstower retention"}, {CMD_HOLD, "opstower hold"},
     {CMD_SCHEDULE, "opstower schedule"}, {CMD_STATUS, "opstower status"},       {CMD_ALERT, "opstower alert"},
     {CMD_AUDIT, "opstower audit"},       {CMD_SERVE, "opstower serve"},
-    {CMD_ADOPT, "opstower adopt"},
+    {CMD_ADOPT, "opstower adopt"},       {CMD_CONFIG, "opstower config"},
 };
 
 const struct option_row *option_by_flag(const char *flag)

@@ -23,6 +23,7 @@ enum {
     CMD_AUDIT = 1 << 12,
     CMD_SERVE = 1 << 13,
     CMD_ADOPT = 1 << 14,
+    CMD_CONFIG = 1 << 15,
 };
 
 /*
@@ -40,15 +41,26 @@ enum {
  *
  * *RET_POSITIONAL becomes the words that are not options (never NULL; g_strfreev). Texts for the user are added to
  * WARNINGS (char *, which the array must free with g_free); it may be NULL.
- * Errors: OT_USAGE; OT_IO where a file cannot be read. They never hold a secret. On error S is empty and
+ * Errors: OT_USAGE; OT_IO where a file cannot be read; OT_REFUSED where strangers could have written it. They never
+ * hold a secret. On error S is empty and
  * *RET_POSITIONAL untouched.
  */
 gboolean settings_load(struct settings *s, unsigned command, int argc, char **argv, char **environ_like,
                        char ***ret_positional, GPtrArray *warnings, GError **error);
 
-/* Puts libpq's and the proxies' variables of the .env file into this process's environment, where libpq and libcurl find
- * them, and takes our secrets out of it, which no child needs. Before there are threads. */
+/* Puts libpq's and the proxies' variables of the .env file into this process's environment, where libpq and libcurl
+ * find them, and takes our secrets out of it, which no child needs. Before there are threads. */
 void options_settle_environment(const struct settings *s);
+
+struct option_shown {
+    char *name;   /* the variable */
+    char *value;  /* NULL: it is not set; of a secret only that it is */
+    char *source; /* where the value came from; NULL: it is not set */
+};
+
+/* Every variable, and those of libpq and proxies that the .env file has: struct option_shown *. The caller unrefs it.
+ */
+GPtrArray *options_shown(const struct settings *s);
 
 /* The option and variable sections of COMMAND's --help: aligned lines of at most 100 columns. g_free. */
 char *options_help(unsigned command);

@@ -53,10 +53,11 @@ static gboolean group_may_write(const struct stat *st)
 static gboolean refuse_stranger(const char *path, uid_t uid, GError **error)
 {
     g_autofree char *owner = user_name(uid), *us = user_name(geteuid());
-    return ot_fail(error, OT_REFUSED,
-                   "%s is not read: it belongs to %s, who could run programs as %s with it; if it is meant, name it with "
-                   "--env-file, or run: chown %s %s",
-                   path, owner, us, us, path);
+    return ot_fail(
+        error, OT_REFUSED,
+        "%s is not read: it belongs to %s, who could run programs as %s with it; if it is meant, name it with "
+        "--env-file, or run: chown %s %s",
+        path, owner, us, us, path);
 }
 
 static gboolean refuse_writable(const char *path, const char *by, GError **error)

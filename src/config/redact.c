@@ -126,9 +126,9 @@ void option_secrets(const struct option_row *row, const char *text, GPtrArray *s
 /* ---- what is searched for ---- */
 
 /* What names the database and the places is shown wherever they are. */
-static const char *const shown[] = {"DATABASE_HOST",    "DATABASE_NAME", "DATABASE_USER",       "BACKUP_DIR",
-                                    "BACKUP_S3_BUCKET", "BACKUP_S3_PREFIX", "AWS_ENDPOINT_URL_S3", "BACKUP_TMPDIR",
-                                    "PG_BINDIR",        NULL};
+static const char *const shown[] = {
+    "DATABASE_HOST",    "DATABASE_NAME",       "DATABASE_USER", "BACKUP_DIR", "BACKUP_S3_BUCKET",
+    "BACKUP_S3_PREFIX", "AWS_ENDPOINT_URL_S3", "BACKUP_TMPDIR", "PG_BINDIR",  NULL};
 
 static const char *text_of(const struct option_row *row, const struct settings *s)
 {

@@ -50,8 +50,8 @@ static void warn_of(const struct private_file *file, const char *path, GPtrArray
     if (warnings && file->warning)
         g_ptr_array_add(warnings, g_strdup(file->warning));
     if (warnings && file->shared && !file->in_memory)
-        g_ptr_array_add(warnings, g_strdup_printf("%s holds a secret and other users can read it; run: chmod 600 %s",
-                                                  path, path));
+        g_ptr_array_add(
+            warnings, g_strdup_printf("%s holds a secret and other users can read it; run: chmod 600 %s", path, path));
 }
 
 gboolean option_set_from_file(const struct option_row *row, struct settings *s, const char *path, const char *where,

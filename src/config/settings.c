@@ -8,10 +8,6 @@
 
 #include <string.h>
 
-#ifndef OPSTOWER_SYSTEM_ENV_FILE
-#define OPSTOWER_SYSTEM_ENV_FILE "/etc/opstower/backup.env"
-#endif
-
 /* One option of the command line; what it points to belongs to argv and the table. */
 struct given {
     const struct option_row *row;
@@ -212,8 +208,7 @@ static const char *named_env_file(const GArray *given, char **environ_like)
     return path && *path ? path : NULL;
 }
 
-static GPtrArray *load_named(const char *path, char **environ_like, struct dotenv_notes *ret_notes,
-                             GError **error)
+static GPtrArray *load_named(const char *path, char **environ_like, struct dotenv_notes *ret_notes, GError **error)
 {
     GError *failure = NULL;
     GPtrArray *entries = dotenv_load(path, FILE_NAMED, environ_like, ret_notes, &failure);
@@ -226,8 +221,7 @@ static GPtrArray *load_named(const char *path, char **environ_like, struct doten
 }
 
 /* The first of the usual files that is there. *RET_PATH is NULL, and the result empty, if none is. */
-static GPtrArray *load_usual(const char **ret_path, char **environ_like, struct dotenv_notes *ret_notes,
-                             GError **error)
+static GPtrArray *load_usual(const char **ret_path, char **environ_like, struct dotenv_notes *ret_notes, GError **error)
 {
     /* The working folder may be anybody's; into the other only root puts files. */
     static const struct {
@@ -287,8 +281,8 @@ static gboolean apply_env_file(struct settings *s, const char *named, char **env
 {
     const char *path = named;
     struct dotenv_notes notes = {0};
-    g_autoptr(GPtrArray) entries = named ? load_named(named, environ_like, &notes, error)
-                                               : load_usual(&path, environ_like, &notes, error);
+    g_autoptr(GPtrArray) entries =
+        named ? load_named(named, environ_like, &notes, error) : load_usual(&path, environ_like, &notes, error);
     if (notes.warning)
         warn(warnings, "%s", notes.warning);
     g_free(notes.warning);

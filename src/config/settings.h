@@ -153,6 +153,7 @@ struct settings {
 
     /* "NAME=VALUE" of libpq and of proxies, from the .env file; NULL = none. For options_settle_environment. */
     char **foreign;
+    GHashTable *sources; /* from a row of the option tables to the name and place (char *) that set it; may be NULL */
     char **secret_files; /* those that were read for NAME_FILE; NULL = none */
 
     /* What is said. */

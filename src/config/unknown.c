@@ -55,7 +55,8 @@ static const struct option_row *meant_by(const char *name, const GPtrArray *entr
     return row && !is_set(row->env, entries, environ_like) ? row : NULL;
 }
 
-static gboolean check_entries(const GPtrArray *entries, const char *path, char **environ_like, GError **error)
+static gboolean check_entries(const GPtrArray *entries, const char *path, char **environ_like, GPtrArray *warnings,
+                              GError **error)
 {
     for (guint i = 0; i < entries->len; i++) {
         const struct dotenv_entry *entry = entries->pdata[i];
@@ -65,6 +66,9 @@ static gboolean check_entries(const GPtrArray *entries, const char *path, char *
         if (libpq)
             return ot_fail(error, OT_USAGE, "unknown variable %s in %s:%u; did you mean %s?", entry->key, path,
                            entry->line, libpq);
+        if (foreign_is_stray(entry->key) && warnings)
+            g_ptr_array_add(warnings, g_strdup_printf("%s in %s:%u is not read: libpq has no such variable", entry->key,
+                                                      path, entry->line));
         gboolean ours = own_prefix(entry->key) != NULL;
         const struct option_row *near =
             ours ? option_nearest_env(entry->key) : meant_by(entry->key, entries, environ_like);
@@ -97,5 +101,6 @@ static gboolean check_environ(const GPtrArray *entries, char **environ_like, GPt
 gboolean options_check_names(const GPtrArray *entries, const char *path, char **environ_like, GPtrArray *warnings,
                              GError **error)
 {
-    return check_entries(entries, path, environ_like, error) && check_environ(entries, environ_like, warnings, error);
+    return check_entries(entries, path, environ_like, warnings, error) &&
+           check_environ(entries, environ_like, warnings, error);
 }

@@ -179,7 +179,8 @@ const char *url_problem_text(enum url_problem problem)
 {
     switch (problem) {
     case URL_AMBIGUOUS:
-        return "is ambiguous: its password holds an unescaped @, / or #, or its port is not a number; write %40, %2F, %23";
+        return "is ambiguous: its password holds an unescaped @, / or #, or its port is not a number; write %40, %2F, "
+               "%23";
     case URL_BAD_ESCAPE:
         return "is ambiguous: a % in it begins no escape; write %25 for the character itself, %40, %2F, %23 for @, / "
                "and #";

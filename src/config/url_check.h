@@ -8,10 +8,10 @@
 
 enum url_problem {
     URL_FINE,
-    URL_AMBIGUOUS,    /* the password may end in more than one place */
-    URL_BAD_ESCAPE,   /* a % without two hexadecimal digits, or %00 */
-    URL_NO_SCHEME,    /* neither a URL of PostgreSQL nor KEYWORD=VALUE */
-    URL_BARE_VALUE,   /* a word of a KEYWORD=VALUE string has no keyword, or a quote is not closed */
+    URL_AMBIGUOUS,  /* the password may end in more than one place */
+    URL_BAD_ESCAPE, /* a % without two hexadecimal digits, or %00 */
+    URL_NO_SCHEME,  /* neither a URL of PostgreSQL nor KEYWORD=VALUE */
+    URL_BARE_VALUE, /* a word of a KEYWORD=VALUE string has no keyword, or a quote is not closed */
 };
 
 /* Of a connection to PostgreSQL: postgresql://..., or "keyword=value ...". */

@@ -10,7 +10,7 @@
 
 #define NOT_TOLD (-1)
 #define HOUR_S 3600
-#define UNKNOWN_S (24 * HOUR_S) /* there may be nothing to compare with yet */
+#define UNKNOWN_S (24 * HOUR_S)
 
 static gint64 now_s(void)
 {
@@ -74,10 +74,27 @@ static gboolean is_reminder_due(const struct look *look, const json_t *trouble, 
     return pause > 0 && (look->now - at >= pause || at > look->now + HOUR_S);
 }
 
-static void tell(struct look *look, const char *key, const json_t *trouble, const char *channel,
-                 enum notify_state state, int severity, const char *title, const char *text, json_t *facts)
+/* Whose alerts these are, for whoever gets those of many installations. Hosts' names change, as those of pods do, and the
+ * end of a trouble must have the key of its beginning: so it is the bucket, or what this machine was called when the first
+ * alert was noted here, and remembered. Trouble that older versions have told has the host's name in its key. */
+static const char *source_of(struct look *look)
 {
-    g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", g_get_host_name(), key);
+    const char *known = json_string_value(json_object_get(look->store->root, "source"));
+    if (known && *known)
+        return known;
+    gboolean old = look->store->older && json_object_size(alert_store_open_alerts(look->store)) > 0;
+    const char *source = look->config->source && !old ? look->config->source : g_get_host_name();
+    json_object_set_new(look->store->root, "source", json_string(source));
+    look->changed = TRUE;
+    return json_string_value(json_object_get(look->store->root, "source"));
+}
+
+/* before: the severity that the channel was told before; NOT_TOLD: none. */
+static void tell_after(struct look *look, const char *key, const json_t *trouble, const char *channel,
+                       enum notify_state state, int severity, const char *title, const char *text, json_t *facts,
+                       int before)
+{
+    g_autofree char *global_key = g_strdup_printf("opstower/%s/%s", source_of(look), key);
     struct alert_news news = {.channel = channel,
                               .key = global_key,
                               .title = title,
@@ -85,9 +102,17 @@ static void tell(struct look *look, const char *key, const json_t *trouble, cons
                               .database = json_string_value(json_object_get(trouble, "database")),
                               .state = state,
                               .severity = (enum notify_severity)severity,
-                              .facts = facts};
+                              .facts = facts,
+                              .trouble = key,
+                              .before = before};
     alert_queue_add(look->store, &news, look->now);
     look->changed = TRUE;
+}
+
+static void tell(struct look *look, const char *key, const json_t *trouble, const char *channel,
+                 enum notify_state state, int severity, const char *title, const char *text, json_t *facts)
+{
+    tell_after(look, key, trouble, channel, state, severity, title, text, facts, NOT_TOLD);
 }
 
 static char *lasted(const struct look *look, const json_t *trouble)
@@ -116,8 +141,8 @@ static void tell_trouble(struct look *look, const char *key, json_t *trouble, co
         return;
     g_autofree char *title =
         again && !grown ? g_strdup_printf("still, after %s: %s", time, f->title) : g_strdup(f->title);
-    tell(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts);
-    note_told(trouble, channel->name, severity, look->now);
+    note_told(trouble, channel->name, severity, look->now); /* first: it is taken back where there is no place */
+    tell_after(look, key, trouble, channel->name, NOTIFY_TRIGGER, severity, title, f->text, f->facts, told);
 }
 
 /* ---- one trouble ---- */
@@ -163,11 +188,17 @@ static gboolean take_subject(struct look *look, json_t *trouble, const char *sub
     return grown;
 }
 
+/* There may be nothing to compare with before the second backup. */
+static gint64 unknown_s(const struct look *look)
+{
+    return MAX(UNKNOWN_S, 2 * (gint64)look->config->rpo_minutes * 60);
+}
+
 /* TRUE if that has been unknown for so long that it is trouble. */
 static gboolean is_unknown_too_long(struct look *look, const char *key)
 {
     json_t *since = json_object_get(alert_store_unknown(look->store), key);
-    if (since && look->now - json_integer_value(since) >= UNKNOWN_S)
+    if (since && look->now - json_integer_value(since) >= unknown_s(look))
         return TRUE;
     if (!since || json_integer_value(since) > look->now) {
         json_object_set_new(alert_store_unknown(look->store), key, json_integer(look->now));
@@ -190,6 +221,26 @@ static int severity_of(enum alert_verdict verdict, const json_t *trouble)
     return verdict == ALERT_CRITICAL ? NOTIFY_CRITICAL : NOTIFY_WARNING;
 }
 
+/* What a server says or does not say at one moment may be otherwise at the next: a change of that counts at the second
+ * look that finds it. */
+static gboolean is_lasting(struct look *look, const char *key, const json_t *trouble, const struct alert_finding *f)
+{
+    json_t *seen = alert_store_seen(look->store);
+    int now = f->verdict == ALERT_FINE ? NOTIFY_INFO : severity_of(f->verdict, trouble);
+    int known = trouble ? (int)json_integer_value(json_object_get(trouble, "severity")) : NOTIFY_INFO;
+    const json_t *before = json_object_get(seen, key);
+    int last = before ? (int)json_integer_value(before) : known;
+    gboolean same_way = (now > known && last > known) || (now < known && last < known);
+    if (!f->fickle || now == known || same_way) {
+        if (json_object_del(seen, key) == 0)
+            look->changed = TRUE;
+        return TRUE;
+    }
+    json_object_set_new(seen, key, json_integer(now));
+    look->changed = TRUE;
+    return FALSE;
+}
+
 static void consider(struct look *look, const char *key, const char *source, const struct alert_finding *f)
 {
     json_t *trouble = json_object_get(alert_store_open_alerts(look->store), key);
@@ -198,6 +249,8 @@ static void consider(struct look *look, const char *key, const char *source, con
         return;
     }
     if (f->verdict == ALERT_UNKNOWN && !trouble && !is_unknown_too_long(look, key))
+        return;
+    if (!is_lasting(look, key, trouble, f))
         return;
     if (f->verdict != ALERT_UNKNOWN)
         forget_unknown(look, key);
@@ -287,20 +340,23 @@ void alert_checks(const struct alert_config *c, const struct alert_finding *list
 
 /* ---- acts ---- */
 
-/* Codes that no one needs to be told of: someone sat there and saw it. */
+static gboolean is_one_of(int code, const int *list, gsize count)
+{
+    for (gsize i = 0; i < count; i++)
+        if (code == list[i])
+            return TRUE;
+    return FALSE;
+}
+
+/* Not what a person sat there and saw. Backups, uploads and the watch are started by a clock, the rest mostly by
+ * people. */
 static gboolean is_worth_telling(const char *act, int code)
 {
-    static const int seen[] = {OT_REFUSED, OT_INTERRUPTED, 128 + SIGQUIT}, mistyped[] = {OT_USAGE, OT_NOT_FOUND};
-    for (gsize i = 0; i < G_N_ELEMENTS(seen); i++)
-        if (code == seen[i])
-            return FALSE;
-    /* Backups and uploads are started by a clock, the rest mostly by people. */
-    if (strcmp(act, "backup") == 0 || strcmp(act, "backups") == 0 || strcmp(act, "sync") == 0)
-        return TRUE;
-    for (gsize i = 0; i < G_N_ELEMENTS(mistyped); i++)
-        if (code == mistyped[i])
-            return FALSE;
-    return TRUE;
+    static const int ended[] = {OT_INTERRUPTED, 128 + SIGQUIT};
+    static const int mistyped[] = {OT_USAGE, OT_NOT_FOUND, OT_REFUSED};
+    static const char *const by_clock[] = {"backup", "backups", "sync", "status", "watch", NULL};
+    return !is_one_of(code, ended, G_N_ELEMENTS(ended)) &&
+           (g_strv_contains(by_clock, act) || !is_one_of(code, mistyped, G_N_ELEMENTS(mistyped)));
 }
 
 /* One backup that fails is no catastrophe: the check of its age says when it becomes one. A restore that fails is, and
@@ -334,6 +390,16 @@ static void tell_news(struct look *look, const char *key, const char *title, jso
     json_decref(origin);
 }
 
+/* What was told while the settings did not even say which database it is about. */
+static void end_nameless(struct look *look, const char *name, const struct alert_finding *f)
+{
+    g_autofree char *key = g_strconcat("-/", name, NULL);
+    json_t *trouble = json_incref(json_object_get(alert_store_open_alerts(look->store), key));
+    if (trouble)
+        end_trouble(look, key, trouble, f->title, f->text, f->facts);
+    json_decref(trouble);
+}
+
 static json_t *act_facts(const json_t *facts, int code)
 {
     json_t *all = json_object();
@@ -353,9 +419,15 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
     g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
     g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
     json_t *all = act_facts(facts, code);
-    struct alert_finding f = {name, problem ? verdict_of(act, code) : ALERT_FINE, title, text, all, NULL};
+    struct alert_finding f = {.name = name,
+                              .verdict = problem ? verdict_of(act, code) : ALERT_FINE,
+                              .title = title,
+                              .text = text,
+                              .facts = all};
     start(&look, r);
     consider(&look, key, "act", &f);
+    if (!problem)
+        end_nameless(&look, name, &f);
     if (!problem && strcmp(act, "restore") == 0)
         tell_news(&look, key, title, all);
     finish(&look, r);

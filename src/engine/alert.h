@@ -13,9 +13,11 @@ struct alert_config {
     enum notify_severity slack_level, pagerduty_level, email_level, webhook_level; /* least severity that goes there */
     int reminder_hours;                                                            /* 0: none */
     int max_per_hour;                                                              /* to each channel */
+    int rpo_minutes;       /* how often a backup is due; 0: not known */
     const char *dir;       /* BACKUP_DIR: state, queue and journal */
     const char *spare_dir; /* the temporary folder */
     const char *database;  /* NULL: not known */
+    const char *source;    /* what the installation is called in alerts' keys; NULL: as this machine */
 };
 
 /* TRUE if any channel is set. Without one nothing is decided, remembered or sent. */
@@ -32,10 +34,11 @@ struct alert_finding {
     json_t *facts;       /* object of strings; borrowed, NULL: none */
     const char *subject; /* lines that name what is concerned: one that was not there before is told, though the verdict
                             is the same; NULL: none */
+    gboolean fickle;     /* one look is no proof: it counts when a second one in a row finds the same */
 };
 
 /* Checks of the database. A change is told. What is not known (ALERT_UNKNOWN) leaves trouble as it is; where there was
- * none, it is a warning when it lasts for a day. What another finding tells the cause of (ALERT_EXCUSED) is passed
+ * none, it is a warning when it lasts for a day, or for two backups. What another finding tells the cause of (ALERT_EXCUSED) is passed
  * over: trouble stays as it is, and none begins. complete: these are all, and trouble that none of them speaks of any
  * more is over. Then sends what is due. */
 void alert_checks(const struct alert_config *c, const struct alert_finding *list, gsize count, gboolean complete,
@@ -67,6 +70,7 @@ struct alert_backlog {
     gint64 oldest_at;   /* when the oldest of them happened; 0: none */
     char *channels;     /* as "slack, email" */
     char *error;        /* the last one; NULL: none */
+    gint64 dropped_at;  /* when the last one was dropped; 0: never */
     json_int_t dropped; /* for want of room in the queue, since ever */
     char *refused;      /* mail addresses that the server does not take; NULL: none */
 };

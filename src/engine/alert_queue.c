@@ -9,7 +9,8 @@
 
 #include "catalog/journal.h"
 
-#define MAX_QUEUE 200
+#define MAX_WHOLE 200 /* beyond that without their texts */
+#define MAX_QUEUE 2000
 #define MAX_TITLE 300
 #define MAX_TEXT 4000
 #define CLAIM_S 600
@@ -44,42 +45,92 @@ static json_t *cut(const char *text, gsize max_bytes)
 
 /* ---- in ---- */
 
-static void drop_one(struct alert_store *s)
+/* The end of a trouble goes last: without it nobody would know that it is over. */
+static int worth(const json_t *item)
+{
+    return (int)number(item, "severity") + (number(item, "state") == NOTIFY_RESOLVE ? NOTIFY_CRITICAL + 1 : 0);
+}
+
+/* The channel has not heard of it. */
+static void take_back(struct alert_store *s, const json_t *item)
+{
+    json_t *trouble = json_object_get(alert_store_open_alerts(s), string(item, "trouble"));
+    json_t *told = json_object_get(trouble, "told");
+    if (number(item, "state") != NOTIFY_TRIGGER || !told)
+        return;
+    if (number(item, "before") < 0)
+        json_object_del(told, string(item, "channel"));
+    else
+        json_object_set_new(json_object_get(told, string(item, "channel")), "severity",
+                            json_integer(number(item, "before")));
+}
+
+static void drop_one(struct alert_store *s, gint64 now)
 {
     json_t *queue = alert_store_queue(s);
-    gsize worst = 0;
+    gsize least = 0;
     for (gsize i = 1; i < json_array_size(queue); i++)
-        if (number(json_array_get(queue, i), "severity") < number(json_array_get(queue, worst), "severity"))
-            worst = i;
-    json_array_remove(queue, worst);
+        if (worth(json_array_get(queue, i)) < worth(json_array_get(queue, least)))
+            least = i;
+    take_back(s, json_array_get(queue, least));
+    json_array_remove(queue, least);
     json_object_set_new(s->root, "dropped", json_integer(number(s->root, "dropped") + 1));
+    json_object_set_new(s->root, "dropped_at", json_integer(now));
+}
+
+static json_t *item_of(const struct alert_news *news, gboolean whole, gint64 now)
+{
+    g_autofree char *id = g_uuid_string_random();
+    return json_pack("{ss ss ss si si so so sO* sI ss ss* ss* si si sI sI}", "id", id, "channel", news->channel, "key",
+                     news->key, "state", (int)news->state, "severity", (int)news->severity, "title",
+                     cut(news->title, MAX_TITLE), "text", cut(whole ? news->text : "", MAX_TEXT), "facts",
+                     whole ? news->facts : NULL, "when", (json_int_t)now, "host", g_get_host_name(), "database",
+                     news->database, "trouble", news->trouble, "before", news->before, "tries", 0, "next_try",
+                     (json_int_t)now, "claimed_until", (json_int_t)0);
+}
+
+/* What the channel has yet to hear of the same trouble, and nobody is sending just now; NULL: nothing. */
+static json_t *unheard(struct alert_store *s, const struct alert_news *news)
+{
+    json_t *queue = alert_store_queue(s);
+    for (gsize i = json_array_size(queue); i > 0; i--) {
+        json_t *item = json_array_get(queue, i - 1);
+        if (strcmp(string(item, "channel"), news->channel) != 0 || strcmp(string(item, "key"), news->key) != 0)
+            continue;
+        return number(item, "state") == NOTIFY_TRIGGER && number(item, "claimed_until") == 0 &&
+                       !json_object_get(item, "to")
+                   ? item
+                   : NULL;
+    }
+    return NULL;
+}
+
+/* In its place, with its tries and pauses, and under an id of its own. */
+static void replace(json_t *old, json_t *item)
+{
+    static const char *const kept[] = {"tries", "next_try", "error", "before"};
+    for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)
+        if (json_object_get(old, kept[i]))
+            json_object_set(item, kept[i], json_object_get(old, kept[i]));
+    json_object_clear(old);
+    json_object_update(old, item);
+    json_decref(item);
 }
 
 void alert_queue_add(struct alert_store *s, const struct alert_news *news, gint64 now)
 {
-    g_autofree char *id = g_uuid_string_random();
-    json_t *item = json_pack("{ss ss ss si si so so sO* sI ss ss* si sI sI}", "id", id, "channel", news->channel, "key",
-                             news->key, "state", (int)news->state, "severity", (int)news->severity, "title",
-                             cut(news->title, MAX_TITLE), "text", cut(news->text, MAX_TEXT), "facts", news->facts,
-                             "when", (json_int_t)now, "host", g_get_host_name(), "database", news->database, "tries", 0,
-                             "next_try", (json_int_t)now, "claimed_until", (json_int_t)0);
-    if (!item)
-        return;
-    json_array_append_new(alert_store_queue(s), item);
-    while (json_array_size(alert_store_queue(s)) > MAX_QUEUE)
-        drop_one(s);
+    json_t *queue = alert_store_queue(s);
+    json_t *item = item_of(news, json_array_size(queue) < MAX_WHOLE, now);
+    json_t *old = news->state == NOTIFY_TRIGGER ? unheard(s, news) : NULL;
+    if (item && old)
+        replace(old, item);
+    else if (item)
+        json_array_append_new(queue, item);
+    while (json_array_size(queue) > MAX_QUEUE)
+        drop_one(s, now);
 }
 
 /* ---- out: which ---- */
-
-/* Channels that are of no use in this run, and the alerts that it has claimed. */
-struct sending {
-    const struct alert_config *config;
-    struct report *report;
-    struct notifier *notifier;
-    GHashTable *broken; /* const char *: a channel that failed once is not tried again for the others */
-    gint64 started_us;
-};
 
 /* A time that lies too far ahead was noted by a clock that went wrong. */
 static gboolean is_ahead(gint64 then, gint64 now, gint64 farthest_s)
@@ -88,7 +139,7 @@ static gboolean is_ahead(gint64 then, gint64 now, gint64 farthest_s)
 }
 
 /* The sends of the last hour; older ones are forgotten here. */
-static guint sent_lately(struct alert_store *s, const char *channel, gint64 now)
+guint alert_queue_sent_lately(struct alert_store *s, const char *channel, gint64 now)
 {
     json_t *times = json_object_get(alert_store_sent(s), channel);
     for (gsize i = json_array_size(times); i > 0; i--) {
@@ -99,7 +150,7 @@ static guint sent_lately(struct alert_store *s, const char *channel, gint64 now)
     return (guint)json_array_size(times);
 }
 
-static void note_sent(struct alert_store *s, const char *channel, gint64 now)
+void alert_queue_note_sent(struct alert_store *s, const char *channel, gint64 now)
 {
     json_t *times = json_object_get(alert_store_sent(s), channel);
     if (!json_is_array(times)) {
@@ -122,14 +173,43 @@ static gboolean is_behind_another(json_t *queue, gsize index)
     return FALSE;
 }
 
-static gboolean may_go(const struct sending *sending, struct alert_store *s, gsize index, gint64 now)
+static gboolean is_due(const struct sending *sending, struct alert_store *s, gsize index, gint64 now)
 {
     json_t *queue = alert_store_queue(s);
     const json_t *item = json_array_get(queue, index);
-    const char *channel = string(item, "channel");
     return !is_ahead(number(item, "next_try"), now, FARTHEST_S) &&
-           !is_ahead(number(item, "claimed_until"), now, CLAIM_S) && !g_hash_table_contains(sending->broken, channel) &&
-           !is_behind_another(queue, index) && sent_lately(s, channel, now) < (guint)sending->config->max_per_hour;
+           !is_ahead(number(item, "claimed_until"), now, CLAIM_S) &&
+           !g_hash_table_contains(sending->broken, string(item, "channel")) && !is_behind_another(queue, index);
+}
+
+/* What is critical, and the end of what was told, is sent whatever else was. */
+static gboolean is_limited(const json_t *item)
+{
+    return number(item, "severity") < NOTIFY_CRITICAL && number(item, "state") != NOTIFY_RESOLVE;
+}
+
+static gboolean is_over_limit(const struct sending *sending, struct alert_store *s, const json_t *item, gint64 now)
+{
+    return is_limited(item) && alert_queue_sent_lately(s, string(item, "channel"), now) >=
+                                   (guint)sending->config->max_per_hour;
+}
+
+static void note_budget(struct alert_store *s, const json_t *item, gint64 now)
+{
+    if (is_limited(item))
+        alert_queue_note_sent(s, string(item, "channel"), now);
+}
+
+static gboolean may_go(const struct sending *sending, struct alert_store *s, gsize index, gint64 now)
+{
+    return is_due(sending, s, index, now) &&
+           !is_over_limit(sending, s, json_array_get(alert_store_queue(s), index), now);
+}
+
+gboolean alert_queue_is_held(const struct sending *sending, struct alert_store *s, gsize index, gint64 now)
+{
+    return is_due(sending, s, index, now) &&
+           is_over_limit(sending, s, json_array_get(alert_store_queue(s), index), now);
 }
 
 /* Those whose channel is not set any more, or that are no alerts, will never go. */
@@ -182,7 +262,7 @@ static struct notify_event event_of(const json_t *item)
     };
 }
 
-static void write_journal(const struct sending *sending, const json_t *item, const char *refused,
+void alert_queue_write_journal(const struct sending *sending, const json_t *item, const char *refused,
                           const GError *problem)
 {
     g_autoptr(GError) error = NULL;
@@ -287,12 +367,12 @@ static void send_one(struct sending *sending, struct alert_store *s, const json_
     }
     g_autofree char *refused = say_refused(sending, &failure);
     if (sent || number(item, "tries") == 0)
-        write_journal(sending, item, refused, problem);
+        alert_queue_write_journal(sending, item, refused, problem);
     alert_store_open(s, sending->report);
     gsize index;
     json_t *kept = find(alert_store_queue(s), e.id, &index);
     if (sent)
-        note_sent(s, channel->name, now_s());
+        note_budget(s, item, now_s());
     if (kept && sent)
         note_success(sending, s, index, to, &failure, refused);
     else if (kept)
@@ -319,5 +399,7 @@ void alert_queue_send(const struct alert_config *c, struct alert_store *s, struc
         send_one(&sending, s, item);
         changed = TRUE;
     }
+    if (has_time(&sending))
+        alert_digest_send(&sending, s);
     alert_store_close(s, changed, r);
 }

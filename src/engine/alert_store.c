@@ -18,8 +18,8 @@
 
 static json_t *empty(void)
 {
-    return json_pack("{si si si s{} s{} s[] s{} s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open", "unknown",
-                     "queue", "sent", "refused");
+    return json_pack("{si si si s{} s{} s[] s{} s{} s{}}", "format", FORMAT, "serial", 0, "dropped", 0, "open",
+                     "unknown", "queue", "sent", "seen", "refused");
 }
 
 void alert_store_init(struct alert_store *s, const char *dir, const char *spare_dir)
@@ -119,8 +119,10 @@ static void drop_what_is_none(json_t *root)
     json_t *trouble;
     void *next;
     json_t *open = json_object_get(root, "open");
-    if (!json_is_object(json_object_get(root, "refused"))) /* nor had older versions one */
-        json_object_set_new(root, "refused", json_object());
+    static const char *const added[] = {"refused", "seen"}; /* files of older versions do not have them */
+    for (gsize i = 0; i < G_N_ELEMENTS(added); i++)
+        if (!json_is_object(json_object_get(root, added[i])))
+            json_object_set_new(root, added[i], json_object());
     json_object_foreach_safe(open, next, key, trouble)
     {
         if (!json_is_object(json_object_get(trouble, "told")))
@@ -141,6 +143,7 @@ static void load(struct alert_store *s, GError **error)
     }
     json_decref(spare);
     json_decref(s->root);
+    s->older = root && !json_object_get(root, "source");
     s->root = root ? root : empty();
     drop_what_is_none(s->root);
 }
@@ -202,6 +205,11 @@ json_t *alert_store_open_alerts(const struct alert_store *s)
 json_t *alert_store_unknown(const struct alert_store *s)
 {
     return json_object_get(s->root, "unknown");
+}
+
+json_t *alert_store_seen(const struct alert_store *s)
+{
+    return json_object_get(s->root, "seen");
 }
 
 json_t *alert_store_queue(const struct alert_store *s)

@@ -3,14 +3,16 @@
  * Where that folder cannot be written (a full disk, one that is not mounted), the file lies in the temporary folder
  * until it can, so that trouble with the disk itself is told once too and not at each run.
  *
- * {"format": 1, "serial": 12, "dropped": 0,
+ * {"format": 1, "serial": 12, "dropped": 0, "dropped_at": unix seconds of the last,
+ *  "source": what stands for this installation in keys,
  *  "open": {KEY: {"source": "check" | "act", "database", "name", "severity", "title", "text", "since",
  *                 "subject", "told": {CHANNEL: {"severity", "at"}}}},
  *  "unknown": {KEY: unix seconds since when a check has nothing to say},
  *  "queue": [{"id", "channel", "key", "state", "severity", "title", "text", "facts", "when", "host", "database",
- *             "tries", "next_try", "claimed_until", "error",
+ *             "trouble", "before", "tries", "next_try", "claimed_until", "error",
  *             "to": [mail addresses that have yet to take it; without: all]}],        (oldest first)
  *  "sent": {CHANNEL: [unix seconds of the last hour]},
+ *  "seen": {KEY: severity that one look found, and that counts when the next finds it too},
  *  "refused": {mail address: what the server said of it the last time}}
  *
  * Only engine/alert*.c include it.
@@ -27,6 +29,7 @@ struct alert_store {
     char *dir, *spare_dir, *spare_name;
     int lock_fd; /* -1: not locked */
     json_t *root;
+    gboolean older;   /* what was read was written by a version that did not remember the source */
     gboolean unsaved; /* the last change could be written nowhere: what is in memory is newer than any file */
     char *problem;    /* why the folder could not be written; NULL: it could */
 };
@@ -47,6 +50,7 @@ gboolean alert_store_peek(struct alert_store *s);
 
 json_t *alert_store_open_alerts(const struct alert_store *s); /* borrowed: "open" */
 json_t *alert_store_unknown(const struct alert_store *s);     /* borrowed: "unknown" */
+json_t *alert_store_seen(const struct alert_store *s);        /* borrowed: "seen" */
 json_t *alert_store_queue(const struct alert_store *s);       /* borrowed: "queue" */
 json_t *alert_store_sent(const struct alert_store *s);        /* borrowed: "sent" */
 json_t *alert_store_refused(const struct alert_store *s);     /* borrowed: "refused" */

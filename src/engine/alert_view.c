@@ -139,6 +139,7 @@ gboolean alert_backlog(const char *dir, const char *spare_dir, struct alert_back
     }
     ret->channels = g_string_free(g_steal_pointer(&channels), FALSE);
     ret->dropped = json_integer_value(json_object_get(s.root, "dropped"));
+    ret->dropped_at = json_integer_value(json_object_get(s.root, "dropped_at"));
     ret->refused = refused_text(&s);
     alert_store_clear(&s);
     return found;

@@ -11,8 +11,8 @@
 #include "catalog/names.h"
 #include "catalog/remote.h"
 
-/* Metadata that lies in S3 only is read of backups of the last 8 days: that is what the checks look back. */
-#define METADATA_SINCE_S (8 * 24 * 3600)
+/* Metadata that lies in S3 only is read of backups since then. */
+#define METADATA_SINCE_S (24 * 3600) /* and what the checks look back */
 
 /* Rows of tables are compared over a day: that many backups hold it, with those between the hours. */
 #define TABLES_OF 64
@@ -132,6 +132,11 @@ const struct catalog_entry *health_newest_good(const struct health_data *d)
     return NULL;
 }
 
+gint64 health_window_s(const struct health_data *d)
+{
+    return MAX(7 * 24 * 3600, 4 * (gint64)d->limits.rpo_minutes * 60);
+}
+
 /* ---- gathering ---- */
 
 struct health_limits health_fill_limits(struct health_limits l)
@@ -212,7 +217,7 @@ static void ask_s3(struct health_data *d, const char *name)
     d->s3_problem = g_strdup(d->request->s3_problem);
     if (!o || d->request->look_away)
         return;
-    d->s3_looked = remote_join_since(d->backups, o->client, o->prefix, name, d->now - METADATA_SINCE_S, &problem);
+    d->s3_looked = remote_join_since(d->backups, o->client, o->prefix, name, d->now - METADATA_SINCE_S - health_window_s(d), &problem);
     if (problem)
         d->s3_problem = g_strdup(problem->message);
 }
@@ -229,6 +234,7 @@ static gboolean gather(struct health_data *d, GError **error)
     ask_s3(d, name);
     health_ask_servers(d);
     health_part_others(d);
+    health_begin(d);
     d->alerts_used = alert_backlog(q->dir, q->spare_dir, &d->alerts);
     d->free_bytes = files_free_space(q->dir, &free_bytes, NULL) ? (gint64)free_bytes : -1;
     d->numbers->free_bytes = d->free_bytes;

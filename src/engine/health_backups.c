@@ -4,10 +4,10 @@
 #include <math.h>
 
 #define HOUR 3600
-#define WINDOW_S (7 * 24 * HOUR)
+#define DAY_S (24 * HOUR)
 #define SUCCESS_PERCENT 95.0
-/* Runs neither begin to the second nor wait equally long for their locks. */
-#define RPO_SLACK_S 600
+/* A run a day or less often keeps the clock on the wall, which has days of 25 hours. */
+#define CLOCK_CHANGE_S HOUR
 
 /* ---- age ---- */
 
@@ -21,12 +21,14 @@ static void note_newest(struct health_numbers *n, const struct catalog_entry *e)
     n->duration_s = e->meta->duration_s;
 }
 
-/* Where S3 could not be looked into, one may lie there all the same; but nothing can be restored from it now. */
-static char *none_at_all(const struct health_data *d)
+/* No good backup is seen. Whatever else is to say of that comes first. */
+static void judge_none(const struct health_data *d, struct health_check *c)
 {
-    const char *what = d->backups->len ? "there is no good backup" : "there is no backup";
-    gboolean unseen = (d->request->offsite || d->request->s3_problem) && !d->s3_looked;
-    return unseen ? g_strdup_printf("%s here, and S3 was not seen", what) : g_strdup(what);
+    health_raise(c, health_without_backup(d, &c->value));
+    if (!c->value)
+        c->value = g_strdup_printf("%s%s", d->backups->len ? "there is no good backup" : "there is no backup",
+                                   health_is_s3_unseen(d) ? " here, and S3 was not seen" : "");
+    health_advise(c, "Run `opstower backup` now and look at its last lines; `opstower list` shows what there is.");
 }
 
 gboolean health_check_age(const struct health_data *d, struct health_check *c)
@@ -39,9 +41,7 @@ gboolean health_check_age(const struct health_data *d, struct health_check *c)
     c->threshold = g_strdup_printf("warning over %s, critical over %s", yellow, red);
     if (!e) {
         health_measure(c, NAN, "s", HEALTH_ABOVE, warning, critical);
-        health_raise(c, HEALTH_CRITICAL);
-        c->value = none_at_all(d);
-        health_advise(c, "Run `opstower backup` now and look at its last lines; `opstower list` shows what there is.");
+        judge_none(d, c);
         return TRUE;
     }
     note_newest(d->numbers, e);
@@ -83,7 +83,7 @@ static guint missed_between(gint64 from, gint64 to, gint64 interval)
 static struct runs count_runs(const struct health_data *d)
 {
     struct runs r = {0};
-    gint64 start = d->now - WINDOW_S, interval = d->limits.rpo_minutes * 60, last = 0;
+    gint64 start = d->now - health_window_s(d), interval = d->limits.rpo_minutes * 60, last = 0;
     for (guint i = 0; i < d->journal->len; i++) {
         gboolean ok;
         gint64 at = record_time(d->journal->pdata[i]);
@@ -111,16 +111,18 @@ gboolean health_check_success(const struct health_data *d, struct health_check *
     d->numbers->runs_failed = r.failed + r.missed;
     c->target = g_strdup("100 %");
     c->threshold = g_strdup_printf("warning under %g %%", SUCCESS_PERCENT);
-    health_measure(c, rate, "%", HEALTH_BELOW, SUCCESS_PERCENT, NAN);
+    health_measure(c, all ? rate : NAN, "%", HEALTH_BELOW, SUCCESS_PERCENT, NAN);
+    gint64 days = health_window_s(d) / DAY_S;
     if (r.ok == 0)
-        health_raise(c, HEALTH_CRITICAL);
+        health_raise(c, all == 0 && !d->journal_problem ? health_without_backup(d, NULL) : HEALTH_CRITICAL);
     if (all == 0 && !d->journal_problem)
         health_blame_age(d, c);
     if (d->journal_problem)
         c->value = g_strdup_printf("the journal cannot be read: %s", d->journal_problem);
     else
         c->value =
-            all ? g_strdup_printf("%.1f %% of 7 days: %u good, %u failed, %u missed", rate, r.ok, r.failed, r.missed)
+            all ? g_strdup_printf("%.1f %% of %d days: %u good, %u failed, %u missed", rate, (int)days, r.ok, r.failed,
+                                  r.missed)
                 : g_strdup("no backup was ever run (by the journal)");
     if (r.failed && r.last_error)
         health_advise(c, "The last failure: %s", r.last_error);
@@ -134,12 +136,12 @@ struct gap {
     gint64 seconds, until;
 };
 
-/* The longest time in the last 7 days of which nothing could have been restored; the one that lasts still counts. */
+/* The longest time in the last days of which nothing could have been restored; the one that lasts still counts. */
 static struct gap longest_gap(const struct health_data *d)
 {
     struct gap longest = {-1, 0};
     gint64 later = d->now;
-    for (guint i = 0; i < d->backups->len && later > d->now - WINDOW_S; i++) {
+    for (guint i = 0; i < d->backups->len && later > d->now - health_window_s(d); i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
         if (!health_is_good(d, e))
             continue;
@@ -151,25 +153,36 @@ static struct gap longest_gap(const struct health_data *d)
     return longest;
 }
 
+/* Until a backup that has begun in time is complete, the one before is the newest. */
+static double rpo_limit(const struct health_data *d)
+{
+    const struct catalog_entry *e = health_newest_good(d);
+    double target = d->limits.rpo_minutes * 60.0, takes = e ? (double)e->meta->duration_s : 0;
+    return target + MAX(HEALTH_BACKUP_SLACK_S, takes + HEALTH_BACKUP_SLACK_S / 2.0) +
+           (target >= DAY_S ? CLOCK_CHANGE_S : 0);
+}
+
 gboolean health_check_rpo(const struct health_data *d, struct health_check *c)
 {
-    double limit = d->limits.rpo_minutes * 60.0 + RPO_SLACK_S;
+    double limit = rpo_limit(d);
     struct gap gap = longest_gap(d);
     g_autofree char *target = health_duration(d->limits.rpo_minutes * 60.0), *yellow = health_duration(limit);
     c->target = g_strdup_printf("at most %s", target);
     c->threshold = g_strdup_printf("warning over %s", yellow);
     health_measure(c, gap.seconds < 0 ? NAN : (double)gap.seconds, "s", HEALTH_ABOVE, limit, NAN);
     if (gap.seconds < 0) {
-        health_raise(c, HEALTH_CRITICAL);
+        health_raise(c, health_without_backup(d, &c->value));
         health_blame_age(d, c);
-        c->value = g_strdup("nothing can be restored");
+        if (!c->value)
+            c->value = g_strdup("nothing can be restored");
         health_advise(c, "Run `opstower backup` now.");
         return TRUE;
     }
     g_autofree char *text = health_duration((double)gap.seconds);
     g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(gap.until);
     g_autofree char *when = g_date_time_format(end, "%F %H:%M");
-    c->value = g_strdup_printf("%s at most in 7 days (until %s)", text, gap.until == d->now ? "now" : when);
+    c->value = g_strdup_printf("%s at most in %d days (until %s)", text, (int)(health_window_s(d) / DAY_S),
+                               gap.until == d->now ? "now" : when);
     health_advise(c,
                   "For so long a loss of the server would have cost more than the target. Find out why no backup was "
                   "taken: `opstower list`, backup_*.log.");

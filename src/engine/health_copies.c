@@ -8,7 +8,6 @@
 #include "catalog/gaps.h"
 
 #define DAY (24 * 3600)
-#define WINDOW_S (7 * DAY)
 #define UPLOADING_S (6 * 3600) /* longer, and it is not under way any more */
 
 static const char *state_of(const struct catalog_entry *e)
@@ -50,7 +49,7 @@ static void count_upload(const struct health_data *d, const struct catalog_entry
     d->numbers->pending_copies += pending;
     if (pending && !u->pending)
         u->pending = e;
-    if (health_taken_at(e) < d->now - WINDOW_S)
+    if (health_taken_at(e) < d->now - health_window_s(d))
         return;
     u->wanted++;
     u->there += !pending;
@@ -76,10 +75,16 @@ static gboolean check_unset(const struct uploads *u, struct health_check *c)
     return TRUE;
 }
 
+/* A day, or where backups are taken less often, as old as they may become. */
+static gint64 oldest_newest_s(const struct health_data *d)
+{
+    return MAX(DAY, d->limits.age_critical_minutes * 60);
+}
+
 static void judge_newest(const struct health_data *d, const struct uploads *u, struct health_check *c)
 {
     gint64 age = d->now - u->newest;
-    if (d->backups->len && (!u->newest || age > DAY)) {
+    if (d->backups->len && (!u->newest || age > oldest_newest_s(d))) {
         health_raise(c, HEALTH_CRITICAL);
         g_autofree char *text = health_duration((double)age);
         c->value = u->newest ? g_strdup_printf("the newest good copy in S3 is %s old", text)
@@ -91,7 +96,9 @@ gboolean health_check_upload(const struct health_data *d, struct health_check *c
 {
     struct uploads u = count_uploads(d);
     c->target = g_strdup("100 %");
-    c->threshold = g_strdup("warning if one failed, critical if none is younger than 24 h");
+    g_autofree char *red = health_duration((double)oldest_newest_s(d));
+    int days = (int)(health_window_s(d) / DAY);
+    c->threshold = g_strdup_printf("warning if one failed, critical if none is younger than %s", red);
     if (!d->request->offsite && !d->request->s3_problem)
         return check_unset(&u, c);
     health_measure(c, u.wanted ? 100.0 * u.there / u.wanted : NAN, "%", HEALTH_BELOW, 100, NAN);
@@ -101,10 +108,11 @@ gboolean health_check_upload(const struct health_data *d, struct health_check *c
     if (u.there == u.wanted && d->numbers->pending_copies == 0)
         health_blame_age(d, c);
     if (!c->value && u.wanted == 0)
-        health_raise(c, d->backups->len ? HEALTH_WARNING : HEALTH_CRITICAL);
+        health_raise(c, d->backups->len ? HEALTH_WARNING : health_without_backup(d, &c->value));
     if (!c->value)
-        c->value = u.wanted ? g_strdup_printf("%.1f %% of 7 days: %u of %u backups", c->number, u.there, u.wanted)
-                            : g_strdup("no backup was to go to S3 in 7 days");
+        c->value = u.wanted
+                       ? g_strdup_printf("%.1f %% of %d days: %u of %u backups", c->number, days, u.there, u.wanted)
+                       : g_strdup_printf("no backup was to go to S3 in %d days", days);
     const char *why = u.pending ? meta_s3_text(u.pending->meta, "error") : NULL;
     if (why)
         health_advise(c, "%s was not uploaded: %s. `opstower sync` tries again.", u.pending->id, why);

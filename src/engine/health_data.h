@@ -31,6 +31,7 @@ struct health_data {
     const struct health_request *request;
     struct health_limits limits; /* defaults filled in */
     gint64 now;
+    gint64 began_at;    /* since when there is anything to be done for this database; 0: not known */
     GPtrArray *backups; /* struct catalog_entry *, newest first; of this server */
     GPtrArray *others;  /* those of other servers; NULL: not looked for */
     gboolean unsure;    /* it is not known which server is meant: all are among backups */
@@ -56,6 +57,28 @@ gboolean health_is_good(const struct health_data *d, const struct catalog_entry 
 
 /* The newest of these; NULL: there is none. */
 const struct catalog_entry *health_newest_good(const struct health_data *d);
+
+/* Runs neither begin to the second nor wait equally long for their locks. */
+#define HEALTH_BACKUP_SLACK_S 600
+
+/* The days that the checks of runs and uploads look back: a week, or four times of what is due between backups. */
+gint64 health_window_s(const struct health_data *d);
+
+/* ---- health_begin.c ---- */
+
+/* Finds began_at. */
+void health_begin(struct health_data *d);
+
+/* A bucket is set, and it is not known what is in it. */
+gboolean health_is_s3_unseen(const struct health_data *d);
+
+/* How bad it is that no good backup is seen: UNKNOWN while the first is not due yet, and by the journal while S3 is not
+ * seen; else CRITICAL. *ret_value (may be NULL): what there is to say of that, to be freed; NULL: nothing more. */
+enum health_verdict health_without_backup(const struct health_data *d, char **ret_value);
+
+/* "not due yet, first on Sun 2026-12-06 02:30" of a job that has not run, within so long since the beginning; NULL: it
+ * should have. To be freed. */
+char *health_not_due_yet(const struct health_data *d, const char *job_name, double patience_s);
 
 /* ---- writing a check ---- */
 

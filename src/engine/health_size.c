@@ -29,8 +29,9 @@ static GPtrArray *good_backups(const struct health_data *d)
 static void nothing_to_compare(const struct health_data *d, struct health_check *c, guint backups)
 {
     health_blame_age(d, c);
-    health_raise(c, backups ? HEALTH_UNKNOWN : HEALTH_CRITICAL);
-    c->value = g_strdup(backups ? "one good backup only: nothing to compare with" : "there is no good backup");
+    health_raise(c, backups ? HEALTH_UNKNOWN : health_without_backup(d, &c->value));
+    if (!c->value)
+        c->value = g_strdup(backups ? "one good backup only: nothing to compare with" : "there is no good backup");
     health_advise(c, backups ? "The next backup is compared with this one." : "Run `opstower backup` now.");
 }
 

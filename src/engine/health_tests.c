@@ -8,11 +8,13 @@
 #define DAY (24 * 3600)
 /* The guide's table of a recovery: assessment and decision, and application restart. */
 #define PEOPLE_S (30 * 60)
+#define MONTHLY_TEST "opstower-restore-test"
+#define MONTHLY_S (36.0 * DAY)
 
 /* ---- the last good one, and whether the last one was good ---- */
 
 struct trial {
-    const char *what, *advice;
+    const char *what, *advice, *job;
     double warning_s, critical_s;
     gboolean (*is)(const struct health_data *d, const json_t *line);
 };
@@ -79,12 +81,13 @@ static gint64 check_trial(const struct health_data *d, struct health_check *c, c
         good_at = !record_failed(line) ? MAX(good_at, record_time(line)) : good_at;
     }
     double age = good_at < 0 ? NAN : (double)MAX(0, d->now - good_at);
+    char *not_due = good_at < 0 && !last ? health_not_due_yet(d, t->job, t->warning_s) : NULL;
     health_measure(c, age, "s", HEALTH_ABOVE, t->warning_s, t->critical_s);
-    if (good_at < 0)
+    if (good_at < 0 && !not_due)
         health_raise(c, HEALTH_WARNING);
     g_autofree char *text = good_at < 0 ? NULL : health_duration(age);
     g_autofree char *yellow = health_duration(t->warning_s), *red = health_duration(t->critical_s);
-    c->value = good_at < 0 ? g_strdup("never") : g_strdup_printf("%s ago", text);
+    c->value = not_due ? not_due : good_at < 0 ? g_strdup("never") : g_strdup_printf("%s ago", text);
     c->threshold = g_strdup_printf("warning over %s, critical over %s", yellow, red);
     judge_last(d, c, t, last);
     health_advise(c, "%s", t->advice);
@@ -109,9 +112,14 @@ static void judge_damaged(const struct health_data *d, struct health_check *c)
 
 gboolean health_check_verified(const struct health_data *d, struct health_check *c)
 {
-    static const struct trial t = {"verification",
-                                   "Run `opstower verify latest`; `opstower schedule install` does it each week.",
-                                   8.0 * DAY, 15.0 * DAY, is_verification};
+    static const struct trial t = {
+        .what = "verification",
+        .advice = "Run `opstower verify latest`; `opstower schedule install` does it each week.",
+        .job = "opstower-verify",
+        .warning_s = 8.0 * DAY,
+        .critical_s = 15.0 * DAY,
+        .is = is_verification,
+    };
     c->target = g_strdup("weekly, all pass");
     d->numbers->verified_at = check_trial(d, c, &t);
     judge_damaged(d, c);
@@ -134,7 +142,8 @@ gboolean health_check_full_test(const struct health_data *d, struct health_check
     struct trial t = {
         .what = "full test",
         .advice = "Run `opstower verify latest --full-test`; `opstower schedule install` does it each month.",
-        .warning_s = 36.0 * DAY,
+        .job = MONTHLY_TEST,
+        .warning_s = MONTHLY_S,
         .critical_s = 70.0 * DAY,
         .is = is_proof,
     };
@@ -153,10 +162,15 @@ gboolean health_check_full_test(const struct health_data *d, struct health_check
 
 gboolean health_check_drill(const struct health_data *d, struct health_check *c)
 {
-    static const struct trial t = {"drill",
-                                   "Rehearse a recovery; at the least run `opstower verify latest --full-test`, with "
-                                   "--from-s3 if there is a bucket.",
-                                   100.0 * DAY, 190.0 * DAY, is_drill};
+    static const struct trial t = {
+        .what = "drill",
+        .advice = "Rehearse a recovery; at the least run `opstower verify latest --full-test`, with --from-s3 if there "
+                  "is a bucket.",
+        .job = "opstower-drill",
+        .warning_s = 100.0 * DAY,
+        .critical_s = 190.0 * DAY,
+        .is = is_drill,
+    };
     c->target = g_strdup("quarterly");
     d->numbers->drilled_at = check_trial(d, c, &t);
     return TRUE;
@@ -200,6 +214,9 @@ static void begin_rto(const struct health_data *d, struct health_check *c)
 static gboolean no_measure(struct health_check *c, const struct health_data *d)
 {
     health_measure(c, NAN, "s", HEALTH_ABOVE, d->limits.rto_minutes * 60.0, NAN);
+    c->value = health_not_due_yet(d, MONTHLY_TEST, MONTHLY_S);
+    if (c->value)
+        return TRUE;
     health_raise(c, HEALTH_WARNING);
     health_blame_age(d, c);
     c->value = g_strdup("never measured");

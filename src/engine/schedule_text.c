@@ -149,6 +149,8 @@ char *schedule_service_text(const struct schedule_request *q, const struct sched
     if (q->user)
         g_string_append_printf(text, "User=%s\n", q->user);
     g_string_append(text, "Nice=10\n");
+    if (!job->serve) /* where alerts go, for a day on which the settings cannot be read */
+        g_string_append(text, "StateDirectory=opstower\nStateDirectoryMode=0700\n");
     g_string_append(text, job->watch ? watch : job->serve ? serve : plain_job);
     append_writable(text, q);
     g_string_append(text, rights(q, job));

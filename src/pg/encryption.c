@@ -70,8 +70,8 @@ static void compare(GPtrArray *conflicts, const char *variable, const char *part
     if (secret)
         g_ptr_array_add(conflicts, g_strdup_printf("%s is not the password in DATABASE_URL, which counts", variable));
     else
-        g_ptr_array_add(conflicts, g_strdup_printf("%s is %s, but DATABASE_URL says %s, which counts", variable, part,
-                                                   in_url));
+        g_ptr_array_add(conflicts,
+                        g_strdup_printf("%s is %s, but DATABASE_URL says %s, which counts", variable, part, in_url));
 }
 
 GPtrArray *pg_target_conflicts(const struct pg_target *t)

@@ -14,5 +14,6 @@ void encryption_apply(struct conninfo *c);
  * this machine. The caller frees it with g_free. */
 char *session_exposed_to(struct session *s);
 
-/* What of the URL and of the parts beside it disagrees, as char * for the user; empty: nothing. The caller unrefs it. */
+/* What of the URL and of the parts beside it disagrees, as char * for the user; empty: nothing. The caller unrefs it.
+ */
 GPtrArray *pg_target_conflicts(const struct pg_target *t);

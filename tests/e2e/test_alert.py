@@ -1,9 +1,11 @@
 """Alerts from beginning to end: what is told, to whom, once; what waits when it cannot be sent; what no alert may break."""
+import ctypes
 import datetime
 import fcntl
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
@@ -271,26 +273,32 @@ def test_no_backup_at_all_is_one_alert(watched, hooks, db):
     """What cannot be judged without a backup is shown as bad, and told once there is one and it still is."""
     database = db("odd.sql")
     watched.env["DATABASE_URL"] = database.url
-    for hours in (-48, -2, -1):
+    os.makedirs(watched.backup_dir)
+    for hours in (0, 2, 3):
         watch(watched, hours * HOUR)
     assert opened(watched) == {"backup_age"} and told(hooks, "backup_age", database.name) == [("trigger", "critical")]
     assert len(hooks.posts(HOOK)) == 1
-    shown = checks(watched)
+    shown = checks(watched, 4 * HOUR)
     excused = {name for name, check in shown.items() if check.get("cause") == "backup_age"}
-    assert excused == {"success_rate", "rpo", "rto", "rto_predicted", "size_change", "row_loss", "verification", "full_test",
-                       "drill"}
+    assert excused == {"success_rate", "rpo", "size_change", "row_loss"}
     assert all(shown[name]["verdict"] in ("WARNING", "CRITICAL") for name in excused)
-    take(watched, database)
-    watch(watched)
+    take(watched, database, 4 * HOUR)
+    watch(watched, 4 * HOUR)
     assert told(hooks, "backup_age", database.name)[1:] == [("resolve", "critical")]
-    assert opened(watched) == {"rto", "rto_predicted", "verification", "full_test", "drill"}
-    assert not any("cause" in check for check in checks(watched).values())
+    assert opened(watched) == set(), "what is not due yet is no trouble"
+    assert not any("cause" in check for check in checks(watched, 4 * HOUR).values())
+    watch(watched, 120 * 24 * HOUR)
+    assert opened(watched) >= {"rto", "rto_predicted", "verification", "full_test", "drill"}
 
 
 def test_backups_that_all_vanish_leave_other_trouble_as_it_was(watched, hooks, db):
     """It was told, is not told again or as over while it cannot be judged, and is told as over when it is."""
     database = db("odd.sql")
     watched.env["DATABASE_URL"] = database.url
+    os.makedirs(watched.backup_dir)
+    old = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120 * 24 * HOUR))
+    (pathlib.Path(watched.backup_dir) / "journal.jsonl").write_text(
+        json.dumps({"act": "hold-add", "result": "ok", "code": 0, "database": database.name, "time": old}) + "\n", encoding="utf-8")
     backup = take(watched, database)
     watched("verify", "latest")
     watch(watched)
@@ -366,18 +374,39 @@ def test_reminders_by_option_only(watched, hooks):
     assert len(texts) == 3 and texts[1].startswith("WARNING: still, after 12 h") and "24 h" in texts[2] or "1 d" in texts[2]
 
 
-def test_no_more_than_so_many_an_hour_and_the_worst_first(watched, hooks):
-    limits = {"ALERT_MAX_PER_HOUR": "2", "ALERT_SLACK_LEVEL": "warning"}
-    for name in "abcd":
-        fail(watched, env={**limits, "DATABASE_URL": DEAD.replace("/app", f"/{name}")})
-    assert len(hooks.posts(SLACK)) == 2
-    watch(watched, 0, {**limits, "DATABASE_URL": DEAD})      # no backup at all: critical
-    assert len(hooks.posts(SLACK)) == 2
-    watch(watched, HOUR + 60, {**limits, "DATABASE_URL": DEAD})
-    assert len(hooks.posts(SLACK)) == 4 and hooks.posts(SLACK)[2].json["text"].startswith("CRITICAL")
-    for hour in range(2, 8):
-        watch(watched, hour * HOUR + 200, {**limits, "DATABASE_URL": DEAD})
-    assert [len(slacked(hooks, f"Backup of {name} failed")) for name in "abcd"] == [1, 1, 1, 1]
+def test_no_more_than_so_many_an_hour_and_the_rest_in_one(watched, hooks, db):
+    """Beyond the limit people get one message with all titles; what is critical, and ends, come all the same; programs
+    get each alert, later."""
+    database = db("odd.sql")
+    limits = {"ALERT_MAX_PER_HOUR": "2"}
+    dead = {name: {**limits, "DATABASE_URL": DEAD.replace("/app", f"/{name}")} for name in [*"abcd", database.name]}
+    for name in "abc":
+        fail(watched, env=dead[name])
+    assert len(hooks.posts(SLACK)) == len(hooks.posts(HOOK)) == 2
+    fail(watched, env=dead["d"])
+    assert len(hooks.posts(SLACK)) == 3 and len(hooks.posts(HOOK)) == 2
+    assert hooks.posts(SLACK)[2].json["text"] == "WARNING: 2 more alerts than ALERT_MAX_PER_HOUR allows, in one message"
+    digest = hooks.posts(SLACK)[2].body.decode()
+    assert [f"Backup of {name} failed" in digest for name in "abcd"] == [False, False, True, True]
+    watch(watched, 0, dead["d"])
+    assert paged(hooks, "backup_age", "d") == ["trigger"] and len(slacked(hooks, "CRITICAL: Backup age")) == 1
+    before = len(hooks.posts(SLACK))
+    fail(watched, env=dead[database.name])
+    assert len(hooks.posts(SLACK)) == before
+    for hour in range(2, 6):
+        fail(watched, hour * HOUR, env=dead["a"])
+    assert sorted(post.json["key"].split("/")[-2] for post in hooks.posts(HOOK) if post.json["key"].endswith("failed-backup")) == sorted(
+        [*"abcd", database.name])
+    assert [len(slacked(hooks, f"Backup of {name} failed")) for name in "abcd"] == [1, 1, 0, 0]
+    assert state(watched)["queue"] == []
+
+
+def test_the_end_is_told_beyond_the_limit(watched, hooks, db):
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, ALERT_MAX_PER_HOUR="1")
+    fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")})
+    take(watched, database)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
 def test_what_a_person_sees_is_not_told(watched, hooks, db):
@@ -465,6 +494,24 @@ def test_mail_of_beginning_and_end_is_one_thread(watched, hooks, db):
     assert last["Subject"].startswith(f"[opstower {database.name}] Resolved: Backup of {database.name} went well (after ")
     assert first["References"] == last["References"] and first["Message-ID"] != last["Message-ID"]
     assert "Connection refused" in first.get_content() and "exit code: 5" in first.get_content()
+
+
+def test_one_look_at_a_server_is_no_proof(watched, hooks, db, s3, bucket):
+    """S3 that answers every other time is told to nobody; one that is down for two looks is, and its end after two."""
+    database = db("odd.sql")
+    watched.env.update(s3.environment(bucket), BACKUP_S3_RETRY_TIME="1", BACKUP_S3_TIMEOUT="1", DATABASE_URL=database.url)
+    watched("backup", "--s3-only")
+    port, claim = ports.claim()
+    with claim:
+        down = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}
+        for env in [{}, down] * 3:
+            watch(watched, env=env)
+        assert hooks.all() == []
+        watch(watched, env=down)
+        assert opened(watched) == {"s3_copies"}
+        for env in [{}, down] * 2 + [{}, {}]:
+            watch(watched, env=env)
+    assert states(hooks, "s3_copies", database) == ["trigger", "resolve"] and opened(watched) == set()
 
 
 @pytest.mark.parametrize("name", ["x" * 3000, "<!channel> & <@U0123>" * 40, "\N{PILE OF POO}" * 300, "a/b\n'\"\\", os.fsdecode(b"a\xff\xfe")])
@@ -689,7 +736,119 @@ def test_a_sender_that_was_killed(watched, hooks):
     assert len(slacked(hooks, "Backup of app failed")) == 1
 
 
+def called(name):
+    """For a child: a host of that name, as each pod has its own."""
+    def enter():
+        new_names = 0x04000000
+        if ctypes.CDLL(None).unshare(new_names) == 0:
+            socket.sethostname(name)
+    return enter
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may call a host otherwise")
+@pytest.mark.parametrize("bucket_is_set", [False, True])
+def test_the_end_has_the_key_of_the_beginning_on_whatever_host(watched, hooks, db, bucket_is_set):
+    database = db("odd.sql")
+    watched.env.update(DATABASE_URL=database.url, BACKUP_S3_BUCKET="some-bucket" if bucket_is_set else None)
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    watched("backup", "--local-only", env=broken, check=5, preexec_fn=called("pod-1-abc"))
+    watched("backup", "--local-only", preexec_fn=called("pod-2-def"))
+    begin, end = hooks.posts(HOOK)
+    source = "some-bucket" if bucket_is_set else "pod-1-abc"
+    assert begin.json["key"] == end.json["key"] == f"opstower/{source}/{database.name}/failed-backup"
+    assert (begin.json["host"], end.json["host"]) == ("pod-1-abc", "pod-2-def")
+
+
+def test_a_watch_of_several_where_some_have_no_channel(watched, hooks, db, folder):
+    """Those that have one are told of, the others are looked at; without any it is an error, which is said once."""
+    first, second = db("odd.sql"), db("odd.sql")
+    channel = f"ALERT_WEBHOOK_URL={hooks.url(HOOK)}\n"
+    watched.env.update(SLACK_WEBHOOK_URL=None, PAGERDUTY_SERVICE_KEY=None, ALERT_WEBHOOK_URL=None, DATABASE_NAME=None)
+    os.makedirs(f"{folder}/sets")
+    files = [pathlib.Path(folder, f"sets/{name}.env") for name in "ab"]
+    for path, database in zip(files, (first, second)):
+        path.write_text(f"DATABASE_URL={database.url}\nBACKUP_DIR={watched.backup_dir}\n")
+        path.chmod(0o600)
+    words = ("status", "--alert", "--config-dir", f"{folder}/sets", "--local-only", "--quiet")
+    none = watched(*words, check=3)
+    assert len(backups.error_lines(none)) == 1 and "nobody to tell of any database" in none.stderr
+    files[0].write_text(files[0].read_text() + channel)
+    some = watched(*words, env=shifted(3 * HOUR), check=2)
+    assert "[ERROR]" not in some.output
+    assert told(hooks, "backup_age", first.name) == [("trigger", "critical")] and told(hooks, "backup_age", second.name) == []
+
+
+# ---- runs that cannot begin ----
+
+GOOD = "SLACK_WEBHOOK_URL={slack}\nHEARTBEAT_URL={ping}\nDATABASE_URL={url}\nBACKUP_DIR={dir}\n"
+
+
+SPOILED = {
+    "a wrong value": lambda path: path.write_text(path.read_text() + "BACKUP_RETENTION_DAYS=thirty\n"),
+    "an unknown name": lambda path: path.write_text(path.read_text() + "BACKUP_RETENTOIN_DAYS=30\n"),
+    "a value of alerts": lambda path: path.write_text("ALERT_MAX_PER_HOUR=many\n" + path.read_text()),
+    "an open quote": lambda path: path.write_text("BACKUP_TAG='x\n" + path.read_text()),
+    "no line": lambda path: path.write_text(path.read_text() + "what is this\n"),
+    "two ways to read it": lambda path: path.write_text(re.sub("DATABASE_URL=.*", "DATABASE_URL=postgresql://u:p@ss@h/app", path.read_text())),
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "others may write it": lambda path: path.chmod(0o666),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_settings_that_cannot_be_used_are_told(opstower, hooks, db, folder, how):
+    """By backup and watch, once, to the channels that are left, or to those of the last good run; and when it is over."""
+    database = db("odd.sql")
+    path = pathlib.Path(folder, "job.env")
+    text = GOOD.format(slack=hooks.url(SLACK), ping=hooks.url(PING), url=database.url, dir=opstower.backup_dir)
+    path.write_text(text)
+    path.chmod(0o600)
+    opstower.env.update(OPSTOWER_ENV_FILE=str(path), BACKUP_DIR=None, TMPDIR=folder)
+    opstower("backup", "--local-only")
+    assert [post.path for post in hooks.all()] == [PING + "/start", PING]
+    hooks.forget()
+    SPOILED[how](path)
+    for _ in range(2):
+        result = opstower("backup", "--local-only", check=False)
+        assert result.returncode in (2, 12, 14) and len(backups.error_lines(result)) == 1
+        assert opstower("status", "--alert", "--quiet", check=False).returncode == 3
+    assert [post.path for post in hooks.posts() if post.path != SLACK] == [PING + "/fail"] * 2
+    assert len(slacked(hooks, "Backup of")) == len(slacked(hooks, "Status of")) == 1 and "p@ss" not in repr(hooks.all())
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    opstower("backup", "--local-only")
+    opstower("status", "--alert", "--quiet", check=False)
+    assert [line.split(":")[0] for line in slacked(hooks, "Backup of") + slacked(hooks, "Status of")] == ["WARNING", "Resolved"] * 2
+    kept = list(pathlib.Path(folder, "state/opstower").iterdir())
+    assert [backups.mode_of(each) for each in kept] == [0o600] and database.url not in kept[0].read_text()
+
+
+def test_words_that_are_wrong_are_told_where_no_person_sees_it(watched, hooks):
+    watched("backup", "--local-onyl", check=2)
+    watched("status", "--alert", "--josn", check=3)
+    assert len(slacked(hooks, "Backup of app failed")) == len(slacked(hooks, "Status of app failed")) == 1
+    hooks.forget()
+    watched("status", "--josn", check=3)
+    watched("verify", "--josn", check=2)
+    assert hooks.all() == []
+
+
 # ---- the file ----
+
+def fill(watched, count, **item):
+    """A queue of so many that wait for the webhook."""
+    path = pathlib.Path(watched.backup_dir) / "alerts.json"
+    root = json.loads(path.read_text())
+    now = int(time.time())
+    root["queue"] = [{"id": f"x{i}", "channel": "webhook", "key": f"opstower/h/db{i}/backup_age", "state": 0, "severity": 2,
+                      "title": "old", "text": "", "when": now, "host": "h", "tries": 1, "next_try": now - 1,
+                      "claimed_until": 0, **item} for i in range(count)]
+    path.write_text(json.dumps(root))
+
 
 def test_the_file_is_private_and_bounded(watched, hooks):
     for path in (SLACK, PAGERDUTY, HOOK):
@@ -697,14 +856,35 @@ def test_the_file_is_private_and_bounded(watched, hooks):
     fail(watched)
     path = pathlib.Path(watched.backup_dir) / "alerts.json"
     assert backups.mode_of(path) == 0o600
-    root = json.loads(path.read_text())
-    root["queue"] = [{**root["queue"][0], "id": f"x{i}", "key": f"k{i}"} for i in range(199)]
-    path.write_text(json.dumps(root))
+    fill(watched, 1999)
     for name in ("x", "y"):
         fail(watched, env={"DATABASE_URL": DEAD.replace("/app", f"/{name}")})
     found = state(watched)
-    assert len(found["queue"]) == 200 and found["dropped"] == 3
+    assert len(found["queue"]) == 2000 and found["dropped"] == 3 and path.stat().st_size < 4 << 20
     assert "3 alerts were dropped" in watched("alert", "list").stderr
+    check = checks(watched)["alerts"]
+    assert check["verdict"] == "WARNING" and "3 were dropped, as too many waited" in check["value"]
+
+
+@pytest.mark.parametrize("waiting", [1, 200, 1999, 2000])
+def test_what_finds_no_place_is_told_when_there_is_one(watched, hooks, db, waiting):
+    """However many wait: what is still bad is sent in the end, once, and what is over is not taken for told."""
+    database = db("odd.sql")
+    broken = {"DATABASE_URL": DEAD.replace("/app", f"/{database.name}")}
+    watched.env.update(SLACK_WEBHOOK_URL=None, PAGERDUTY_SERVICE_KEY=None, ALERT_MAX_PER_HOUR="1000")
+    hooks.plan(HOOK, 500)
+    fail(watched)
+    fill(watched, waiting)
+    fail(watched, env=broken)
+    if waiting == 2000:   # it was dropped; the channel has taken the others meanwhile
+        assert state(watched)["dropped"] == 1
+        fill(watched, 1)
+    hooks.plan(HOOK, 200)
+    fail(watched, HOUR, env=broken)
+    fail(watched, HOUR + 60, env=broken)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")]
+    take(watched, database, 2 * HOUR)
+    assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}', '{"format": 1, "open": [], "queue": {}, "sent": 1}',

@@ -95,7 +95,7 @@ def test_several_databases_are_one_set(opstower, database, db):
     take(opstower, other)
     text = metrics(opstower)
     assert other.name + '"' not in text
-    text = opstower("status", "--prometheus", "--all", check=False).stdout
+    text = opstower("status", "--prometheus", "--all", env=shifted(3 * HOUR), check=False).stdout
     assert promtool("check", "metrics", input=text).returncode == 0
     assert f'opstower_verdict{{database="{database.name}"}} 2' in text
     assert f'opstower_verdict{{database="{other.name}"}} 1' in text
@@ -221,20 +221,20 @@ def test_prometheus_scrapes_the_textfile_and_fires_the_rules(opstower, database,
         rules = prometheus.ask("rules")["groups"][0]["rules"]
         assert len(rules) == len(yaml.safe_load(RULES.read_text())["groups"][0]["rules"])
         prometheus.wait(lambda: all(rule["health"] == "ok" for rule in prometheus.ask("rules")["groups"][0]["rules"]))
-        take(opstower, database)
+        moved(take(opstower, database), -90 * 60)
         opstower("status", "--prometheus", "--output", path, check=1)
         prometheus.wait(lambda: prometheus.values("opstower_verdict") == {database.name: 1})
         alerts = prometheus.wait(lambda: (now := prometheus.firing()) and ("OpstowerNoBackup", None) not in now and now)
-        assert ("OpstowerCheckWarning", "full_test") in alerts and ("OpstowerBackupTooOld", None) not in alerts
+        assert ("OpstowerCheckWarning", "rpo") in alerts and ("OpstowerBackupTooOld", None) not in alerts
         target = prometheus.ask("targets")["activeTargets"][0]
         assert target["health"] == "up" and target["lastError"] == ""
 
 
 def test_prometheus_scrapes_the_dashboard(opstower, database, folder):
-    take(opstower, database)
+    moved(take(opstower, database), -90 * 60)
     with Dashboard(opstower) as served, Prometheus(folder, f"127.0.0.1:{served.port}") as prometheus:
         prometheus.wait(lambda: prometheus.values("opstower_backup_rows") == {database.name: 100})
-        alerts = prometheus.wait(lambda: (now := prometheus.firing()) and ("OpstowerCheckWarning", "drill") in now and now)
+        alerts = prometheus.wait(lambda: (now := prometheus.firing()) and ("OpstowerCheckWarning", "rpo") in now and now)
         assert ("OpstowerNoBackup", None) not in alerts and ("OpstowerAbsent", None) not in alerts
         target = prometheus.ask("targets")["activeTargets"][0]
         assert target["health"] == "up" and target["lastError"] == ""

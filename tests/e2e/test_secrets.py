@@ -19,7 +19,7 @@ from lib import backups, keyserver, pgserver
 PASSWORD = "Pass:word/4711@of?the#database%20"
 OTHER_PASSWORD = "Other+password&of=the/test-server"
 WRONG = "-and-wrong"
-PROGRAMS = ("pg_dump", "pg_restore", "pg_dumpall", "psql", "initdb", "postgres")
+PROGRAMS = ("pg_dump", "pg_restore", "pg_dumpall", "initdb", "postgres")
 
 
 @pytest.fixture(scope="module")

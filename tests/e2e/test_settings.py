@@ -1,4 +1,5 @@
 """Settings that are not what they look like: URLs that can be read in two ways, files of others, names of others."""
+import json
 import os
 import pathlib
 import resource
@@ -210,7 +211,9 @@ def test_misspelt_variables_of_libpq_are_told(opstower, folder, wrong, right):
     assert f"unknown variable {wrong} in .env:2; did you mean {right}?" in error_lines(result)[0]
     assert "qxj" not in result.output
     write_env(folder, "PGADMIN_DEFAULT_EMAIL=a@b\nPGDATA=/x\nPGBOUNCER_PORT=6432\nPG_VERSION=15\n")
-    opstower("list")
+    assert "is not read" not in opstower("list").stderr
+    write_env(folder, "PGHOSTNAME=x\n")
+    assert "[WARN] PGHOSTNAME in .env:1 is not read: libpq has no such variable" in opstower("list").stderr
 
 
 SERVICES = ["backup", "database", "alert", "hook", "backup-dir", "database-url", "smtp", "dashboard", "backup-s3"]
@@ -510,3 +513,27 @@ def test_a_connection_that_can_be_read_on_the_way_is_told_and_can_be_forbidden(o
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert opstower("backup", env={**url(distant.address), **forbidden}).stderr == ""
+
+
+# ---- where settings come from -------------------------------------------------------------------------------------------
+
+def test_the_source_of_every_setting_can_be_shown(opstower, folder):
+    secret = pathlib.Path(folder) / "secret"
+    secret.write_text("qxjzvk", encoding="utf-8")
+    secret.chmod(0o600)
+    write_env(folder, f"BACKUP_KEEP_MIN=5\nDATABASE_NAME=app\nBACKUP_JOBS=2\nDASHBOARD_TOKEN_FILE={secret}\n"
+                      "PGSSLMODE=require\nPGPASSWORD=qxjwfp\nALERT_EMAIL=a@b,c@d\n")
+    env = {"BACKUP_JOBS": "3", "DATABASE_URL": "postgresql://u:qxjkkk@h/d", "HEARTBEAT_URL": "http://h/qxj"}
+    result = opstower("config", "--json", env=env)
+    shown = {each["name"]: (each["value"], each["source"]) for each in json.loads(result.stdout)}
+    assert shown["BACKUP_KEEP_MIN"] == ("5", ".env:1") and shown["BACKUP_RETENTION_DAYS"] == ("30", "default")
+    assert shown["BACKUP_JOBS"] == ("3", "the environment") and shown["AWS_REGION"] == (None, None)
+    assert shown["BACKUP_COMPRESS_LEVEL"] == ("fast", "default") and shown["ALERT_EMAIL"] == ("a@b,c@d", ".env:7")
+    assert shown["DASHBOARD_TOKEN"] == ("(a secret)", "DASHBOARD_TOKEN_FILE in .env:4")
+    assert shown["PGSSLMODE"] == ("require", ".env") and shown["PGPASSWORD"] == ("(a secret)", ".env")
+    assert shown["DATABASE_URL"] == shown["HEARTBEAT_URL"] == ("(a secret)", "the environment")
+    assert shown["DATABASE_PORT"] == (None, None)
+    text = opstower("config", env=env).stdout
+    assert "qxj" not in result.output + text
+    assert any(line.split() == ["BACKUP_KEEP_MIN", "5", ".env:1"] for line in text.splitlines())
+    assert {line.split()[0] for line in text.splitlines()[1:]} == set(shown)

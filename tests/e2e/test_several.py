@@ -161,9 +161,9 @@ def test_sync_and_status(opstower, many, s3, bucket):
     keys = [key for key in s3.objects(bucket) if key.endswith(".sql.gz") and "/monthly/" not in key]
     assert len([key for key in keys if "/one_" in key]) == 1
     server.query('CREATE DATABASE never_backed_up')
-    result = opstower("status", "--all-databases", "--json", env=env, check=2)
+    result = opstower("status", "--all-databases", "--json", env=env, check=3)
     shown = {each["label"]: each["code"] for each in json.loads(result.stdout)}
-    assert shown["never_backed_up"] == 2 and set(shown) == {"one", "two", "postgres", "never_backed_up"}
+    assert shown["never_backed_up"] == 3 and set(shown) == {"one", "two", "postgres", "never_backed_up"}
 
 
 def test_an_interrupt_ends_the_run_at_work_and_starts_no_other(opstower, many):

@@ -13,6 +13,7 @@ from lib import backups, pgserver, ports
 from lib.backups import moved, take
 from lib.clock import HOUR, shifted
 
+DAY = 24 * HOUR
 FILL = """CREATE TABLE big (id int PRIMARY KEY, t text);
 INSERT INTO big SELECT g, md5(g::text) FROM generate_series(1, 3000) g;
 CREATE TABLE queue (id int PRIMARY KEY);
@@ -45,13 +46,42 @@ def verdicts(looked, *names):
 # ---- from nothing to all well ----------------------------------------------------------------------------------------
 
 def test_a_database_that_was_never_backed_up_is_critical(opstower, database):
-    for _ in range(2):
-        looked = look(opstower)
+    """Once the first backup should have been there, for which a new folder has an hour; at once where there is no folder."""
+    for at in (0, 2 * HOUR):
+        looked = look(opstower, at=at)
         assert verdicts(looked, "backup_age", "success_rate", "rpo", "size_change", "row_loss") == ("CRITICAL",) * 5
         assert looked["backup_age"]["value"] == "there is no backup" and looked["verdict"] == "CRITICAL"
         assert all(check["advice"] for check in looked["all"]["checks"] if check["verdict"] != "OK")
         os.makedirs(opstower.backup_dir, exist_ok=True)
     assert looked["all"]["database"] == database.name
+
+
+NEVER_RUN = ("verification", "full_test", "drill", "rto", "rto_predicted")
+
+
+def test_what_is_not_due_yet_is_neither_good_nor_bad(opstower, database):
+    """A new installation; and each thing is missed once its time is over, but not where it was tried in vain."""
+    os.makedirs(opstower.backup_dir)
+    new = look(opstower)
+    assert set(verdicts(new, "backup_age", "success_rate", "rpo", "size_change", "row_loss")) == {"UNKNOWN"}
+    assert new["backup_age"]["value"].startswith("no backup yet; the first is due by ")
+    assert verdicts(look(opstower, at=20 * HOUR, env={"BACKUP_RPO_TARGET": "1440"}), "backup_age") == ("UNKNOWN",)
+    assert verdicts(new, *NEVER_RUN) == ("OK",) * 5
+    for name, when in (("verification", "Sun .* 02:30"), ("full_test", "Sun .* 03:30"), ("rto", "Sun .* 03:30")):
+        assert re.fullmatch(f"not due yet, first on {when}", new[name]["value"])
+    for days, due in ((7, 0), (9, 1), (37, 4), (101, 5)):
+        assert verdicts(look(opstower, at=days * DAY), *NEVER_RUN).count("WARNING") == due, days
+    opstower("backup", "--local-only", env={"DATABASE_PORT": "1", "DATABASE_HOST": "127.0.0.1", "DATABASE_URL": None,
+                                            "DATABASE_NAME": database.name}, check=5)
+    assert verdicts(look(opstower), "backup_age", "rpo") == ("CRITICAL",) * 2
+
+
+def test_whoever_has_run_before_is_not_new(opstower, database):
+    """All backups gone, the journal kept: not the first hour of anything."""
+    backup = take(opstower, database)
+    for path in backup.path.parent.glob(f"{backup.id}*"):
+        path.unlink()
+    assert verdicts(look(opstower), "backup_age", "rpo") == ("CRITICAL",) * 2
 
 
 def test_all_is_well_only_after_everything_was_done(opstower, database, s3, bucket):
@@ -60,7 +90,7 @@ def test_all_is_well_only_after_everything_was_done(opstower, database, s3, buck
     first = look(opstower)
     assert verdicts(first, "backup_age", "success_rate", "rpo", "s3_upload", "s3_copies", "clock") == ("OK",) * 6
     assert verdicts(first, "size_change", "row_loss") == ("UNKNOWN",) * 2
-    assert verdicts(first, "verification", "full_test", "drill", "rto", "rto_predicted") == ("WARNING",) * 5
+    assert verdicts(first, *NEVER_RUN) == ("OK",) * 5
     opstower("backup")
     opstower("verify", "latest", "--full-test", "--from-s3")
     looked = look(opstower)
@@ -133,13 +163,21 @@ def test_backups_in_s3_only_are_not_seen_while_s3_is_down(opstower, database, s3
     opstower("backup", "--s3-only")
     assert verdicts(look(opstower), "backup_age", "s3_upload", "s3_copies") == ("OK",) * 3
     looked = look(opstower, env=s3.environment(bucket, "http://127.0.0.1:1"))
-    assert verdicts(looked, "backup_age", "s3_copies", "success_rate") == ("CRITICAL", "WARNING", "OK")
-    assert looked["backup_age"]["value"] == "there is no backup here, and S3 was not seen"
+    assert verdicts(looked, "backup_age", "s3_copies", "success_rate") == ("UNKNOWN", "WARNING", "OK")
+    assert looked["backup_age"]["value"].startswith("S3 was not seen; by the journal the newest good backup is ")
+    assert verdicts(looked, "rpo", "size_change", "row_loss", "s3_upload") == ("UNKNOWN",) * 4
+    away = s3.environment(bucket, "http://127.0.0.1:1")
+    assert look(opstower, at=3 * HOUR, env=away)["backup_age"]["verdict"] == "WARNING"
+    assert look(opstower, at=5 * HOUR, env=away)["backup_age"]["verdict"] == "CRITICAL"
+    (pathlib.Path(opstower.backup_dir) / "journal.jsonl").unlink()
+    old = look(opstower, at=2 * HOUR, env=away)["backup_age"]
+    assert (old["verdict"], old["value"]) == ("CRITICAL", "there is no backup here, and S3 was not seen")
 
 
 def test_a_restore_beside_the_live_database_measures_the_rto(opstower, database):
     take(opstower, database)
-    assert look(opstower)["rto"]["value"] == "never measured"
+    assert look(opstower)["rto"]["value"].startswith("not due yet")
+    assert look(opstower, at=37 * DAY)["rto"]["value"] == "never measured"
     opstower("restore", "latest", "--target-db", database.name + "_beside", "--force")
     looked = look(opstower)
     assert verdicts(looked, "rto", "rto_predicted") == ("OK", "OK") and "restore of" in looked["rto"]["value"]
@@ -253,7 +291,7 @@ def test_metadata_of_an_odd_kind_ends_no_look(opstower, database, changed):
     backup = take(opstower, database)
     backup.beside(".meta.json").write_text(json.dumps({**backup.meta, **changed}), encoding="utf-8")
     for form in ("--json", "--nagios", "--prometheus", "--quiet"):
-        assert opstower("status", form, check=False).returncode in (1, 2)
+        assert opstower("status", form, check=False).returncode in (0, 1, 2, 3)
 
 
 def test_lines_of_an_odd_kind_end_no_look(opstower, database):
@@ -270,6 +308,8 @@ def test_daily_backups_are_no_fault_where_they_are_meant(opstower, database):
     take(opstower, database)
     daily = {"BACKUP_RPO_TARGET": "1440"}
     assert verdicts(look(opstower, at=26 * HOUR, env=daily), "backup_age", "success_rate") == ("OK", "OK")
+    looked = look(opstower, at=25 * HOUR, env={**daily, "BACKUP_S3_BUCKET": None})
+    assert verdicts(looked, "backup_age", "rpo", "success_rate") == ("OK",) * 3, "the night on which clocks are put back"
     assert look(opstower, at=49 * HOUR, env=daily)["backup_age"]["verdict"] == "WARNING"
     assert look(opstower, at=97 * HOUR, env=daily)["backup_age"]["verdict"] == "CRITICAL"
     own = {"BACKUP_AGE_WARNING": "30", "BACKUP_AGE_CRITICAL": "40"}
@@ -281,20 +321,21 @@ def test_other_databases_are_not_ours(opstower, database, db):
     other = db(name=database.name + "_2")
     other.query(FILL)
     take(opstower, other)
-    assert look(opstower)["backup_age"]["verdict"] == "CRITICAL"
-    opstower("status", "--json", env={"DATABASE_URL": other.url}, check=1)
-    told = json.loads(opstower("status", "--json", "--all", check=2).stdout)
+    late = shifted(3 * HOUR)
+    assert look(opstower, at=3 * HOUR)["backup_age"]["verdict"] == "CRITICAL"
+    opstower("status", "--json", env={"DATABASE_URL": other.url, **late}, check=1)
+    told = json.loads(opstower("status", "--json", "--all", env=late, check=2).stdout)
     assert [each["database"] for each in told] == [database.name, other.name]
-    text = opstower("status", "--all", check=2).stdout
+    text = opstower("status", "--all", env=late, check=2).stdout
     assert f"Backups of {database.name}: CRITICAL" in text and f"Backups of {other.name}: WARNING" in text
-    text = opstower("status", "--all", env={"DATABASE_URL": None}, check=1).stdout
+    text = opstower("status", "--all", env={"DATABASE_URL": None, **late}, check=1).stdout
     assert text.startswith(f"Backups of {other.name}: WARNING")
 
 
 # ---- how it is told --------------------------------------------------------------------------------------------------
 
 def test_the_table(opstower, database):
-    take(opstower, database)
+    moved(take(opstower, database), -3 * HOUR)
     lines = opstower("status", check=1).stdout.splitlines()
     assert lines[0] == f"Backups of {database.name}: WARNING" and lines[1] == ""
     checks = [line for line in lines[2:] if not line.startswith(" ")]
@@ -309,11 +350,11 @@ PERF = re.compile(r"'([^'=]+)'=(-?[0-9.]+(?:e[+-]?\d+)?)(s|B|%|)((?:;(?:-?[0-9.]
 
 
 def test_the_line_of_a_plugin(opstower, database):
-    take(opstower, database)
+    moved(take(opstower, database), -3 * HOUR)
     result = opstower("status", "--nagios", check=1)
     assert result.stdout.count("\n") == 1
     text, _, performance = result.stdout.strip().partition("|")
-    assert text.startswith(f"OPSTOWER WARNING - backups of {database.name}; ") and "Last drill: never" in text
+    assert text.startswith(f"OPSTOWER WARNING - backups of {database.name}; ") and "Backup age: 3 h" in text
     found = {}
     for word in re.findall(r"'[^']*'=\S+", performance):
         name, number, unit, limits = PERF.match(word).groups()
@@ -348,7 +389,7 @@ def test_a_folder_that_cannot_be_read_is_unknown(opstower, database):
 
 
 def test_output_goes_to_a_file_in_one_step(opstower, database):
-    take(opstower, database)
+    moved(take(opstower, database), -3 * HOUR)
     folder = pathlib.Path(opstower.folder) / "textfiles"
     folder.mkdir()
     for form in ("--prometheus", "--json"):
@@ -367,8 +408,6 @@ def test_status_changes_nothing(opstower, database):
 
 
 # ---- certificates and holds ------------------------------------------------------------------------------------------
-
-DAY = 24 * HOUR
 
 
 def test_the_certificate_of_s3_ends(opstower, database, s3, bucket):

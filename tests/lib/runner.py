@@ -52,7 +52,7 @@ class Opstower:
         self.backup_dir = os.path.join(folder, "backups")
         home = make_folder(os.path.join(folder, "home"), 0o755)
         self.env = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC",
-                    "BACKUP_DIR": self.backup_dir}
+                    "XDG_STATE_HOME": os.path.join(folder, "state"), "BACKUP_DIR": self.backup_dir}
         for name, value in os.environ.items():
             if not name.startswith(FOREIGN) and name not in self.env and name not in ("LANG", "LANGUAGE", "TERM"):
                 self.env[name] = value

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "ARCHITECTURE.md", "docs/HOOKS.md", "docs/FORMAT.md", "docs/PROOF.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "docs/HOOKS.md", "docs/FORMAT.md", "docs/PROOF.md", "docs/SECURITY.md"]
 MANUAL = ROOT / "docs/opstower.1"
 SCRIPTS = {"backup-database.sh": "backup", "verify-backup.sh": "verify", "restore-database.sh": "restore"}
 
@@ -73,22 +73,31 @@ def test_architecture_names_no_file_that_is_not_there():
     assert len(named) > 50 and [name for name in named if not (ROOT / "src" / name).exists()] == []
 
 
-def proof_rows():
-    """The rows of the tables in docs/PROOF.md, as lists of cells."""
-    lines = [line for line in text_of("docs/PROOF.md").splitlines() if re.match(r"\| (?!-)", line)]
+def rows_of(page):
+    """The rows of a page's tables, as lists of cells."""
+    lines = [line for line in text_of(page).splitlines() if re.match(r"\| (?!-)", line)]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return [row for row in rows if row[-1].strip() != "test"]
 
 
-@pytest.mark.parametrize("row", proof_rows(), ids=lambda row: row[0][:60])
-def test_what_could_make_a_proof_wrong_names_a_test_that_is_there(row):
-    assert len(row) == 3 and all(row), row
-    named = re.findall(r"`([\w/.]+)::(\w+)`", row[2])
+def assert_names_tests(row, columns):
+    assert len(row) == columns and all(row), row
+    named = re.findall(r"`([\w/.]+)::(\w+)`", row[-1])
     assert named, row
     for file, test in named:
         path = ROOT / "tests" / file
         assert path.exists(), file
         assert re.search(rf"(def {test}\(|\b{test}\b)", path.read_text(encoding="utf-8")), (file, test)
+
+
+@pytest.mark.parametrize("row", rows_of("docs/PROOF.md"), ids=lambda row: row[0][:60])
+def test_what_could_make_a_proof_wrong_names_a_test_that_is_there(row):
+    assert_names_tests(row, 3)
+
+
+@pytest.mark.parametrize("row", rows_of("docs/SECURITY.md"), ids=lambda row: row[1][:60])
+def test_what_stops_whom_names_a_test_that_is_there(row):
+    assert_names_tests(row, 4)
 
 
 @pytest.mark.parametrize("name", option_names())

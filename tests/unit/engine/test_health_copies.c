@@ -82,6 +82,30 @@ static void test_newest_copy(void)
     world_clear(&w);
 }
 
+/* Taken once a day, week or month: no check has an hour of its own that does not move with that. */
+static void test_seldom(void)
+{
+    static const int days[] = {1, 7, 30};
+    static const check_function checks[] = {health_check_age, health_check_rpo, health_check_success,
+                                            health_check_upload};
+    for (gsize i = 0; i < G_N_ELEMENTS(days); i++) {
+        struct world w;
+        world_init(&w);
+        w.request.offsite = &somewhere;
+        w.data.limits = health_fill_limits((struct health_limits){.rpo_minutes = days[i] * 24 * 60});
+        gint64 late = HOUR + 5 * MINUTE; /* clocks were put back, and the next has just begun */
+        for (int back = 0; back < 3; back++)
+            add_copy(&w, late + (1 + back) * days[i] * DAY, "uploaded");
+        for (int back = 3; back-- > 0;)
+            add_line(&w, "backup", late + (1 + back) * days[i] * DAY, 0);
+        for (gsize k = 0; k < G_N_ELEMENTS(checks); k++)
+            assert_verdict(&w, checks[k], HEALTH_OK);
+        w.data.now += 4 * days[i] * DAY;
+        assert_verdict(&w, health_check_upload, HEALTH_CRITICAL);
+        world_clear(&w);
+    }
+}
+
 /* A backup is published before its last parts are up: while its run has not ended, it is not a failed upload. */
 static void test_upload_under_way(void)
 {
@@ -181,6 +205,7 @@ int main(int argc, char **argv)
     g_test_add_func("/health_copies/without_a_bucket", test_without_a_bucket);
     g_test_add_func("/health_copies/upload_rate", test_upload_rate);
     g_test_add_func("/health_copies/newest_copy", test_newest_copy);
+    g_test_add_func("/health/copies of seldom backups", test_seldom);
     g_test_add_func("/health_copies/upload_under_way", test_upload_under_way);
     g_test_add_func("/health_copies/missing_copies", test_missing_copies);
     g_test_add_func("/health_copies/expired_copies", test_expired_copies);
