@@ -158,7 +158,7 @@ def test_a_token_that_expires_in_the_middle(there, own, bucket, server, proxy):
     assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
 
 
-@pytest.mark.parametrize("mode", [[], ["--s3-only"]])
+@pytest.mark.parametrize("mode", [[], pytest.param(["--s3-only"], marks=pytest.mark.long)])
 def test_the_server_is_killed_during_a_backup(there, own, bucket, proxy, mode):
     proxy.meet = when(is_part, lambda: own.kill("rgw"))
     result = there("backup", *mode, check=16 if mode else 15)
