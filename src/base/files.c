@@ -245,6 +245,18 @@ gboolean files_read_at(int fd, guint64 offset, void *data, gsize length, const c
     return TRUE;
 }
 
+gboolean files_read_ends(const char *path, void *head, gsize head_length, void *tail, gsize tail_length)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    gboolean ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (guint64)st.st_size > head_length &&
+                  (guint64)st.st_size > tail_length && files_read_at(fd, 0, head, head_length, path, NULL) &&
+                  files_read_at(fd, (guint64)st.st_size - tail_length, tail, tail_length, path, NULL);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static char *user_name(uid_t uid)
 {
     const struct passwd *user = getpwuid(uid);

@@ -33,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(file_sink, file_sink_free)
 gboolean files_write(const char *folder, const char *name, const char *text, gsize length, gboolean replace,
                      GError **error);
 
+/* Fills both from the file's beginning and end. FALSE: it is not longer than the head, or cannot be read so. */
+gboolean files_read_ends(const char *path, void *head, gsize head_length, void *tail, gsize tail_length);
+
 /* Reads a whole file of at most max_bytes; NUL-terminated. OT_NOT_FOUND if it is not there. */
 gboolean files_read(const char *path, gsize max_bytes, char **ret_text, gsize *ret_length, GError **error);
 

@@ -97,9 +97,7 @@ void catalog_entry_set_meta(struct catalog_entry *e, struct meta *m)
 static void read_metadata(struct catalog_entry *e, gboolean with_tables)
 {
     g_autoptr(copy) here = copy_local(e->path);
-    catalog_entry_set_meta(e, copy_meta(here, &e->meta_error));
-    if (e->meta && !with_tables)
-        g_clear_pointer(&e->meta->tables, json_decref);
+    catalog_entry_set_meta(e, copy_meta_lean(here, with_tables, &e->meta_error));
 }
 
 /* 0: they know different journals, or the same end of one. The first backup of all comes before there is one. */
@@ -145,10 +143,10 @@ void catalog_sort(GPtrArray *list)
 
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error)
 {
-    return catalog_list_lean(folder, name, G_MAXUINT, error);
+    return catalog_list_with_tables(folder, name, 0, error);
 }
 
-GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_of, GError **error)
+GPtrArray *catalog_list_with_tables(const char *folder, const char *name, guint tables_of, GError **error)
 {
     struct store *here = store_local(folder);
     g_autoptr(GPtrArray) files = here->list(here, name ? name : "", error);

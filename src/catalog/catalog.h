@@ -61,11 +61,11 @@ int catalog_compare(const struct catalog_entry *a, const struct catalog_entry *b
 void catalog_sort(GPtrArray *list);
 
 /* Every backup in the folder, newest first; of that database only, if name (encoded) is given. struct catalog_entry *.
- * Files of other names are not looked at. A folder that does not exist holds none. */
+ * Files of other names are not looked at. A folder that does not exist holds none. Metadata is lean (see meta.h). */
 GPtrArray *catalog_list(const char *folder, const char *name, GError **error);
 
-/* The same; of backups after the newest tables_of, metadata comes without its tables, which are nearly all of it. */
-GPtrArray *catalog_list_lean(const char *folder, const char *name, guint tables_of, GError **error);
+/* The same; the newest tables_of keep the text of their tables (meta_read_tables). */
+GPtrArray *catalog_list_with_tables(const char *folder, const char *name, guint tables_of, GError **error);
 
 /* Whether it shows a database as it was just before a restore replaced it: with the damage that made one necessary. So
  * it is never "latest", and does not count as one of the good backups that retention keeps. */

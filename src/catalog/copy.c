@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/files.h"
 #include "base/lock.h"
 #include "catalog/names.h"
 
@@ -55,21 +56,69 @@ char *copy_beside(const struct copy *c, const char *ending)
     return g_strdup_printf("%.*s%s", (int)length, c->key, ending);
 }
 
+/* NULL without error: there is none. */
+static char *read_meta(const struct copy *c, const char *key, gsize *ret_length, GError **error)
+{
+    GError *problem = NULL;
+    char *text = NULL;
+    if (c->place->read(c->place, key, META_MAX_BYTES, &text, ret_length, &problem))
+        return text;
+    if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+        g_error_free(problem);
+    else
+        g_propagate_error(error, problem);
+    return NULL;
+}
+
 struct meta *copy_meta(const struct copy *c, GError **error)
 {
-    g_autofree char *key = copy_beside(c, NAMES_META);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) problem = NULL;
     gsize length = 0;
-    if (!key)
+    g_autofree char *key = copy_beside(c, NAMES_META);
+    g_autofree char *text = key ? read_meta(c, key, &length, error) : NULL;
+    g_autofree char *place = text ? store_place(c->place, key) : NULL;
+    return text ? meta_parse(text, length, place, error) : NULL;
+}
+
+/* ---- lean ---- */
+
+#define HEAD_BYTES 32768 /* longer than what comes before the tables, but for very long texts in it */
+#define TAIL_BYTES 16
+
+/* Most of a file with many tables need not be read. NULL: it must be. */
+static struct meta *read_ends(const struct copy *c, const char *place)
+{
+    char head[HEAD_BYTES], tail[TAIL_BYTES];
+    gsize tables;
+    g_autofree char *path = g_strdup_printf("%.*s" NAMES_META, (int)(strlen(c->path) - strlen(NAMES_DUMP)), c->path);
+    if (!files_read_ends(path, head, sizeof head, tail, sizeof tail) ||
+        !meta_find_tables(head, sizeof head, &tables) || !meta_is_end(tail, sizeof tail))
         return NULL;
-    if (!c->place->read(c->place, key, META_MAX_BYTES, &text, &length, &problem)) {
-        if (!g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
-            g_propagate_error(error, g_steal_pointer(&problem));
-        return NULL;
+    return meta_parse_head(head, tables, place, NULL);
+}
+
+struct meta *copy_meta_lean(const struct copy *c, gboolean keep_tables, GError **error)
+{
+    gsize length = 0;
+    g_autofree char *key = copy_beside(c, NAMES_META);
+    g_autofree char *place = key ? store_place(c->place, key) : NULL;
+    struct meta *m = key && c->path && !keep_tables ? read_ends(c, place) : NULL;
+    g_autofree char *text = key && !m ? read_meta(c, key, &length, error) : NULL;
+    return text ? meta_parse_lean(text, length, keep_tables, place, error) : m;
+}
+
+gboolean copy_complete_meta(const struct copy *c, struct meta *m, GError **error)
+{
+    if (!m->lean)
+        return TRUE;
+    GError *problem = NULL;
+    g_autoptr(meta) whole = copy_meta(c, &problem);
+    if (!whole) {
+        g_propagate_error(error, problem ? problem : g_error_new(OT_ERROR, OT_NOT_FOUND, "%s has lost its metadata", c->name));
+        return FALSE;
     }
-    g_autofree char *place = store_place(c->place, key);
-    return meta_parse(text, length, place, error);
+    m->tables = g_steal_pointer(&whole->tables);
+    m->lean = FALSE;
+    return TRUE;
 }
 
 static gboolean save(const struct copy *c, const struct meta *m, GError **error)

@@ -32,6 +32,12 @@ char *copy_beside(const struct copy *c, const char *ending);
 /* The metadata beside it: NULL without error if there is none. */
 struct meta *copy_meta(const struct copy *c, GError **error);
 
+/* The same, lean (see meta_parse_lean): of a file hardly more is read than is parsed, unless the tables are kept. */
+struct meta *copy_meta_lean(const struct copy *c, gboolean keep_tables, GError **error);
+
+/* The tables of metadata that was read lean. */
+gboolean copy_complete_meta(const struct copy *c, struct meta *m, GError **error);
+
 /* Reads the metadata, has it changed, and writes it again; for a file under its lock, so that of two who change it at
  * once neither loses what the other found out. TRUE too if there is none. */
 typedef void (*copy_change)(struct meta *m, void *data);

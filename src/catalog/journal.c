@@ -308,3 +308,137 @@ GPtrArray *journal_load(const char *folder, GError **error)
     }
     return records;
 }
+
+/* ---- from the end ---- */
+
+#define WINDOW_BYTES (1 << 20)
+G_STATIC_ASSERT(WINDOW_BYTES > JOURNAL_MAX_LINE);
+
+struct recent {
+    journal_wanted wanted;
+    void *data;
+    guint max;
+    GPtrArray *records; /* newest first */
+};
+
+static void take_line(struct recent *r, const char *line, gsize length)
+{
+    if (length == 0 || length > JOURNAL_MAX_LINE || (r->wanted && !r->wanted(line, length, r->data)))
+        return;
+    json_t *record = json_loadb(line, length, 0, NULL);
+    if (json_is_object(record))
+        g_ptr_array_add(r->records, record);
+    else
+        json_decref(record);
+}
+
+/* The lines of text, the last one first. */
+static void take_lines(struct recent *r, const char *text, gsize length)
+{
+    while (length > 0 && r->records->len < r->max) {
+        gsize end = text[length - 1] == '\n' ? length - 1 : length;
+        const char *newline = memrchr(text, '\n', end);
+        gsize start = newline ? (gsize)(newline - text) + 1 : 0;
+        take_line(r, text + start, end - start);
+        length = start;
+    }
+}
+
+static gboolean read_back(struct recent *r, int fd, const char *path, goffset size, GError **error)
+{
+    g_autofree char *window = g_malloc(WINDOW_BYTES);
+    for (goffset end = size; end > 0 && r->records->len < r->max;) {
+        goffset start = MAX(0, end - WINDOW_BYTES);
+        gsize length = (gsize)(end - start), first = 0;
+        if (!files_read_at(fd, (guint64)start, window, length, path, error))
+            return FALSE;
+        if (start > 0) {
+            const char *newline = memchr(window, '\n', length);
+            first = newline ? (gsize)(newline - window) + 1 : length; /* a longer line is no record */
+        }
+        take_lines(r, window + first, length - first);
+        end = first < length ? start + (goffset)first : start;
+    }
+    return TRUE;
+}
+
+static void turn_round(GPtrArray *records)
+{
+    for (guint i = 0, k = records->len; i + 1 < k; i++) {
+        gpointer other = records->pdata[--k];
+        records->pdata[k] = records->pdata[i];
+        records->pdata[i] = other;
+    }
+}
+
+GPtrArray *journal_load_recent(const char *folder, journal_wanted wanted, void *data, guint max, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(unref);
+    struct recent r = {wanted, data, max, records};
+    GError *problem = NULL;
+    goffset size = 0;
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd >= 0) {
+        flock(fd, LOCK_UN); /* what is written stays as it is */
+        read_back(&r, fd, path, size, &problem);
+        close(fd);
+    }
+    if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+        g_clear_error(&problem);
+    if (problem) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    turn_round(records);
+    return g_steal_pointer(&records);
+}
+
+/* ---- the newest text ---- */
+
+static char *read_range(int fd, const char *path, goffset start, goffset end, GError **error)
+{
+    char *text = g_malloc((gsize)(end - start) + 1);
+    text[end - start] = '\0';
+    if (files_read_at(fd, (guint64)start, text, (gsize)(end - start), path, error))
+        return text;
+    g_free(text);
+    return NULL;
+}
+
+static char *read_newest(int fd, const char *path, goffset size, gsize max_bytes, char **ret_first, gsize *ret_length,
+                         GError **error)
+{
+    goffset start = size - (goffset)max_bytes, first_end = 0;
+    if (start > 0 && (!first_line_end(fd, path, size, &first_end, error) ||
+                      !(*ret_first = read_range(fd, path, 0, MIN(first_end, JOURNAL_MAX_LINE), error))))
+        return NULL;
+    char *text = read_range(fd, path, MAX(0, start), size, error);
+    *ret_length = (gsize)(size - MAX(0, start));
+    const char *newline = text && start > 0 ? memchr(text, '\n', *ret_length) : NULL;
+    if (newline) {
+        *ret_length -= (gsize)(newline - text) + 1;
+        memmove(text, newline + 1, *ret_length + 1);
+    }
+    return text;
+}
+
+char *journal_text_newest(const char *folder, gsize max_bytes, char **ret_first, gsize *ret_length, GError **error)
+{
+    g_autofree char *path = path_of(folder);
+    GError *problem = NULL;
+    goffset size = 0;
+    *ret_first = NULL;
+    int fd = open_locked(path, O_RDONLY, LOCK_SH, &size, &problem);
+    if (fd < 0) {
+        if (g_error_matches(problem, OT_ERROR, OT_NOT_FOUND))
+            g_error_free(problem);
+        else
+            g_propagate_error(error, problem);
+        return NULL;
+    }
+    flock(fd, LOCK_UN);
+    char *text = read_newest(fd, path, size, max_bytes, ret_first, ret_length, error);
+    close(fd);
+    return text;
+}

@@ -54,5 +54,14 @@ json_t *journal_head_json(const char *folder);
  * them. A journal that is not there has none. */
 GPtrArray *journal_load(const char *folder, GError **error);
 
+/* The newest max records of those whose line is wanted (NULL: all are), oldest first: a journal of many years costs no
+ * more memory than these. The line ends with no NUL. */
+typedef gboolean (*journal_wanted)(const char *line, gsize length, void *data);
+GPtrArray *journal_load_recent(const char *folder, journal_wanted wanted, void *data, guint max, GError **error);
+
+/* The newest lines, of at most max_bytes in all, as they stand when no line is half written; *ret_first is the first line
+ * of the journal where that is not among them, else NULL. NULL without error if there is no journal. To be freed. */
+char *journal_text_newest(const char *folder, gsize max_bytes, char **ret_first, gsize *ret_length, GError **error);
+
 /* The whole text as it stands when no line is half written; NULL without error if there is no journal. To be freed. */
 char *journal_text(const char *folder, gsize *ret_length, GError **error);

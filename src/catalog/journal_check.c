@@ -88,6 +88,8 @@ struct walk {
     guint64 open_line;  /* number of the first line since that is no record; 0: none */
     gboolean doubted;   /* what comes before the next line has a finding of its own */
     GHashTable *places; /* seq (gint64 *) -> struct place */
+    gboolean adopt;     /* the next record is the first that was read: what came before it is not known */
+    gint64 from_seq;    /* of that one; 0: all were read */
 };
 
 struct place {
@@ -163,9 +165,22 @@ static const char *broken_sum(const struct line *l)
     return text_in(l, "sum") ? "edited: its text is not what its sum says" : "edited: it has no sum";
 }
 
+/* Where reading begins in the middle. */
+static void adopt(struct walk *w, const struct line *l)
+{
+    w->adopt = FALSE;
+    w->from_seq = l->seq;
+    w->seq_before = l->seq - 1;
+    w->open_line = 0;
+    g_free(w->before);
+    w->before = g_strdup(text_in(l, "prev"));
+}
+
 static void take_record(struct walk *w, struct line *l, guint64 number, char *digest)
 {
     struct journal_state *s = w->state;
+    if (w->adopt)
+        adopt(w, l);
     guint before = s->findings->len;
     gboolean sound = journal_line_sum_is_right(l->text, l->length);
     if (w->open_line > 0)
@@ -192,7 +207,7 @@ static void take_line(struct walk *w, struct line *l)
 {
     guint64 number = ++w->state->lines;
     char *digest = journal_line_digest(l->text, l->length);
-    if (number == 1)
+    if (!w->id)
         w->id = g_strdup(digest);
     l->record = journal_line_parse(l->text, l->length);
     l->seq = json_integer_value(json_object_get(l->record, "seq"));
@@ -228,6 +243,8 @@ static void judge_anchor(struct walk *w, const struct journal_anchor *a, const s
                          const struct journal_anchor **first_wrong)
 {
     const struct place *p = g_hash_table_lookup(w->places, &a->seq);
+    if (a->seq < w->from_seq && g_strcmp0(a->id, w->id) == 0)
+        return; /* of what was not read */
     w->state->anchors++;
     if (g_strcmp0(a->id, w->id) != 0 || a->seq > w->state->last_seq) {
         if (!*furthest || a->seq > (*furthest)->seq)
@@ -270,25 +287,46 @@ static void judge_anchors(struct walk *w, const GPtrArray *anchors)
                                            s->last_seq + 1, furthest->seq, furthest->kept_by));
 }
 
+/* first: the journal's first line, where text does not begin with it. */
+static struct journal_state *check(const char *text, gsize length, const char *first, const GPtrArray *anchors)
+{
+    struct journal_state *s = g_new0(struct journal_state, 1);
+    s->there = text != NULL;
+    s->partial = first != NULL;
+    s->findings = g_ptr_array_new_with_free_func(finding_free);
+    s->notes = g_ptr_array_new_with_free_func(finding_free);
+    struct walk w = {.state = s, .before = g_strnfill(JOURNAL_DIGEST_LENGTH, '0'), .adopt = s->partial};
+    w.id = first ? journal_line_digest(first, strlen(first)) : NULL;
+    w.places = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, place_free);
+    walk_lines(&w, text, length);
+    judge_anchors(&w, anchors);
+    for (guint i = 0; s->partial && i < s->findings->len; i++)
+        ((struct journal_finding *)s->findings->pdata[i])->line = 0;
+    g_hash_table_unref(w.places);
+    g_free(w.before);
+    g_free(w.id);
+    return s;
+}
+
+struct journal_state *journal_check_newest(const char *folder, const GPtrArray *anchors, gsize max_bytes, GError **error)
+{
+    GError *problem = NULL;
+    gsize length = 0;
+    g_autofree char *first = NULL;
+    g_autofree char *text = journal_text_newest(folder, max_bytes, &first, &length, &problem);
+    if (!problem)
+        return check(text, length, first, anchors);
+    g_propagate_error(error, problem);
+    return NULL;
+}
+
 struct journal_state *journal_check(const char *folder, const GPtrArray *anchors, GError **error)
 {
     GError *problem = NULL;
     gsize length = 0;
     g_autofree char *text = journal_text(folder, &length, &problem);
-    if (problem) {
-        g_propagate_error(error, problem);
-        return NULL;
-    }
-    struct journal_state *s = g_new0(struct journal_state, 1);
-    s->there = text != NULL;
-    s->findings = g_ptr_array_new_with_free_func(finding_free);
-    s->notes = g_ptr_array_new_with_free_func(finding_free);
-    struct walk w = {.state = s, .before = g_strnfill(JOURNAL_DIGEST_LENGTH, '0')};
-    w.places = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, place_free);
-    walk_lines(&w, text, length);
-    judge_anchors(&w, anchors);
-    g_hash_table_unref(w.places);
-    g_free(w.before);
-    g_free(w.id);
-    return s;
+    if (!problem)
+        return check(text, length, NULL, anchors);
+    g_propagate_error(error, problem);
+    return NULL;
 }

@@ -23,6 +23,7 @@ struct journal_finding {
 
 struct journal_state {
     gboolean there;
+    gboolean partial;     /* only the newest lines were read */
     guint64 lines;      /* in the file, torn ones too */
     gint64 last_seq;    /* 0: none */
     gint64 vouched_seq; /* up to this record an anchor agrees; 0: none does */
@@ -41,6 +42,10 @@ void journal_state_free(struct journal_state *s);
 /* Adds a finding; takes TEXT. */
 void journal_state_find(struct journal_state *s, guint64 line, gint64 seq, char *text);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(journal_state, journal_state_free)
+
+/* The newest lines only, at most max_bytes of them: how they follow one another, and the anchors that are among them.
+ * What is wrong is told without line numbers. */
+struct journal_state *journal_check_newest(const char *folder, const GPtrArray *anchors, gsize max_bytes, GError **error);
 
 /* Reads the whole journal, and holds it against what was kept elsewhere: ANCHORS, of struct journal_anchor *. An anchor
  * with another id is of another journal: that is a finding too. NULL: it cannot be read. */

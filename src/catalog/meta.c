@@ -78,6 +78,7 @@ void meta_free(struct meta *m)
         else if (fields[i].type == JSON)
             json_decref(*(json_t **)at);
     }
+    g_free(m->tables_text);
     g_free(m);
 }
 
@@ -138,6 +139,10 @@ void meta_set_s3_text(struct meta *m, const char *what, const char *value)
 
 char *meta_print(const struct meta *m, GError **error)
 {
+    if (m->lean) {
+        ot_fail(error, OT_FAILED, "the metadata of %s was read without its tables and cannot be written so", m->id);
+        return NULL;
+    }
     json_t *object = json_object();
     gboolean complete = TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
@@ -246,4 +251,115 @@ struct meta *meta_parse(const char *text, gsize length, const char *path, GError
     if (ok && !m->id)
         ok = ot_fail(error, OT_CORRUPT, "%s names a backup file that is none: %s", path, m->backup_file);
     return ok ? g_steal_pointer(&m) : NULL;
+}
+
+/* ---- without the tables ---- */
+
+/* As meta_print begins and ends them. A text in JSON holds no line break, so nothing else looks so. */
+#define TABLES_BEGIN "\n  \"tables\": ["
+#define TABLES_END "\n  ]\n}\n"
+
+gboolean meta_find_tables(const char *text, gsize length, gsize *ret_at)
+{
+    const char *at = g_strstr_len(text, (gssize)length, TABLES_BEGIN);
+    if (at)
+        *ret_at = (gsize)(at - text);
+    return at != NULL;
+}
+
+gboolean meta_is_end(const char *text, gsize length)
+{
+    gsize end = strlen(TABLES_END);
+    return length >= end && memcmp(text + length - end, TABLES_END, end) == 0;
+}
+
+/* Behind the string that begins at at; NULL: it has no end. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++)
+        at += *at == '\\';
+    return at < end ? at + 1 : NULL;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && g_ascii_isspace(*at))
+        at++;
+    return at;
+}
+
+/* Behind the array or object that begins at at. Whether what is in it is JSON is not looked at. */
+static const char *skip_nested(const char *at, const char *end)
+{
+    int depth = 0;
+    while (at && at < end) {
+        if (*at == '"') {
+            at = skip_string(at, end);
+            continue;
+        }
+        depth += (*at == '[' || *at == '{') - (*at == ']' || *at == '}');
+        at++;
+        if (depth == 0)
+            return at;
+    }
+    return NULL;
+}
+
+/* The array that is the value of "tables" in the object that the text is. FALSE: there is none, or this is no JSON. */
+static gboolean find_array(const char *text, gsize length, const char **ret_begin, const char **ret_end)
+{
+    static const char key[] = "\"tables\"";
+    const char *end = text + length, *at = skip_space(text, end);
+    at = at < end && *at == '{' ? at + 1 : NULL;
+    while (at && (at = skip_space(at, end)) < end) {
+        const char *begin = at;
+        if (*at == '[' || *at == '{')
+            at = skip_nested(at, end);
+        else if (*at != '"')
+            at++;
+        else if ((at = skip_string(at, end)) && (gsize)(at - begin) == strlen(key) &&
+                 memcmp(begin, key, strlen(key)) == 0) {
+            const char *colon = skip_space(at, end);
+            const char *value = colon < end && *colon == ':' ? skip_space(colon + 1, end) : end;
+            *ret_begin = value;
+            *ret_end = value < end && *value == '[' ? skip_nested(value, end) : NULL;
+            return *ret_end != NULL;
+        }
+    }
+    return FALSE;
+}
+
+struct meta *meta_parse_head(const char *text, gsize tables_at, const char *place, GError **error)
+{
+    g_autofree char *object = g_strdup_printf("%.*s\n\"tables\": null}", (int)tables_at, text);
+    struct meta *m = meta_parse(object, strlen(object), place, error);
+    if (m)
+        m->lean = TRUE;
+    return m;
+}
+
+struct meta *meta_parse_lean(const char *text, gsize length, gboolean keep, const char *place, GError **error)
+{
+    const char *begin, *end;
+    if (!find_array(text, length, &begin, &end))
+        return meta_parse(text, length, place, error);
+    g_autoptr(GString) rest = g_string_new_len(text, begin - text);
+    g_string_append(rest, "null");
+    g_string_append_len(rest, end, text + length - end);
+    struct meta *m = meta_parse(rest->str, rest->len, place, error);
+    if (!m)
+        return NULL;
+    m->lean = TRUE;
+    m->tables_text = keep ? g_strndup(begin, (gsize)(end - begin)) : NULL;
+    return m;
+}
+
+json_t *meta_read_tables(const struct meta *m)
+{
+    if (m->tables)
+        return json_incref(m->tables);
+    json_t *tables = m->tables_text ? json_loads(m->tables_text, 0, NULL) : NULL;
+    if (tables && !json_is_array(tables))
+        g_clear_pointer(&tables, json_decref);
+    return tables;
 }

@@ -32,7 +32,9 @@ struct meta {
     char *verified_at, *proven_at; /* ISO 8601 or NULL */
     char *tested_at;               /* the same; on another major version */
     json_t *omitted;               /* array of texts: what it lacks of its database; NULL: not known */
-    json_t *tables;                /* array of {schema, name, rows, fingerprint} */
+    json_t *tables;                /* array of {schema, name, rows, fingerprint}; NULL too in lean metadata */
+    gboolean lean;                 /* read without its tables: it can be looked at, not be written */
+    char *tables_text;             /* of lean metadata: their JSON, if it was to be kept; else NULL. See meta_read_tables */
     json_t *facts;                 /* see docs/FORMAT.md */
     json_t *journal;               /* where the journal ended: {id, seq, head}; NULL: not known. See journal_head */
     json_t *s3;                    /* the copy in S3, an object; NULL: there is to be none. See meta_s3_record */
@@ -64,6 +66,23 @@ char *meta_print(const struct meta *m, GError **error);
 
 /* Reads what meta_print wrote, or the guide's fields alone; place names it in errors. NULL with OT_CORRUPT. */
 struct meta *meta_parse(const char *text, gsize length, const char *place, GError **error);
+
+/*
+ * The same without the tables, which may be thousands, and are skipped instead of parsed: what stands in them is not
+ * looked at. keep: their text stays, for meta_read_tables.
+ */
+struct meta *meta_parse_lean(const char *text, gsize length, gboolean keep, const char *place, GError **error);
+
+/* Where in a text of our own layout the tables begin: FALSE if that cannot be seen. And whether such a text ends so: it
+ * was written to its end. */
+gboolean meta_find_tables(const char *text, gsize length, gsize *ret_at);
+gboolean meta_is_end(const char *text, gsize length);
+
+/* Lean metadata of what comes before the tables. */
+struct meta *meta_parse_head(const char *text, gsize tables_at, const char *place, GError **error);
+
+/* The tables, also of lean metadata that kept their text. New reference; NULL: not known. */
+json_t *meta_read_tables(const struct meta *m);
 
 /* The largest metadata that is believed. */
 #define META_MAX_BYTES (256u << 20)

@@ -53,10 +53,12 @@ static void judge_unrecorded(struct console *c, const GError *problem, GError *u
         g_propagate_error(error, g_steal_pointer(&own));
 }
 
+#define RECENT 1000 /* acts: more than a day has */
+
 /* By the journal. */
 static gboolean is_first_act_of_day(const struct console *c)
 {
-    g_autoptr(GPtrArray) records = journal_load(c->settings.backup_dir, NULL);
+    g_autoptr(GPtrArray) records = journal_load_recent(c->settings.backup_dir, NULL, NULL, RECENT, NULL);
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autoptr(GDateTime) midnight = g_date_time_new_local(g_date_time_get_year(now), g_date_time_get_month(now),
                                                           g_date_time_get_day_of_month(now), 0, 0, 0);

@@ -84,9 +84,9 @@ static gboolean print_policy(struct console *c, const char *role, GError **error
         return ot_fail(error, OT_USAGE, "bucket policy is for a writer, a pruner or a restorer, not for \"%s\"", role);
     if (!s->s3_bucket)
         return ot_fail(error, OT_USAGE, "no bucket is set: BACKUP_S3_BUCKET names it");
-    g_autofree char *text =
-        bucket_policy(s->s3_bucket, s->s3_prefix, g_str_equal(s->s3_sse, "aws:kms") ? s->s3_kms_key_id : NULL,
-                      (enum bucket_role)found);
+    const char *key = g_str_equal(s->s3_sse, "aws:kms") ? s->s3_kms_key_id : NULL;
+    g_autofree char *region = request_s3_region(s);
+    g_autofree char *text = bucket_policy(s->s3_bucket, s->s3_prefix, key, region, (enum bucket_role)found);
     return puts(text) >= 0 || ot_fail_errno(error, OT_IO, "cannot write to stdout");
 }
 

@@ -14,6 +14,7 @@ struct console {
     struct pg_target target; /* from the settings */
     struct report report;
     struct s3 *s3; /* made by request_s3; NULL until then */
+    guint s3_missing; /* enum s3_optional: what the S3 server does not have */
     struct offsite offsite;
     struct server_identity identity; /* made by request_identity */
     char *s3_problem; /* why there is none; of the last request_health */

@@ -41,6 +41,13 @@ static struct credentials_config credentials_of(const struct settings *s)
     };
 }
 
+char *request_s3_region(const struct settings *s)
+{
+    struct credentials_config from = credentials_of(s);
+    const char *set = s->aws_region ? s->aws_region : s->aws_default_region;
+    return set ? g_strdup(set) : credentials_profile_region(&from);
+}
+
 static enum s3_addressing addressing_of(const char *word)
 {
     return g_str_equal(word, "path")      ? S3_ADDRESS_PATH
@@ -66,6 +73,7 @@ struct s3 *request_s3_for(struct console *c, guint retry_s, GError **error)
         .stall_timeout_s = (guint)s->s3_timeout_s,
         .retry_s = retry_s,
         .credentials = credentials_of(s),
+        .missing = &c->s3_missing,
         .warn = warn,
         .warn_data = c,
     };

@@ -12,6 +12,9 @@
  */
 gboolean request_backup(struct console *c, struct backup_request *ret_request, GError **error);
 
+/* The region that is set, or the profile's; NULL: none is. To be freed. */
+char *request_s3_region(const struct settings *s);
+
 /* The client of the bucket in the settings, made at the first call; the console's. OT_USAGE if there is no bucket. */
 struct s3 *request_s3(struct console *c, GError **error);
 

@@ -34,7 +34,7 @@ static gboolean look(struct console *c, const char *database, GPtrArray *list, G
 /* The names of all databases that have a backup in the folder; a name that its metadata does not say is none. */
 static gboolean databases_here(const char *dir, GPtrArray *names, GError **error)
 {
-    g_autoptr(GPtrArray) backups = catalog_list_lean(dir, NULL, 0, error);
+    g_autoptr(GPtrArray) backups = catalog_list(dir, NULL, error);
     for (guint i = 0; backups && i < backups->len; i++) {
         const struct catalog_entry *e = backups->pdata[i];
         const char *name = e->meta ? e->meta->database : NULL;

@@ -366,12 +366,22 @@ static enum alert_verdict verdict_of(const char *act, int code)
     return strcmp(act, "restore") == 0 || code == OT_CORRUPT || code == OT_MISMATCH ? ALERT_CRITICAL : ALERT_WARNING;
 }
 
-static char *act_title(const struct alert_config *c, const char *act, const char *problem)
+/* What is so, where the exit code says more than that it failed. */
+static const char *outcome_of(const char *act, int code, const char *problem)
+{
+    if (strcmp(act, "backup") == 0 && code == OT_UPLOAD)
+        return "is complete here, not in S3";
+    if (strcmp(act, "restore") == 0 && code == OT_RESTORE)
+        return "failed: production is unchanged";
+    return problem ? "failed" : "went well";
+}
+
+static char *act_title(const struct alert_config *c, const char *act, int code, const char *problem)
 {
     g_autofree char *word = g_strdup(act);
     word[0] = g_ascii_toupper(word[0]);
     return g_strdup_printf("%s%s%s %s", word, c->database ? " of " : "", c->database ? c->database : "",
-                           problem ? "failed" : "went well");
+                           outcome_of(act, code, problem));
 }
 
 static char *act_text(int code, const char *problem)
@@ -417,7 +427,7 @@ void alert_act(const struct alert_config *c, const char *act, int code, const ch
     if (!alert_is_configured(c) || (problem && !is_worth_telling(act, code)))
         return;
     g_autofree char *name = g_strconcat("failed-", act, NULL), *key = key_of(c, name);
-    g_autofree char *title = act_title(c, act, problem), *text = act_text(code, problem);
+    g_autofree char *title = act_title(c, act, code, problem), *text = act_text(code, problem);
     json_t *all = act_facts(facts, code);
     struct alert_finding f = {.name = name,
                               .verdict = problem ? verdict_of(act, code) : ALERT_FINE,

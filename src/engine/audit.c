@@ -37,20 +37,21 @@ static gboolean add_s3(GPtrArray *anchors, GPtrArray *backups, const struct audi
            journalcopy_anchors(p->client, p->prefix, p->dir, anchors, error);
 }
 
-/* Takes the anchors that were found elsewhere. */
-static struct journal_state *check(const char *dir, const GPtrArray *backups, GPtrArray *anchors, GError **error)
+/* Takes the anchors that were found elsewhere. max_bytes: of the newest lines; 0: all are read. */
+static struct journal_state *check(const char *dir, const GPtrArray *backups, GPtrArray *anchors, gsize max_bytes,
+                                   GError **error)
 {
     struct journal_head head;
     if (!journal_head(dir, &head, error))
         return NULL;
     add_backups(anchors, backups, head.id);
-    return journal_check(dir, anchors, error);
+    return max_bytes ? journal_check_newest(dir, anchors, max_bytes, error) : journal_check(dir, anchors, error);
 }
 
-struct journal_state *audit_check_backups(const char *dir, const GPtrArray *backups, GError **error)
+struct journal_state *audit_check_newest(const char *dir, const GPtrArray *backups, gsize max_bytes, GError **error)
 {
     g_autoptr(GPtrArray) anchors = g_ptr_array_new_with_free_func(journal_anchor_free);
-    return check(dir, backups, anchors, error);
+    return check(dir, backups, anchors, max_bytes, error);
 }
 
 struct journal_state *audit_check(const struct audit_places *places, GError **error)
@@ -59,7 +60,7 @@ struct journal_state *audit_check(const struct audit_places *places, GError **er
     g_autoptr(GPtrArray) backups = catalog_list(places->dir, NULL, error);
     if (!backups || (places->client && !add_s3(anchors, backups, places, error)))
         return NULL;
-    g_autoptr(journal_state) state = check(places->dir, backups, anchors, error);
+    g_autoptr(journal_state) state = check(places->dir, backups, anchors, 0, error);
     if (state && places->client && !journalcopy_compare(places->client, places->prefix, places->dir, state, error))
         return NULL;
     return g_steal_pointer(&state);

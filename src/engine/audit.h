@@ -15,8 +15,8 @@ struct audit_places {
  * S3, of which every line is read and compared. NULL: it, or one of these places, cannot be read. */
 struct journal_state *audit_check(const struct audit_places *places, GError **error);
 
-/* The same with these backups only (struct catalog_entry *), and nothing asked of S3. */
-struct journal_state *audit_check_backups(const char *dir, const GPtrArray *backups, GError **error);
+/* journal_check_newest with these backups only (struct catalog_entry *), and nothing asked of S3. */
+struct journal_state *audit_check_newest(const char *dir, const GPtrArray *backups, gsize max_bytes, GError **error);
 
 /* A moment as a person writes it: 2026-01-31, or with a time, 2026-01-31T12:00[:00][Z or +08:00]; without a zone it is
  * local time. A day alone is its begin, or with to_end its end. Seconds since 1970. OT_USAGE. */

@@ -36,7 +36,10 @@ struct backup {
     int server_version;
     char *newest_id; /* of this server's backups in the folder so far; NULL: none */
     gint64 newest_at;
-    gboolean unclaimed; /* nobody in the bucket knows of this id */
+    struct lock *held;      /* on the database's backups here: until this one is complete */
+    struct lock *uploading; /* on its way to S3: to the end */
+    gboolean later;         /* another run's upload is still going on: ours is done by it, or by a later run */
+    gboolean unclaimed;     /* nobody in the bucket knows of this id */
     gint64 started_us;
     guint64 expected_bytes; /* of the file, by what is known before */
     guint64 required_bytes; /* that must be free */
@@ -58,6 +61,8 @@ void backup_result_clear(struct backup_result *r)
 
 static void backup_clear(struct backup *b)
 {
+    g_clear_pointer(&b->held, lock_free);
+    g_clear_pointer(&b->uploading, lock_free);
     g_free(b->database);
     g_free(b->name);
     g_free(b->timestamp);
@@ -174,6 +179,8 @@ static gboolean begin_upload(struct backup *b, GError **error)
     struct offsite_labels labels = {q->type, q->tag, b->database, FALSE};
     GError *problem = NULL;
     g_clear_error(&b->upload_problem);
+    if (b->later)
+        return ot_fail(&b->upload_problem, OT_S3, "an earlier backup is still on its way to S3") || TRUE;
     b->run = offsite_begin(q->offsite, q->dir, b->id, &labels, b->file ? file_sink_path(b->file) : NULL,
                            b->expected_bytes, FALSE, &problem);
     if (b->run || (b->file && !g_error_matches(problem, OT_ERROR, OT_INTERRUPTED))) {
@@ -407,6 +414,7 @@ static gboolean keep_here(struct backup *b, GError **error)
     if (!interrupt_check(error) || !publish(b, m, error))
         return FALSE;
     gint64 start = g_get_monotonic_time();
+    g_clear_pointer(&b->held, lock_free); /* however long S3 takes, the next backup can be taken */
     if (q->places == BACKUP_BOTH) {
         upload_too(b, m);
         report_phase(b->report, "upload", start);
@@ -467,7 +475,7 @@ static gboolean is_in_s3(const struct backup *b)
 static void clean_s3(struct backup *b)
 {
     const struct backup_request *q = b->request;
-    if (is_in_s3(b))
+    if (b->uploading)
         leftover_clean(q->offsite, q->dir, b->name, b->report);
 }
 
@@ -512,6 +520,7 @@ static gboolean run_locked(struct backup *b, GError **error)
         catalog_clean(b->request->dir, b->name, error) && check_server(b, error) && dump_and_publish(b, error);
     discard(b);
     give_back(b->timestamp, b);
+    g_clear_pointer(&b->held, lock_free); /* what follows takes it again */
     if (ok)
         return followup_run(b->request, b->name, &b->identity, b->started_us / G_USEC_PER_SEC, g_steal_pointer(&b->upload_problem),
                             b->report, error);
@@ -519,6 +528,33 @@ static gboolean run_locked(struct backup *b, GError **error)
         report_warn(b->report, "Failed to upload backup to S3: %s", b->upload_problem->message);
     catalog_clean(b->request->dir, b->name, NULL); /* sidecars of a backup that did not come to be */
     return FALSE;
+}
+
+/* A backup that is kept here waits for no upload. */
+static gboolean take_upload_lock(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    guint wait_s = q->places == BACKUP_BOTH ? 0 : q->wait_s;
+    GError *problem = NULL;
+    b->uploading = dblock_take_upload(q->dir, b->name, "backup", wait_s, b->report, &problem);
+    b->later = q->places == BACKUP_BOTH && g_error_matches(problem, OT_ERROR, OT_BUSY);
+    b->unclaimed = b->later;
+    if (b->later)
+        g_clear_error(&problem);
+    if (problem)
+        g_propagate_error(error, problem);
+    return b->uploading || b->later;
+}
+
+/* One that goes to S3 alone may wait for an upload, and does so before it keeps others from their backups. */
+static gboolean take_locks(struct backup *b, GError **error)
+{
+    const struct backup_request *q = b->request;
+    gboolean first = q->places == BACKUP_S3_ONLY;
+    if (first && !take_upload_lock(b, error))
+        return FALSE;
+    b->held = dblock_take(q->dir, b->name, "backup", q->wait_s, b->report, error);
+    return b->held && (first || !is_in_s3(b) || take_upload_lock(b, error));
 }
 
 static gboolean run(struct backup *b, GError **error)
@@ -531,10 +567,10 @@ static gboolean run(struct backup *b, GError **error)
     b->name = names_encode(b->database);
     report_fact_text(b->report, "database", b->database);
     others_note_address(b->request->target, b->report);
-    g_autoptr(lock) held =
-        dblock_take(b->request->dir, b->name, "backup", b->request->wait_s, b->report, error);
+    if (!take_locks(b, error))
+        return FALSE;
     b->started_us = g_get_real_time(); /* whatever it waited for */
-    return held && (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);
+    return (!b->request->begin || b->request->begin(b->request->begin_data, error)) && run_locked(b, error);
 }
 
 /* What the journal is to say of a backup that is there. */

@@ -55,7 +55,7 @@ static GPtrArray *gather(const struct choose_request *q, GError **error)
 {
     g_autofree char *name = names_encode(q->database);
     if (!q->offsite) {
-        GPtrArray *list = catalog_list_lean(q->dir, name, 0, error);
+        GPtrArray *list = catalog_list(q->dir, name, error);
         if (list)
             server_identity_mark(q->identity, list);
         return list;

@@ -27,10 +27,8 @@ static struct lock *wait_for(const char *path, const char *act, guint wait_s, st
     }
 }
 
-struct lock *dblock_take(const char *dir, const char *name, const char *act, guint wait_s, struct report *report,
-                         GError **error)
+static struct lock *take(const char *path, const char *act, guint wait_s, struct report *report, GError **error)
 {
-    g_autofree char *path = g_strdup_printf("%s/.%s.backup.lock", dir, name);
     if (wait_s > 0)
         return wait_for(path, act, wait_s, report, error);
     GError *problem = NULL;
@@ -41,4 +39,18 @@ struct lock *dblock_take(const char *dir, const char *name, const char *act, gui
         g_propagate_error(error, g_steal_pointer(&problem));
     g_clear_error(&problem);
     return held;
+}
+
+struct lock *dblock_take(const char *dir, const char *name, const char *act, guint wait_s, struct report *report,
+                         GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/.%s.backup.lock", dir, name);
+    return take(path, act, wait_s, report, error);
+}
+
+struct lock *dblock_take_upload(const char *dir, const char *name, const char *act, guint wait_s,
+                                struct report *report, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/.%s.upload.lock", dir, name);
+    return take(path, act, wait_s, report, error);
 }

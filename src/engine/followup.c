@@ -2,6 +2,7 @@
 #include "engine/followup.h"
 
 #include "base/interrupt.h"
+#include "engine/dblock.h"
 #include "engine/monthly.h"
 #include "engine/prune.h"
 #include "engine/sync.h"
@@ -46,6 +47,16 @@ static gboolean prune(struct followup *f, gboolean in_s3, GError **error)
 {
     const struct backup_request *q = f->q;
     g_autoptr(GPtrArray) verdicts = prune_verdicts_new();
+    g_autoptr(GError) busy = NULL;
+    g_autoptr(lock) held = dblock_take(q->dir, f->name, "prune", 0, f->report, &busy);
+    if (!held && g_error_matches(busy, OT_ERROR, OT_BUSY)) {
+        report_info(f->report, "Another run is at work by now, and deletes what is old");
+        return TRUE;
+    }
+    if (!held) {
+        g_propagate_error(error, g_steal_pointer(&busy));
+        return FALSE;
+    }
     struct prune_request request = {
         .dir = q->dir,
         .name = f->name,

@@ -2,10 +2,12 @@
 #include "engine/health_ends.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/files.h"
 #include "base/text.h"
+#include "catalog/describe.h"
 #include "catalog/journal.h"
 #include "catalog/names.h"
 #include "catalog/remote.h"
@@ -15,6 +17,8 @@
 
 /* Rows of tables are compared over a day: that many backups hold it, with those between the hours. */
 #define TABLES_OF 64
+
+#define MAX_RECORDS 20000 /* of this database: a year of hourly backups has fewer */
 
 static const struct row {
     const char *name, *title;
@@ -115,9 +119,16 @@ gint64 health_taken_at(const struct catalog_entry *e)
     return e->taken_at;
 }
 
+gboolean health_is_cut(const struct catalog_entry *e)
+{
+    return e->meta && e->path && e->meta->size_bytes > 0 && e->meta->size_bytes != e->size_bytes;
+}
+
+/* A file that has not its size any more is none, unless there is a whole copy in S3. */
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e)
 {
-    return e->meta && e->meta->state >= META_VERIFIED && !catalog_is_pre_restore(e) &&
+    gboolean whole = !health_is_cut(e) || (d->s3_looked && g_strcmp0(describe_s3(e, TRUE), "present") == 0);
+    return e->meta && e->meta->state >= META_VERIFIED && whole && !catalog_is_pre_restore(e) &&
            !catalog_is_future(e, d->now);
 }
 
@@ -168,10 +179,37 @@ static gboolean is_ours(const json_t *line, const char *database, const char *na
     return !of && !(record_is(line, "verify") && record_text(line, "of"));
 }
 
+/* What a line of this database holds, as journal_append writes it. */
+struct needles {
+    char *database, *id;
+};
+
+static char *json_key(const char *key, const char *value)
+{
+    json_t *text = json_string(value);
+    char *printed = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
+    char *result = g_strdup_printf("\"%s\":%s", key, printed ? printed : "\"");
+    free(printed);
+    json_decref(text);
+    return result;
+}
+
+/* Only lines that name another database are passed over unread. */
+static gboolean may_be_ours(const char *line, gsize length, void *data)
+{
+    const struct needles *n = data;
+    return !g_strstr_len(line, (gssize)length, "\"database\":") || g_strstr_len(line, (gssize)length, n->database) ||
+           g_strstr_len(line, (gssize)length, n->id);
+}
+
 static void read_journal(struct health_data *d, const char *name)
 {
     g_autoptr(GError) problem = NULL;
-    g_autoptr(GPtrArray) all = journal_load(d->request->dir, &problem);
+    struct needles needles = {json_key("database", d->request->database), json_key("id", name)};
+    needles.id[strlen(needles.id) - 1] = '_'; /* for the quotation mark: an id goes on with its time */
+    g_autoptr(GPtrArray) all = journal_load_recent(d->request->dir, may_be_ours, &needles, MAX_RECORDS, &problem);
+    g_free(needles.database);
+    g_free(needles.id);
     d->journal = g_ptr_array_new_with_free_func(unref);
     if (!all)
         d->journal_problem = g_strdup(problem->message);
@@ -197,7 +235,7 @@ static gboolean gather(struct health_data *d, GError **error)
     const struct health_request *q = d->request;
     g_autofree char *name = names_encode(q->database);
     guint64 free_bytes;
-    d->backups = catalog_list_lean(q->dir, name, TABLES_OF, error);
+    d->backups = catalog_list_with_tables(q->dir, name, TABLES_OF, error);
     if (!d->backups)
         return FALSE;
     read_journal(d, name);

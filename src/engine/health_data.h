@@ -52,7 +52,10 @@ struct health_limits health_fill_limits(struct health_limits l);
 /* When its snapshot was taken, seconds since 1970. */
 gint64 health_taken_at(const struct catalog_entry *e);
 
-/* Verified, not a pre-restore one, and not dated in the future. */
+/* Its file here has not the size that it was written with. */
+gboolean health_is_cut(const struct catalog_entry *e);
+
+/* Verified, still of its size, not a pre-restore one, and not dated in the future. */
 gboolean health_is_good(const struct health_data *d, const struct catalog_entry *e);
 
 /* The newest of these; NULL: there is none. */

@@ -117,7 +117,8 @@ static void note_rows(GHashTable *most, const struct catalog_entry *e)
 {
     gsize i;
     json_t *t;
-    json_array_foreach(e->meta->tables, i, t)
+    json_t *tables = meta_read_tables(e->meta);
+    json_array_foreach(tables, i, t)
     {
         const char *schema = record_text(t, "schema"), *name = record_text(t, "name");
         gint64 rows = json_integer_value(json_object_get(t, "rows"));
@@ -130,6 +131,7 @@ static void note_rows(GHashTable *most, const struct catalog_entry *e)
         else
             g_free(key);
     }
+    json_decref(tables);
 }
 
 static GHashTable *rows_of(const struct catalog_entry *e)
@@ -246,7 +248,8 @@ gboolean health_check_rows(const struct health_data *d, struct health_check *c)
         nothing_to_compare(d, c, good->len);
         return TRUE;
     }
-    if (!json_is_array(((struct catalog_entry *)good->pdata[0])->meta->tables)) {
+    const struct meta *newest = ((struct catalog_entry *)good->pdata[0])->meta;
+    if (!newest->tables && !newest->tables_text) {
         health_raise(c, HEALTH_UNKNOWN);
         c->value = g_strdup("the newest backup's metadata does not list its tables");
         health_advise(c, "Only backups of this program do.");

@@ -94,12 +94,12 @@ static gint64 check_trial(const struct health_data *d, struct health_check *c, c
     return good_at;
 }
 
-/* A backup that a check found damaged stays bad until it is gone. */
+/* A backup that a check found damaged, or that has not its size any more, stays bad until it is gone. */
 static void judge_damaged(const struct health_data *d, struct health_check *c)
 {
     for (guint i = 0; i < d->backups->len; i++) {
         const struct catalog_entry *e = d->backups->pdata[i];
-        if (!e->meta || e->meta->state != META_FAILED)
+        if (!e->meta || (e->meta->state != META_FAILED && !health_is_cut(e)))
             continue;
         health_raise(c, HEALTH_WARNING);
         c->cause = NULL;

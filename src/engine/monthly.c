@@ -121,7 +121,7 @@ static gboolean copy_backup(const struct offsite *o, struct catalog_entry *e, st
     g_autofree char *key = names_monthly_key(o->prefix, e->id), *globals = NULL;
     g_autoptr(copy) from = copy_s3(o->client, &o->upload.props, e->object->key);
     g_autoptr(s3_object) original = s3_head(o->client, e->object->key, error), copied = NULL;
-    if (!original || !read_globals(o, from, &globals, error))
+    if (!original || !read_globals(o, from, &globals, error) || !copy_complete_meta(from, m, error))
         return FALSE;
     make_monthly(o, m);
     struct offsite_labels labels = {m->type, m->tag, m->database, FALSE};

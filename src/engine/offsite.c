@@ -102,13 +102,21 @@ static char *reserved_key(const struct offsite *o, const char *id)
     return dump ? g_strdup_printf("%.*s" RESERVED, (int)(strlen(dump) - strlen(NAMES_DUMP)), dump) : NULL;
 }
 
+/* "HOST UUID\n" */
+static gboolean is_mark(const char *text)
+{
+    const char *blank = strrchr(text, ' ');
+    g_autofree char *id = blank ? g_strchomp(g_strdup(blank + 1)) : NULL;
+    return id && g_uuid_string_is_valid(id);
+}
+
 gboolean offsite_reserve(const struct offsite *o, const char *id, gboolean *ret_taken, GError **error)
 {
     g_autofree char *dump = names_key(o->prefix, id), *key = reserved_key(o, id), *mine = g_uuid_string_random();
     g_autofree char *text = g_strdup_printf("%s %s\n", g_get_host_name(), mine);
     g_autofree char *beside = g_strndup(dump, strlen(dump) - strlen(NAMES_DUMP) + 1); /* with the dot */
     return s3_any(o->client, beside, RESERVE_RETRY_S, ret_taken, error) &&
-           (*ret_taken || s3_put_new(o->client, key, text, RESERVE_RETRY_S, ret_taken, error));
+           (*ret_taken || s3_put_new(o->client, key, text, is_mark, RESERVE_RETRY_S, ret_taken, error));
 }
 
 void offsite_release(const struct offsite *o, const char *id)
@@ -433,12 +441,38 @@ static gboolean hold_after_upload(const struct offsite *o, const char *dir, stru
     return FALSE;
 }
 
+/* Another host may have a backup of the same id, which it uploaded while S3 could not be asked from here. */
+static gboolean check_not_anothers(const struct offsite *o, const struct meta *m, GError **error)
+{
+    g_autofree char *dump = names_key(o->prefix, m->id);
+    g_autofree char *key = g_strdup_printf("%.*s" NAMES_META, (int)(strlen(dump) - strlen(NAMES_DUMP)), dump);
+    GError *problem = NULL;
+    gsize length = 0;
+    g_autofree char *text = s3_get(o->client, key, MAX_GLOBALS_BYTES, &length, &problem);
+    if (!text && g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (!text) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_autoptr(meta) there = meta_parse(text, length, key, NULL);
+    if (!there || !there->sha256 || !m->sha256 || g_str_equal(there->sha256, m->sha256))
+        return TRUE;
+    g_autofree char *place = s3_url(o->client, dump);
+    return ot_fail(error, OT_S3, "%s is another backup of the same id, from another host: it is not overwritten, and "
+                                 "the one here stays here only", place);
+}
+
 gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/%s" NAMES_DUMP, dir, m->id);
     g_autofree char *globals = NULL;
     struct offsite_labels labels = labels_of(m);
     report_info(report, "Uploading backup %s to S3...", m->id);
+    if (!check_not_anothers(o, m, error))
+        return FALSE;
     /* An earlier try may have made the object and been cut off before the metadata: it is made again. */
     g_autoptr(offsite_run) run = offsite_begin(o, dir, m->id, &labels, path, m->size_bytes, TRUE, error);
     if (!run || !read_globals(dir, m->id, &globals, error) || !offsite_finish(run, m->sha256, error))

@@ -2,6 +2,7 @@
 #include "engine/sync.h"
 
 #include "base/interrupt.h"
+#include "catalog/copy.h"
 #include "catalog/remote.h"
 #include "engine/dblock.h"
 #include "engine/hold.h"
@@ -21,10 +22,18 @@ static gboolean is_wanted(const struct catalog_entry *e, enum sync_reach reach)
     return g_str_equal(state, "pending") || g_str_equal(state, "failed") || (reach != SYNC_PENDING && !e->object);
 }
 
-static gboolean catch_up(const struct offsite *o, const char *dir, const struct meta *m, struct report *report,
-                         GError **error)
+static gboolean catch_up(const struct sync_request *q, struct catalog_entry *e, struct report *report, GError **error)
 {
-    return !m || !hold_is_behind(m, g_get_real_time() / G_USEC_PER_SEC) || hold_catch_up(o, dir, m, report, error);
+    if (!e->path || !e->meta || !hold_is_behind(e->meta, g_get_real_time() / G_USEC_PER_SEC))
+        return TRUE;
+    g_autoptr(copy) here = copy_local(e->path);
+    return copy_complete_meta(here, e->meta, error) && hold_catch_up(q->offsite, q->dir, e->meta, report, error);
+}
+
+static gboolean send(const struct sync_request *q, struct catalog_entry *e, struct report *report, GError **error)
+{
+    g_autoptr(copy) here = copy_local(e->path);
+    return copy_complete_meta(here, e->meta, error) && offsite_send(q->offsite, q->dir, e->meta, report, error);
 }
 
 gboolean sync_database(const struct sync_request *q, struct report *report, guint *ret_count, GError **error)
@@ -41,11 +50,11 @@ gboolean sync_database(const struct sync_request *q, struct report *report, guin
         if (!lineage_is_certain(e))
             continue;
         if (!is_wanted(e, q->reach)) {
-            if (e->path && !catch_up(o, q->dir, e->meta, report, error))
+            if (!catch_up(q, e, report, error))
                 return FALSE;
             continue;
         }
-        if (!interrupt_check(&problem) || !offsite_send(o, q->dir, e->meta, report, &problem))
+        if (!interrupt_check(&problem) || !send(q, e, report, &problem))
             return offsite_fail(problem, OT_UPLOAD, error);
         if (ret_count)
             (*ret_count)++;
@@ -56,7 +65,7 @@ gboolean sync_database(const struct sync_request *q, struct report *report, guin
 static gboolean lock_and_sync(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,
                               GError **error)
 {
-    g_autoptr(lock) held = dblock_take(q->dir, name, "sync", q->wait_s, report, error);
+    g_autoptr(lock) held = dblock_take_upload(q->dir, name, "sync", q->wait_s, report, error);
     if (!held)
         return FALSE;
     leftover_clean(q->offsite, q->dir, name, report);

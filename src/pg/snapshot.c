@@ -71,13 +71,20 @@ static PGresult *first_answer(PGconn *pg, const char *sql)
     return first;
 }
 
+/* A pooler that gave the server's session to somebody else in the middle of the transaction would show by its pid. */
+static gboolean is_from(const PGresult *answer, const struct session *s)
+{
+    return PQresultStatus(answer) == PGRES_TUPLES_OK && PQntuples(answer) == 1 &&
+           g_ascii_strtoll(PQgetvalue(answer, 0, 0), NULL, 10) == session_backend_pid(s);
+}
+
 static gboolean session_lives(struct snapshot *s, GError **error)
 {
     PGconn *pg = session_pg(s->session);
     session_wait_begins(s->session);
-    g_autoptr(PGresult) answer = first_answer(pg, "SELECT 1");
+    g_autoptr(PGresult) answer = first_answer(pg, "SELECT pg_catalog.pg_backend_pid()");
     session_wait_ends(s->session);
-    return (PQresultStatus(answer) == PGRES_TUPLES_OK && PQtransactionStatus(pg) == PQTRANS_INTRANS) ||
+    return (is_from(answer, s->session) && PQtransactionStatus(pg) == PQTRANS_INTRANS) ||
            session_fail(s->session, answer, OT_DUMP, "the session that holds the table locks is lost", error);
 }
 

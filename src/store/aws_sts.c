@@ -5,6 +5,7 @@
 
 #include "net/sigv4.h"
 #include "net/uri.h"
+#include "store/aws_partition.h"
 #include "store/aws_remote.h"
 
 #define TRIES 3
@@ -30,7 +31,7 @@ static char *endpoint_address(const struct aws_context *ctx, const char *region)
         return g_strdup(ctx->config->sts_endpoint);
     if (!aws_is_set(region))
         return g_strdup("https://sts.amazonaws.com");
-    return g_strdup_printf("https://sts.%s.amazonaws.com%s", region, g_str_has_prefix(region, "cn-") ? ".cn" : "");
+    return g_strdup_printf("https://sts.%s.%s", region, aws_domain(region));
 }
 
 /* host:port as curl puts it into the Host header, for that is what is signed. */

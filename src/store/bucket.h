@@ -38,9 +38,10 @@ GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError
 GPtrArray *bucket_setup(struct s3 *s, const struct bucket_wishes *wishes, GError **error);
 
 /* The least IAM policy, as JSON: for a host that writes backups and cannot delete any, for one that writes and lets
- * retention delete, or for one that restores. */
+ * retention delete, or for one that restores. region, which may be NULL, says in which partition of AWS the bucket is. */
 enum bucket_role { BUCKET_WRITER, BUCKET_PRUNER, BUCKET_RESTORER };
-char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, enum bucket_role role);
+char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, const char *region,
+                    enum bucket_role role);
 
 /* ---- for the files of bucket_ only ---- */
 
@@ -51,3 +52,7 @@ void bucket_add(GPtrArray *list, const char *name, enum bucket_verdict verdict, 
 /* One of the bucket's documents, as query "lifecycle"; NULL with the failure if it is refused or not there. */
 struct _xmlDoc *bucket_get(struct s3 *s, const char *query, const char *root, struct s3_failure *failure,
                            GError **error);
+
+/* The prefix of a lifecycle rule, wherever it stands; "" if it has none. To be freed. */
+struct _xmlNode;
+char *bucket_rule_prefix(const struct _xmlNode *rule);

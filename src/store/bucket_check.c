@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/s3_hold.h"
+#include "store/s3_optional.h"
 #include "store/s3_xml.h"
 #include "store/upload.h"
 
@@ -96,8 +97,7 @@ static void judge_lock(const xmlNode *root, const struct bucket_wishes *w, GPtrA
     bucket_add(list, name, is_on || !w->props.lock_mode ? BUCKET_OK : BUCKET_FAIL, NULL, "%s", is_on ? LOCK_ON : "off");
 }
 
-/* The prefix of a rule, wherever it stands; "" if it has none. */
-static char *rule_prefix(const xmlNode *rule)
+char *bucket_rule_prefix(const xmlNode *rule)
 {
     const xmlNode *filter = s3_xml_child(rule, "Filter");
     const xmlNode *both = s3_xml_child(filter, "And");
@@ -116,7 +116,7 @@ static void judge_lifecycle(const xmlNode *root, const struct bucket_wishes *w, 
     gboolean aborts = FALSE, old_versions = FALSE;
     for (const xmlNode *rule = root->children; rule; rule = rule->next) {
         g_autofree char *status = s3_xml_text(rule, "Status"), *id = s3_xml_text(rule, "ID");
-        g_autofree char *prefix = rule_prefix(rule);
+        g_autofree char *prefix = bucket_rule_prefix(rule);
         gboolean ours = g_str_has_prefix(w->prefix, prefix) || g_str_has_prefix(prefix, w->prefix);
         if (g_strcmp0(status, "Enabled") != 0 || !ours)
             continue;
@@ -231,8 +231,12 @@ static gboolean try_tags(struct trial *t, GError **error)
 
 static gboolean try_read_tags(struct trial *t, GError **error)
 {
+    if (s3_missing(t->s) & S3_TAGS)
+        return TRUE;
     g_autoptr(GPtrArray) tags = s3_tags(t->s, t->key, NULL, error);
-    return tags && ((tags->len == 2 && g_str_equal(tags->pdata[1], "check")) ||
+    if (tags && tags->len == 0)
+        s3_learn_missing(t->s, S3_TAGS); /* it takes them, and forgets them */
+    return tags && (tags->len == 0 || (tags->len == 2 && g_str_equal(tags->pdata[1], "check")) ||
                     ot_fail(error, OT_S3, "the object has other tags"));
 }
 
@@ -354,7 +358,12 @@ static void try_call(struct trial *t, const struct call *call, GPtrArray *list)
         bucket_add(list, call->name, BUCKET_UNKNOWN, NULL, "not tried: there is no object to try it on");
         return;
     }
-    if (call->run(t, &problem)) {
+    gboolean done = call->run(t, &problem);
+    if (strstr(call->action, "ObjectTagging") && s3_missing(t->s) & S3_TAGS) {
+        bucket_add(list, call->name, BUCKET_UNKNOWN, NULL, "this server has no object tags");
+        return;
+    }
+    if (done) {
         bucket_add(list, call->name, BUCKET_OK, NULL, "works");
         return;
     }
@@ -372,6 +381,15 @@ static void try_delete(struct trial *t, GPtrArray *list)
         bucket_add(list, "Delete", BUCKET_OK, NULL, "refused, which is safest for a writer; %s stays", t->key);
     else
         bucket_add(list, "Delete", BUCKET_WARN, NULL, "%s", problem->message);
+}
+
+/* What the calls have shown that the server does without. */
+static void add_missing(struct s3 *s, GPtrArray *list)
+{
+    for (guint part = 1; part <= S3_OPTIONAL_LAST; part <<= 1)
+        if (s3_missing(s) & part)
+            bucket_add(list, "Not taken by this server", BUCKET_WARN, NULL, "%s: left out; %s",
+                       s3_optional_title(part), s3_optional_meaning(part));
 }
 
 static gboolean has_object_lock(const GPtrArray *list)
@@ -396,6 +414,7 @@ GPtrArray *bucket_check(struct s3 *s, const struct bucket_wishes *wishes, GError
     t.key = g_strdup_printf("%s%s.opstower-check-%.8s", wishes->prefix, slash, random);
     for (gsize i = 0; i < G_N_ELEMENTS(calls); i++)
         try_call(&t, &calls[i], list);
+    add_missing(s, list);
     try_delete(&t, list);
     g_free(t.key);
     return g_steal_pointer(&list);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/aws_partition.h"
+
 #define WRITES                                                                                                         \
     "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:PutObjectLegalHold", "s3:GetObjectLegalHold",    \
         "s3:PutObjectRetention", "s3:GetObjectRetention", "s3:GetObject"
@@ -35,21 +37,23 @@ static json_t *statement(const char *sid, const char *const *actions, char *reso
     return made;
 }
 
-char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, enum bucket_role role)
+char *bucket_policy(const char *bucket, const char *prefix, const char *kms_key_id, const char *region,
+                    enum bucket_role role)
 {
+    const char *partition = aws_partition(region);
     gboolean writes = role != BUCKET_RESTORER;
     const char *const *objects = role == BUCKET_PRUNER ? pruner_objects : writes ? writer_objects : restorer_objects;
     const char *slash = *prefix && !g_str_has_suffix(prefix, "/") ? "/" : "";
     json_t *list = json_array();
     json_array_append_new(
-        list, statement("Backups", objects, g_strdup_printf("arn:aws:s3:::%s/%s%s*", bucket, prefix, slash)));
+        list, statement("Backups", objects, g_strdup_printf("arn:%s:s3:::%s/%s%s*", partition, bucket, prefix, slash)));
     json_array_append_new(list, statement("Bucket", writes ? writer_bucket : restorer_bucket,
-                                          g_strdup_printf("arn:aws:s3:::%s", bucket)));
+                                          g_strdup_printf("arn:%s:s3:::%s", partition, bucket)));
     if (kms_key_id)
         json_array_append_new(list, statement("Key", writes ? writer_key : restorer_key,
                                               g_str_has_prefix(kms_key_id, "arn:")
                                                   ? g_strdup(kms_key_id)
-                                                  : g_strdup_printf("arn:aws:kms:*:*:key/%s", kms_key_id)));
+                                                  : g_strdup_printf("arn:%s:kms:*:*:key/%s", partition, kms_key_id)));
     json_t *policy = json_pack("{ss so}", "Version", "2012-10-17", "Statement", list);
     char *text = json_dumps(policy, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     char *copied = g_strdup(text);

@@ -5,7 +5,9 @@
 
 #include "store/s3_xml.h"
 
-#define OUR_RULES "opstower-"
+#define UNFINISHED "opstower-unfinished"
+#define OLD_VERSIONS "opstower-old-versions"
+#define LONGSTOP "opstower-longstop"
 
 /* Some of these calls demand an MD5, others take a checksum: both are sent. */
 static gboolean put_document(struct s3 *s, const char *query, const char *xml, struct s3_failure *failure,
@@ -97,8 +99,36 @@ static void set_public(struct s3 *s, GPtrArray *list)
 
 /* ---- lifecycle ---- */
 
+/* Below which backups lie, with its slash. */
+static char *rule_folder(const struct bucket_wishes *w)
+{
+    const char *slash = *w->prefix && !g_str_has_suffix(w->prefix, "/") ? "/" : "";
+    return g_strconcat(w->prefix, slash, NULL);
+}
+
+/* What the ids of a folder's rules end with: an id is unique in a bucket. */
+static char *rule_mark(const char *folder)
+{
+    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, folder, -1);
+    return g_strdup_printf("-%.8s", sum);
+}
+
+static gboolean is_our_id(const char *id)
+{
+    return id && (g_str_has_prefix(id, UNFINISHED) || g_str_has_prefix(id, OLD_VERSIONS) ||
+                  g_str_has_prefix(id, LONGSTOP));
+}
+
+/* Of setup, for exactly this prefix: another installation's may lie in the same bucket under another one. */
+static gboolean is_ours(const xmlNode *rule, const struct bucket_wishes *w)
+{
+    g_autofree char *id = s3_xml_text(rule, "ID"), *prefix = bucket_rule_prefix(rule), *folder = rule_folder(w);
+    g_autofree char *mark = rule_mark(folder);
+    return is_our_id(id) && (g_str_has_suffix(id, mark) || g_str_equal(prefix, folder));
+}
+
 /* Rules of others, as they stand. */
-static gboolean others_rules(struct s3 *s, GString *out, GError **error)
+static gboolean others_rules(struct s3 *s, const struct bucket_wishes *w, GString *out, GError **error)
 {
     struct s3_failure failure = {0};
     GError *problem = NULL;
@@ -112,9 +142,7 @@ static gboolean others_rules(struct s3 *s, GString *out, GError **error)
         return none;
     }
     for (xmlNode *rule = xmlDocGetRootElement(doc)->children; rule; rule = rule->next) {
-        g_autofree char *id = s3_xml_text(rule, "ID");
-        if (rule->type != XML_ELEMENT_NODE || strcmp((const char *)rule->name, "Rule") != 0 ||
-            (id && g_str_has_prefix(id, OUR_RULES)))
+        if (rule->type != XML_ELEMENT_NODE || strcmp((const char *)rule->name, "Rule") != 0 || is_ours(rule, w))
             continue;
         xmlBuffer *text = xmlBufferCreate();
         xmlNodeDump(text, doc, rule, 0, 0);
@@ -127,32 +155,32 @@ static gboolean others_rules(struct s3 *s, GString *out, GError **error)
 
 static void our_rules(GString *out, const struct bucket_wishes *w)
 {
-    const char *slash = *w->prefix && !g_str_has_suffix(w->prefix, "/") ? "/" : "";
-    g_autofree char *prefix = g_markup_printf_escaped("<Prefix>%s%s</Prefix>", w->prefix, slash);
+    g_autofree char *folder = rule_folder(w), *mark = rule_mark(folder);
+    g_autofree char *prefix = g_markup_printf_escaped("<Prefix>%s</Prefix>", folder);
     g_string_append_printf(out,
-                           "<Rule><ID>" OUR_RULES "unfinished</ID><Filter>%s</Filter><Status>Enabled</Status>"
+                           "<Rule><ID>" UNFINISHED "%s</ID><Filter>%s</Filter><Status>Enabled</Status>"
                            "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
                            "</AbortIncompleteMultipartUpload></Rule>",
-                           prefix);
+                           mark, prefix);
     g_string_append_printf(out,
-                           "<Rule><ID>" OUR_RULES "old-versions</ID><Filter>%s</Filter><Status>Enabled</Status>"
+                           "<Rule><ID>" OLD_VERSIONS "%s</ID><Filter>%s</Filter><Status>Enabled</Status>"
                            "<NoncurrentVersionExpiration><NoncurrentDays>%d</NoncurrentDays>"
                            "</NoncurrentVersionExpiration></Rule>",
-                           prefix, w->noncurrent_days);
+                           mark, prefix, w->noncurrent_days);
     if (w->longstop_days > 0)
         g_string_append_printf(out,
-                               "<Rule><ID>" OUR_RULES "longstop</ID><Filter><And>%s<Tag><Key>type</Key>"
+                               "<Rule><ID>" LONGSTOP "%s</ID><Filter><And>%s<Tag><Key>type</Key>"
                                "<Value>hourly</Value></Tag><Tag><Key>hold</Key><Value>no</Value></Tag></And></"
                                "Filter><Status>Enabled</Status>"
                                "<Expiration><Days>%d</Days></Expiration></Rule>",
-                               prefix, w->longstop_days);
+                               mark, prefix, w->longstop_days);
 }
 
 static void set_lifecycle(struct s3 *s, const struct bucket_wishes *w, GPtrArray *list)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(GString) xml = g_string_new("<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-    if (!others_rules(s, xml, &problem)) {
+    if (!others_rules(s, w, xml, &problem)) {
         bucket_add(list, "Lifecycle", BUCKET_FAIL, "s3:GetLifecycleConfiguration",
                    "not changed, for the rules of others cannot be read: %s", problem->message);
         return;

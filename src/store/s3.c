@@ -10,6 +10,7 @@
 #include "net/sigv4.h"
 #include "net/uri.h"
 #include "store/s3_address.h"
+#include "store/s3_optional.h"
 #include "store/s3_xml.h"
 
 #define DEFAULT_REGION "us-east-1"
@@ -28,13 +29,14 @@ struct s3 {
     char *credentials_source;
     gint64 clock_offset_s; /* the server's clock minus ours */
     guint64 bytes_received;
-    gint no_checksums; /* the server does not know x-amz-checksum-* */
+    guint *missing, own_missing; /* enum s3_optional: what the server does not have */
 };
 
 struct s3 *s3_new(const struct s3_config *config, GError **error)
 {
     g_autoptr(s3) s = g_new0(struct s3, 1);
     s->config = *config;
+    s->missing = config->missing ? config->missing : &s->own_missing;
     g_mutex_init(&s->mutex);
     s->region = config->region ? g_strdup(config->region) : credentials_profile_region(&config->credentials);
     if (!s->region)
@@ -115,7 +117,11 @@ struct sending {
     gint64 started_us;
     guint tries;
     gboolean renew, renewed, clock_corrected;
-    gboolean with_checksums, dropped_checksums; /* of the last try; since a refusal of this request */
+    guint present;                   /* optional parts of the last try */
+    guint candidates, named;         /* what may be left out; what the server named */
+    guint single, grown;             /* what was last left out alone; with others */
+    guint dropped;                   /* left out of the next try */
+    gboolean at_once;                /* the next try is another request, which waits for nothing */
 };
 
 static void sending_clear(struct sending *q)
@@ -133,19 +139,23 @@ static char *checksum_header(const char *sha256_hex)
     return g_strconcat("x-amz-checksum-sha256: ", text, NULL);
 }
 
+static void add_unless_missing(struct sending *q, GPtrArray *list, const char *header)
+{
+    guint part = s3_optional_of_header(header);
+    if (part & (q->dropped | __atomic_load_n(q->s->missing, __ATOMIC_RELAXED)))
+        return;
+    q->present |= part;
+    g_ptr_array_add(list, g_strdup(header));
+}
+
 static char **unsigned_headers(struct sending *q)
 {
     GPtrArray *list = g_ptr_array_new();
-    gboolean checksums = !g_atomic_int_get(&q->s->no_checksums);
-    q->with_checksums = checksums && q->checksum;
-    for (const char *const *h = q->request->headers; h && *h; h++) {
-        gboolean is_checksum = g_str_has_prefix(*h, "x-amz-checksum-");
-        q->with_checksums = q->with_checksums || (checksums && is_checksum);
-        if (checksums || !is_checksum)
-            g_ptr_array_add(list, g_strdup(*h));
-    }
-    if (q->checksum && checksums)
-        g_ptr_array_add(list, g_strdup(q->checksum));
+    q->present = 0;
+    for (const char *const *h = q->request->headers; h && *h; h++)
+        add_unless_missing(q, list, *h);
+    if (q->checksum)
+        add_unless_missing(q, list, q->checksum);
     g_ptr_array_add(list, NULL);
     return (char **)g_ptr_array_free(list, FALSE);
 }
@@ -285,24 +295,87 @@ static gboolean renew_credentials(struct sending *q, const struct s3_failure *f)
     return TRUE;
 }
 
-/* "A header you provided implies functionality that is not implemented", and other words for it: some servers know no
- * checksums. The body's SHA-256 in the signature stays. */
-static gboolean drop_checksums(struct sending *q, const struct s3_failure *f)
+/* ---- what a server does not have ---- */
+
+guint s3_missing(const struct s3 *s)
 {
-    static const char *const codes[] = {"NotImplemented", "InvalidArgument", "InvalidRequest", NULL};
-    if (!q->with_checksums || (f->status != 501 && !(f->status == 400 && is_one_of(f->code, codes))))
-        return FALSE;
-    g_atomic_int_set(&q->s->no_checksums, 1);
-    q->dropped_checksums = TRUE;
-    return TRUE;
+    return __atomic_load_n(s->missing, __ATOMIC_RELAXED);
 }
 
-/* It is refused without checksums too: they were not the reason, and later requests have them again. */
-static enum verdict refuse(struct sending *q)
+void s3_learn_missing(struct s3 *s, guint parts)
 {
-    if (q->dropped_checksums)
-        g_atomic_int_set(&q->s->no_checksums, 0);
-    return REFUSED;
+    guint news = parts & ~__atomic_fetch_or(s->missing, parts, __ATOMIC_RELAXED);
+    for (guint part = 1; part <= S3_OPTIONAL_LAST; part <<= 1) {
+        if (!(news & part) || !s->config.warn)
+            continue;
+        g_autofree char *text = g_strdup_printf("The S3 server at %s does not take %s: going on without; %s", s->at.host,
+                                                s3_optional_title(part), s3_optional_meaning(part));
+        s->config.warn(text, s->config.warn_data);
+    }
+}
+
+gboolean s3_is_not_implemented(const struct s3_failure *f)
+{
+    return f->status == 501 || f->status == 405 || g_str_equal(f->code, "NotImplemented") ||
+           g_str_equal(f->code, "MethodNotAllowed");
+}
+
+/* "A header you provided implies functionality that is not implemented", and other words for it. */
+static gboolean may_mean_a_header(const struct s3_failure *f)
+{
+    static const char *const codes[] = {"NotImplemented", "InvalidArgument", "InvalidRequest", "InvalidStorageClass",
+                                        NULL};
+    return f->status == 501 || (f->status == 400 && is_one_of(f->code, codes));
+}
+
+/* At AWS a refusal of anything else is a mistake in the settings. */
+static guint droppable(const struct sending *q)
+{
+    return q->present & (q->s->at.is_aws ? S3_CHECKSUMS : ~0u);
+}
+
+/* The next one that was not left out alone yet; 0: each was. */
+static guint next_single(struct sending *q)
+{
+    guint rest = q->candidates & ~q->named;
+    for (guint part = q->single ? q->single << 1 : 1; part <= S3_OPTIONAL_LAST; part <<= 1)
+        if (rest & part)
+            return q->single = part;
+    return 0;
+}
+
+/* One more of them together; 0: all were. */
+static guint next_grown(struct sending *q)
+{
+    guint rest = q->candidates & ~q->named & ~q->grown;
+    for (guint part = 1; part <= S3_OPTIONAL_LAST; part <<= 1) {
+        if (!(rest & part))
+            continue;
+        gboolean alone = q->grown == 0; /* that was tried */
+        q->grown |= part;
+        if (!alone)
+            return q->grown;
+    }
+    return 0;
+}
+
+/* What the server names is left out; if it names nothing, each optional part by itself, then more and more of them,
+ * encryption last. */
+static gboolean drop_optional(struct sending *q, const struct s3_failure *f, const char *message)
+{
+    guint able = droppable(q), named = s3_optional_named(message);
+    if (!able || !may_mean_a_header(f))
+        return FALSE;
+    q->candidates |= able;
+    named |= g_str_equal(f->code, "InvalidStorageClass") ? S3_STORAGE_CLASS : 0;
+    q->named |= named & able;
+    guint single = named & able ? 0 : next_single(q);
+    guint more = named & able || single ? single : next_grown(q);
+    if (!(named & able) && !more)
+        return FALSE;
+    q->dropped = q->named | more;
+    q->at_once = TRUE;
+    return TRUE;
 }
 
 static enum verdict judge(struct sending *q, const struct http_response *r, struct judgement *j)
@@ -316,9 +389,9 @@ static enum verdict judge(struct sending *q, const struct http_response *r, stru
     if (is_2xx && !*j->failure.code)
         return DONE;
     return is_transient(&j->failure) || correct_clock(q, r, &j->failure) || renew_credentials(q, &j->failure) ||
-                   drop_checksums(q, &j->failure)
+                   drop_optional(q, &j->failure, j->message)
                ? AGAIN
-               : refuse(q);
+               : REFUSED;
 }
 
 /* ---- errors ---- */
@@ -401,7 +474,9 @@ static enum verdict attempt(struct sending *q, struct http_response *r, struct s
     struct judgement j = {0};
     enum verdict verdict = judge(q, r, &j);
     *ret_failure = j.failure;
-    if (verdict != DONE) {
+    if (verdict == DONE)
+        s3_learn_missing(q->s, q->dropped);
+    else {
         fail_refused(q, &j, error);
         http_response_clear(r);
     }
@@ -424,16 +499,17 @@ static gboolean send_until_done(struct sending *q, struct http_response *r, stru
 {
     for (;;) {
         GError *problem = NULL;
+        q->at_once = FALSE;
         enum verdict verdict = attempt(q, r, f, &problem);
         f->tries = q->tries;
         if (verdict == DONE)
             return check_echo(q, r, error);
-        if (verdict == REFUSED || out_of_time(q) || is_cancelled(q)) {
+        if (verdict == REFUSED || (!q->at_once && out_of_time(q)) || is_cancelled(q)) {
             g_propagate_error(error, problem);
             return FALSE;
         }
         g_error_free(problem);
-        if (!pause_before_next(q, error))
+        if (!q->at_once && !pause_before_next(q, error))
             return FALSE;
     }
 }

@@ -24,6 +24,7 @@ struct s3_config {
     gboolean allow_http;            /* also to other hosts than this one */
     guint stall_timeout_s, retry_s; /* one try without progress; one request with all its tries. 0: 30, 300 */
     struct credentials_config credentials;
+    guint *missing; /* what clients of one server know of it together (s3_missing); NULL: each for itself */
     void (*warn)(const char *text, void *data); /* what a person should know though it went well; any thread */
     void *warn_data;
 };
@@ -85,6 +86,15 @@ struct s3_failure {
  * method and place, the server's code and the credentials' source. failure may be NULL. */
 gboolean s3_send(struct s3 *s, const struct s3_request *request, struct http_response *r, struct s3_failure *failure,
                  GError **error);
+
+/* enum s3_optional: what the server turned out not to have. Requests leave it out. */
+guint s3_missing(const struct s3 *s);
+
+/* More of it; what was not known yet is told once, by config.warn. */
+void s3_learn_missing(struct s3 *s, guint parts);
+
+/* TRUE if the server says that it has no such call. */
+gboolean s3_is_not_implemented(const struct s3_failure *failure);
 
 /* s3://bucket/key, for messages. To be freed. */
 char *s3_url(const struct s3 *s, const char *key);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "net/uri.h"
+#include "store/aws_partition.h"
 
 static gboolean check_scheme(const struct s3_config *config, const struct uri_parts *parts, GError **error)
 {
@@ -52,15 +53,14 @@ static gboolean check_bucket(const char *bucket, GError **error)
 
 gboolean s3_address_find(const struct s3_config *config, const char *region, struct s3_address *at, GError **error)
 {
-    const char *suffix = g_str_has_prefix(region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-    g_autofree char *aws = g_strdup_printf("https://s3.%s.%s", region, suffix);
+    g_autofree char *aws = g_strdup_printf("https://s3.%s.%s", region, aws_domain(region));
     const char *endpoint = config->endpoint ? config->endpoint : aws;
     struct uri_parts parts = {0};
     if (!check_bucket(config->bucket, error))
         return FALSE;
     if (!uri_parse(endpoint, &parts))
         return ot_fail(error, OT_USAGE, "the S3 endpoint %s is not a URL such as https://s3.example.com", endpoint);
-    at->is_aws = g_str_has_suffix(parts.host, ".amazonaws.com") || g_str_has_suffix(parts.host, ".amazonaws.com.cn");
+    at->is_aws = aws_is_host(parts.host);
     gboolean ok = check_scheme(config, &parts, error);
     if (ok)
         build(config, &parts, at);

@@ -5,6 +5,7 @@
 
 #include "store/bucket.h"
 #include "store/s3_objects.h"
+#include "store/s3_optional.h"
 #include "store/s3_xml.h"
 
 #define MAX_TAGS_BYTES (64u << 10)
@@ -18,8 +19,12 @@ static xmlDoc *get_tags(struct s3 *s, const char *key, GError **error)
         .query = (char *[]){(char *)"tagging", (char *)"", NULL},
         .max_answer_bytes = MAX_TAGS_BYTES,
     };
-    if (!s3_send(s, &request, &r, NULL, error))
+    struct s3_failure failure = {0};
+    if (!s3_send(s, &request, &r, &failure, error)) {
+        if (s3_is_not_implemented(&failure))
+            s3_learn_missing(s, S3_TAGS);
         return NULL;
+    }
     xmlDoc *doc = s3_xml_read(r.body->data, r.body->len, "Tagging", error);
     http_response_clear(&r);
     return doc;
@@ -45,9 +50,18 @@ GPtrArray *s3_tags(struct s3 *s, const char *key, const char *except, GError **e
 
 gboolean s3_set_tag(struct s3 *s, const char *key, const char *name, const char *value, GError **error)
 {
-    g_autoptr(GPtrArray) tags = s3_tags(s, key, name, error);
-    if (!tags)
+    GError *problem = NULL;
+    if (s3_missing(s) & S3_TAGS)
+        return TRUE;
+    g_autoptr(GPtrArray) tags = s3_tags(s, key, name, &problem);
+    if (!tags && s3_missing(s) & S3_TAGS) {
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (!tags) {
+        g_propagate_error(error, problem);
         return FALSE;
+    }
     g_ptr_array_add(tags, g_strdup(name));
     g_ptr_array_add(tags, g_strdup(value));
     g_ptr_array_add(tags, NULL);

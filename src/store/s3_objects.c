@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "net/uri.h"
+#include "store/s3_optional.h"
 #include "store/s3_xml.h"
 
 #define MAX_LIST_BYTES (16u << 20)
@@ -202,16 +203,21 @@ gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsiz
     return put(s, key, data, length, props, NULL, ret_refused, error);
 }
 
-/* Whether the object is what was just put there. */
-static gboolean is_still(struct s3 *s, const char *key, const char *text, gboolean *ret_same, GError **error)
+#define MAX_SMALL_BYTES 4096
+
+/* Whether the object is what was just put there, or what another one put. */
+static gboolean is_still(struct s3 *s, const char *key, const char *text, s3_is_such is_such, gboolean *ret_same,
+                         GError **error)
 {
-    g_autofree char *found = s3_get(s, key, strlen(text) + 1, NULL, error);
+    g_autofree char *found = s3_get(s, key, MAX_SMALL_BYTES, NULL, error);
     *ret_same = found && g_str_equal(found, text);
-    return found != NULL;
+    if (!found || *ret_same || is_such(found))
+        return found != NULL;
+    return ot_fail(error, OT_S3, "the server gives something else for %s than was stored there", key);
 }
 
-gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry_s, gboolean *ret_there,
-                    GError **error)
+gboolean s3_put_new(struct s3 *s, const char *key, const char *text, s3_is_such is_such, guint retry_s,
+                    gboolean *ret_there, GError **error)
 {
     static const char *const only_new[] = {"If-None-Match: *", NULL};
     GError *problem = NULL;
@@ -230,7 +236,7 @@ gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry
     gboolean ok = s3_send(s, &request, &r, &failure, &problem);
     http_response_clear(&r);
     *ret_there = !ok && (failure.status == 412 || failure.status == 409);
-    if (ok && !is_still(s, key, text, &same, &problem))
+    if (ok && !is_still(s, key, text, is_such, &same, &problem))
         ok = FALSE;
     *ret_there = *ret_there || (ok && !same);
     if (problem && !*ret_there)
@@ -267,6 +273,8 @@ gboolean s3_delete(struct s3 *s, const char *key, GError **error)
 
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error)
 {
+    if (s3_missing(s) & S3_TAGS)
+        return TRUE;
     g_autoptr(GString) xml = g_string_new("<Tagging><TagSet>");
     for (; tags && *tags; tags += 2) {
         g_autofree char *tag = g_markup_printf_escaped("<Tag><Key>%s</Key><Value>%s</Value></Tag>", tags[0], tags[1]);
@@ -282,8 +290,17 @@ gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error)
         .body_length = xml->len,
         .checksum = TRUE,
     };
-    gboolean ok = s3_send(s, &request, &r, NULL, error);
+    struct s3_failure failure = {0};
+    GError *problem = NULL;
+    gboolean ok = s3_send(s, &request, &r, &failure, &problem);
     http_response_clear(&r);
+    if (!ok && s3_is_not_implemented(&failure)) {
+        s3_learn_missing(s, S3_TAGS);
+        g_clear_error(&problem);
+        return TRUE;
+    }
+    if (!ok)
+        g_propagate_error(error, problem);
     return ok;
 }
 

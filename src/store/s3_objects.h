@@ -53,9 +53,11 @@ gboolean s3_put(struct s3 *s, const char *key, const void *data, gsize length, c
 gboolean s3_put_if_allowed(struct s3 *s, const char *key, const void *data, gsize length, const struct s3_props *props,
                            gboolean *ret_refused, GError **error);
 /* Stores a small object if there is none of that key; *ret_there: there is one, which stays as it is. A server that
- * does not know the condition replaces it: so it is read again after. Gives up after retry_s seconds. */
-gboolean s3_put_new(struct s3 *s, const char *key, const char *text, guint retry_s, gboolean *ret_there,
-                    GError **error);
+ * does not know the condition replaces it: so it is read again after. What is then neither text nor is_such is an
+ * error: the server does not keep what it takes. Gives up after retry_s seconds. */
+typedef gboolean (*s3_is_such)(const char *text);
+gboolean s3_put_new(struct s3 *s, const char *key, const char *text, s3_is_such is_such, guint retry_s,
+                    gboolean *ret_there, GError **error);
 
 /* Whether there is an object whose key begins so; gives up after retry_s seconds. */
 gboolean s3_any(struct s3 *s, const char *prefix, guint retry_s, gboolean *ret_any, GError **error);
@@ -68,7 +70,7 @@ gboolean s3_delete(struct s3 *s, const char *key, GError **error);
 /* As s3_delete. ret_refused: the server answered that we may not (403), which is no failure of the wire. */
 gboolean s3_delete_if_allowed(struct s3 *s, const char *key, gboolean *ret_refused, GError **error);
 
-/* Replaces the object's tags. */
+/* Replaces the object's tags; does nothing where the server has none (s3_missing). */
 gboolean s3_put_tags(struct s3 *s, const char *key, char **tags, GError **error);
 
 /* All objects whose keys begin so, in key order: struct s3_object *. */

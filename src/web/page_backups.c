@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "catalog/copy.h"
 #include "catalog/describe.h"
 #include "web/pages.h"
 
@@ -212,6 +213,16 @@ static void write_tables(const json_t *tables, GString *out)
     g_string_append(out, "</section>");
 }
 
+/* The list has its metadata without them. New reference, or NULL. */
+static json_t *tables_of(const struct catalog_entry *e)
+{
+    g_autoptr(copy) here = e->path ? copy_local(e->path) : NULL;
+    g_autoptr(meta) m = here ? copy_meta(here, NULL) : NULL;
+    if (m)
+        return json_incref(m->tables);
+    return e->meta ? meta_read_tables(e->meta) : NULL;
+}
+
 guint page_backup(struct view *v, GString *out)
 {
     const struct catalog_entry *e = find(v);
@@ -237,7 +248,9 @@ guint page_backup(struct view *v, GString *out)
     g_string_append(out, "</dl></section>");
     write_places(v, e, out);
     write_commands(e, out);
-    write_tables(e->meta ? e->meta->tables : NULL, out);
+    json_t *tables = tables_of(e);
+    write_tables(tables, out);
+    json_decref(tables);
     view_end(v, out);
     return 200;
 }

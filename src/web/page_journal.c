@@ -199,6 +199,9 @@ guint page_journal(struct view *v, GString *out)
     if (b) {
         struct filter f = read_filter(v);
         g_autoptr(GPtrArray) found = select_lines(b->journal, &f);
+        if (b->journal->len >= SIGHT_MAX_RECORDS)
+            html(out, "<p class=\"quiet\">The newest %u lines; <code>%s/journal.jsonl</code> has all.</p>", b->journal->len,
+                 v->config->health->dir);
         write_form(b->journal, &f, out);
         if (found->len)
             write_lines(v, found, &f, out);

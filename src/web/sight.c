@@ -117,7 +117,7 @@ static void look_there(struct sight_backups *b, const struct sight_feeds *f)
 static void read_journal(struct sight_backups *b, const struct sight_feeds *f)
 {
     g_autoptr(GError) problem = NULL;
-    b->journal = journal_load(f->config->health->dir, &problem);
+    b->journal = journal_load_recent(f->config->health->dir, NULL, NULL, SIGHT_MAX_RECORDS, &problem);
     b->ours = g_ptr_array_new();
     if (!b->journal) {
         b->journal = g_ptr_array_new();

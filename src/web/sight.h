@@ -34,6 +34,7 @@ struct sight {
 };
 
 #define SIGHT_STALE_S 180 /* checks that are older say nothing any more */
+#define SIGHT_MAX_RECORDS 10000 /* the newest of the journal; whoever wants older ones reads the file */
 
 /* Asks for new looks where the last ones are too old, and waits for them a little. retention: also what it would do. */
 void sight_look(struct sight_feeds *f, gboolean retention, struct sight *s);

@@ -160,6 +160,7 @@ def test_s3_that_is_down_is_told_once(watched, hooks, db, s3, bucket):
             watched("backup", env=down, check=15)
             watch(watched, 0, down)
     assert told(hooks, "failed-backup", database.name) == [("trigger", "warning")]
+    assert slacked(hooks, "Backup of") == [f"WARNING: Backup of {database.name} is complete here, not in S3"]
     watched("backup")
     watch(watched)
     assert told(hooks, "failed-backup", database.name) == [("trigger", "warning"), ("resolve", "warning")]

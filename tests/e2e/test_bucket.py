@@ -57,16 +57,56 @@ def test_setup_keeps_the_rules_of_others_and_check_warns_of_age_only_ones(there,
     for _ in range(2):
         there("bucket", "setup", env={"BACKUP_S3_LONGSTOP_DAYS": "365"})
         rules = {rule["ID"]: rule for rule in client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+        rules = {re.sub("-[0-9a-f]{8}$", "", name): rule for name, rule in rules.items()}
         assert sorted(rules) == ["opstower-longstop", "opstower-old-versions", "opstower-unfinished", "theirs"]
         assert rules["theirs"]["Expiration"]["Days"] == 30
         assert '{"Key": "type", "Value": "hourly"}' in json.dumps(rules["opstower-longstop"]["Filter"])
     there("bucket", "setup")
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert "opstower-longstop" not in {rule["ID"] for rule in rules}
+    assert not [rule["ID"] for rule in rules if rule["ID"].startswith("opstower-longstop")]
     found = findings(there)
     assert verdicts(found, "Versioning") == ["OK"]
     said = there("bucket", "check").stdout
     assert "rule theirs deletes by age alone" in said and "rule opstower" not in said
+
+
+def lifecycle(s3, bucket):
+    rules = s3.client().get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    return {(rule["ID"], rule["Filter"].get("And", rule["Filter"])["Prefix"]) for rule in rules}
+
+
+def test_setup_touches_only_the_rules_of_its_own_prefix(there, s3, bucket):
+    """Prefixes that begin alike, are part of each other, or have a slash at the end; rules of others with names like ours;
+    and those that an earlier version made, whose names did not tell the prefix."""
+    client = s3.client()
+    old = [{"ID": "opstower-unfinished", "Status": "Enabled", "Filter": {"Prefix": "old/"},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+           {"ID": "opstower-mine", "Status": "Enabled", "Filter": {"Prefix": "shop/"},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}}]
+    client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": old})
+    prefixes = ["shop", "shop2", "shop/a", "billing"]
+    for prefix in [*prefixes, *prefixes, "shop/"]:
+        there("bucket", "setup", env={"BACKUP_S3_PREFIX": prefix})
+    rules = lifecycle(s3, bucket)
+    assert {("opstower-unfinished", "old/"), ("opstower-mine", "shop/")} < rules
+    assert len(rules) == 2 + 2 * len(prefixes) and len({name for name, _ in rules}) == len(rules)
+    there("bucket", "setup", env={"BACKUP_S3_PREFIX": "old"})
+    assert ("opstower-unfinished", "old/") not in lifecycle(s3, bucket), "its own one is replaced"
+
+
+@pytest.mark.parametrize("region, partition", [
+    ("eu-central-1", "aws"), ("us-west-2", "aws"), ("cn-north-1", "aws-cn"), ("cn-northwest-1", "aws-cn"),
+    ("us-gov-west-1", "aws-us-gov"), ("us-gov-east-1", "aws-us-gov"), ("us-iso-east-1", "aws-iso"),
+    ("us-isob-east-1", "aws-iso-b"), ("eusc-de-east-1", "aws-eusc"), ("default", "aws")])
+def test_the_policy_is_for_the_regions_partition(there, tmp_path, region, partition):
+    kms = {"BACKUP_S3_SSE": "aws:kms", "BACKUP_S3_KMS_KEY_ID": "1234-abcd"}
+    profile = tmp_path / "config"
+    profile.write_text(f"[default]\nregion = {region}\n")
+    sources = ({"AWS_REGION": region}, {"AWS_REGION": None, "AWS_DEFAULT_REGION": region},
+               {"AWS_REGION": None, "AWS_DEFAULT_REGION": None, "AWS_CONFIG_FILE": str(profile)})
+    for source in sources:
+        policy = json.loads(there("bucket", "policy", "writer", env={**kms, **source}).stdout)
+        assert {each["Resource"].split(":")[1] for each in policy["Statement"]} == {partition}, source
 
 
 def test_a_longstop_that_is_too_short_is_refused(there):

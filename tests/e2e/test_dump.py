@@ -3,11 +3,13 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 import psycopg2
 import pytest
 
+from conftest import create_database
 from lib import backups, pgserver
 from lib.backups import error_lines, programs_with
 
@@ -27,20 +29,24 @@ def eventually(condition, seconds=60, step=0.02):
 class Held:
     """A database whose table odd_config.everything cannot be read to its end before release(): its condition waits."""
 
-    def __init__(self, database, sql):
-        self.database, self.url = database, database.url
+    def __init__(self, database, sql, standby=None):
+        self.name, self.reader = database.name, standby or database.server
+        self.database, self.url = database, self.reader.url(database.name)
         database.query("CREATE SCHEMA odd_config; CREATE EXTENSION odd_config SCHEMA odd_config;"
                        " INSERT INTO odd_config.everything (note) VALUES ('x');" + sql)
         database.query("UPDATE pg_extension SET extcondition[array_position(extconfig, 'odd_config.everything'::regclass)] ="
                        " 'WHERE pg_catalog.current_query() !~ ''FROM ONL[Y]'' OR"
                        f" pg_catalog.pg_advisory_lock_shared({KEY}) IS NOT NULL' WHERE extname = 'odd_config'")
-        self.holder = database.server.connect(database.name)
+        if standby:
+            at = database.value("SELECT pg_current_wal_lsn()::text")
+            eventually(lambda: standby.query("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,))[0][0])
+        self.holder = self.reader.connect(database.name)
         self.holder.cursor().execute(f"SELECT pg_advisory_lock({KEY})")
 
     def wait(self):
         """Until a worker waits (not pg_dump, whose query is another)."""
-        eventually(lambda: self.database.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'"
-                                               " AND query LIKE 'COPY (SELECT% FROM ONLY %' AND datname = current_database()"))
+        eventually(lambda: self.reader.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE"
+                                             " 'COPY (SELECT%% FROM ONLY %%' AND datname = %s", (self.name,)))
 
     def release(self):
         self.holder.close()
@@ -171,6 +177,60 @@ def test_a_table_is_read_whatever_its_name_means_by_then_when(opstower, server, 
     found = rows(opstower)
     assert (found["x_live.t"], found["x_new.t"], found["odd_config.setting"]) == (100, 5, 1), output
     assert not os.path.exists(evidence), "a stranger's function ran with the backup's rights"
+
+
+# ---- what goes on meanwhile ------------------------------------------------------------------------------------------
+
+WORK = ["VACUUM x_live.t", "ANALYZE x_live.t", "INSERT INTO x_live.t SELECT generate_series(1, 9)", "UPDATE x_live.t SET v = -v",
+        "DELETE FROM x_live.t WHERE v < -50", "COMMENT ON TABLE x_live.t IS 'later'", "ALTER TABLE x_live.t ALTER v SET STATISTICS 50",
+        "CREATE STATISTICS x_live.s (ndistinct) ON v, w FROM x_live.t", "CREATE INDEX more ON x_live.t (v)",
+        "ALTER TABLE x_live.t SET (fillfactor = 70)",
+        "CREATE TRIGGER tr BEFORE INSERT ON x_live.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE TABLE x_live.later (v int)", "DROP TABLE x_live.later", "VACUUM (TRUNCATE) x_live.cut", "CHECKPOINT"]
+# They wait for every older transaction, and so for the backup; nobody has to wait for them.
+LONG_WORK = ["CREATE INDEX CONCURRENTLY beside ON x_live.t (w)", "REINDEX INDEX CONCURRENTLY x_live.t_w_idx"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ordinary_work_on_its_tables_ends_no_backup(opstower, server, held, jobs):
+    """Nothing that needs no lock against readers, before the rows are read and after that (by the second worker)."""
+    slow = held("CREATE SCHEMA x_live; CREATE TABLE x_live.t AS SELECT v, v AS w FROM generate_series(1, 100) v;"
+                "CREATE INDEX ON x_live.t (w); CREATE TABLE x_live.cut AS SELECT generate_series(1, 20000) AS v;"
+                "DELETE FROM x_live.cut WHERE v > 10")
+    process = start(opstower, slow.url, "--jobs", jobs)
+    slow.wait()
+    for statement in WORK:
+        connection = server.connect(slow.database.name)
+        connection.autocommit = True
+        connection.cursor().execute("SET statement_timeout = '20s'")
+        connection.cursor().execute(statement)
+        connection.close()
+    waiting = [subprocess.Popen([os.path.join(server.bindir, "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", slow.url, "-c", each],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for each in LONG_WORK]
+    slow.release()
+    code, output = finish(process)
+    assert code == 0 and "[WARN]" not in output, output
+    for each in waiting:
+        said, _ = each.communicate(timeout=60)
+        assert each.returncode == 0, said
+    assert (rows(opstower)["x_live.t"], rows(opstower)["x_live.cut"]) == (100, 10), output
+    opstower("verify", "latest", "--full-test", env={"DATABASE_URL": slow.url})
+
+
+def test_a_standby_that_must_replay_what_the_backup_still_reads(opstower, make_server):
+    """Its primary goes on, and the standby ends our session at last: the next try shows one later moment, and all of it."""
+    primary = make_server()
+    standby = pgserver.standby_of(primary, make_server, {"max_standby_streaming_delay": "300ms", "hot_standby_feedback": "off"})
+    slow = Held(create_database(primary, "app"), "CREATE SCHEMA x; CREATE TABLE x.t AS SELECT generate_series(1, 1000) AS v", standby)
+    process = start(opstower, standby.url("app"), "--jobs", 1)
+    slow.wait()
+    primary.query("DELETE FROM x.t WHERE v > 500", None, "app")
+    primary.query("VACUUM x.t", None, "app")
+    time.sleep(1)
+    slow.release()
+    code, output = finish(process)
+    assert code == 0 and "conflict with recovery" in output and "trying again" in output, output
+    assert rows(opstower)["x.t"] == 500, output
 
 
 # ---- locks that are not had ------------------------------------------------------------------------------------------

@@ -151,17 +151,7 @@ def test_a_standby_has_no_rows_of_unlogged_tables(opstower, make_server, folder)
     primary.query("CREATE DATABASE app")
     primary.query("CREATE UNLOGGED TABLE cache AS SELECT g AS a FROM generate_series(1, 100) g;"
                   "CREATE TABLE t AS SELECT 1 AS a; CREATE UNLOGGED TABLE \"Other\" (a int)", None, "app")
-    standby = make_server({"hot_standby": "on"})
-    standby.stop()
-    subprocess.run(["rm", "-rf", standby.data], check=True)
-    subprocess.run([os.path.join(primary.bindir, "pg_basebackup"), "-h", primary.socket, "-U", "postgres", "-D", standby.data,
-                    "-R", "-c", "fast", "-X", "stream"], check=True)
-    owner = pgserver.server_user()
-    if owner:
-        subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", standby.data], check=True)
-    with open(os.path.join(standby.data, "postgresql.auto.conf"), "a", encoding="utf-8") as file:
-        file.write(f"unix_socket_directories = '{standby.socket}'\n")
-    standby.start()
+    standby = pgserver.standby_of(primary, make_server)
     result = opstower("backup", "--local-only", env={"DATABASE_URL": standby.url("app")})
     assert [line.split(": ", 1)[1] for line in warnings_of(result)] == [
         f"rows of unlogged table public.{name} (a standby does not have them)" for name in ('"Other"', "cache")]

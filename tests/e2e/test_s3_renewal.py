@@ -98,7 +98,7 @@ def test_keys_that_end_before_their_time_are_renewed_when_the_server_says_so(the
     assert_uploaded(there, s3, bucket)
 
 
-@pytest.mark.parametrize("mode, code", [([], 15), (["--s3-only"], 16)])
+@pytest.mark.parametrize("mode, code", [([], 15), pytest.param(["--s3-only"], 16, marks=pytest.mark.long)])
 def test_without_new_keys_the_upload_fails_and_says_so(there, s3, bucket, agent, proxy, mode, code):
     moment = Moment(s3, agent, proxy, None)
     result = there("backup", *mode, check=code)

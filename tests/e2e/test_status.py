@@ -76,6 +76,20 @@ def test_what_is_not_due_yet_is_neither_good_nor_bad(opstower, database):
     assert verdicts(look(opstower), "backup_age", "rpo") == ("CRITICAL",) * 2
 
 
+@pytest.mark.parametrize("left", [0, 1000, -1])
+def test_files_that_were_cut_are_no_backups(opstower, database, left):
+    """The metadata still says that they are proven; the sizes do not. The older one counts while it is whole."""
+    first, second = take(opstower, database), take(opstower, database)
+    moved(first, -HOUR)
+    os.truncate(second.path, left if left >= 0 else second.path.stat().st_size - 1)
+    looked = look(opstower)
+    assert first.name in looked["backup_age"]["value"] and second.id not in looked["backup_age"]["value"]
+    assert looked["verification"]["verdict"] == "WARNING" and f"{second.id} is damaged" in looked["verification"]["value"]
+    for path in pathlib.Path(opstower.backup_dir).glob("*.sql.gz"):
+        os.truncate(path, 0)
+    assert verdicts(look(opstower), "backup_age", "rpo") == ("CRITICAL",) * 2
+
+
 def test_whoever_has_run_before_is_not_new(opstower, database):
     """All backups gone, the journal kept: not the first hour of anything."""
     backup = take(opstower, database)

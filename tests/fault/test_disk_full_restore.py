@@ -104,9 +104,9 @@ if disks.CAN_MOUNT:
         made.remove()
 
     @pytest.mark.parametrize("moment, left_kb", [
-        ("before the side database", 0), ("before the side database", 4000), ("before the schema", 0),
-        ("before the schema", 100), ("before the schema", 5000), ("before the schema", 14000),
-        ("before the indexes", 0), ("before the indexes", 3000)])
+        ("before the side database", 4000), ("before the schema", 100), ("before the schema", 14000), ("before the indexes", 0),
+        *(pytest.param(*further, marks=pytest.mark.long) for further in (
+            ("before the side database", 0), ("before the schema", 0), ("before the schema", 5000), ("before the indexes", 3000)))])
     def test_the_servers_disk_fills_up(place, moment, left_kb):
         check_moment(place, moment, left_kb)
 
@@ -233,7 +233,7 @@ if disks.CAN_MOUNT:
         disk.free()
         assert_next_restore_works(swing, old)
 
-    @pytest.mark.parametrize("left_kb", [0, 100, 5000])
+    @pytest.mark.parametrize("left_kb", [100, pytest.param(0, marks=pytest.mark.long), pytest.param(5000, marks=pytest.mark.long)])
     def test_no_space_for_the_pre_restore_backup(swing, disk, left_kb):
         old = swing.which()
         script = f'case "$*" in *post-data*) {disk.fill_script(left_kb)};; esac; exec "{{real}}" "$@"'

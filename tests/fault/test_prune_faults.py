@@ -31,16 +31,20 @@ def there(opstower, db, s3, bucket, proxy):
     return opstower
 
 
-def some_kinds(at):
-    """Each request meets three faults; together they meet all."""
-    return [KINDS[(at * 3 + k) % len(KINDS)] for k in range(3)]
+def some_kinds(at, count):
+    """Each request meets as many faults; together they meet all."""
+    return [KINDS[(at * count + k) % len(KINDS)] for k in range(count)]
+
+
+FAULTS_OF_EACH = pytest.mark.parametrize("faults", [1, pytest.param(len(KINDS), marks=pytest.mark.long)])
 
 
 def monthly(s3, bucket):
     return {key: data for key, data in s3.objects(bucket, "database/monthly/").items()}
 
 
-def test_the_monthly_archive(there, s3, bucket, proxy):
+@FAULTS_OF_EACH
+def test_the_monthly_archive(there, s3, bucket, proxy, faults):
     there("sync", "--all")
     on = {"BACKUP_MONTHLY_ARCHIVE": "true"}
     proxy.forget()
@@ -48,7 +52,7 @@ def test_the_monthly_archive(there, s3, bucket, proxy):
     count, whole = len(proxy.requests), sorted(monthly(s3, bucket))
     assert count > 6 and len(whole) == 3
     for at in range(1, count + 1):
-        for kind in some_kinds(at):
+        for kind in some_kinds(at, faults):
             for key in monthly(s3, bucket):
                 s3.client().delete_object(Bucket=bucket, Key=key)
             proxy.plan(at, kind)
@@ -78,7 +82,8 @@ def test_an_error_in_an_answer_of_200_is_a_failed_copy(there, s3, bucket, proxy)
     assert "the monthly archive of" in result.stderr and "InternalError" in result.stderr and monthly(s3, bucket) == {}
 
 
-def test_deleting(there, s3, bucket, proxy):
+@FAULTS_OF_EACH
+def test_deleting(there, s3, bucket, proxy, faults):
     there("sync", "--all")
     key = history.put_there(s3, bucket, there.first, "app", 100)
     proxy.forget()
@@ -87,7 +92,7 @@ def test_deleting(there, s3, bucket, proxy):
     good = {name for name in s3.objects(bucket)}
     assert count > 6 and key not in good
     for at in range(1, count + 1):
-        for kind in some_kinds(at):
+        for kind in some_kinds(at, faults):
             history.put_there(s3, bucket, there.first, "app", 100, key=key)
             proxy.plan(at, kind)
             result = there("prune", "--apply", check=False)

@@ -3,7 +3,10 @@ that take no checksums, or store something else than was sent.
 
 A server of its own: what happens to it must not happen to other tests' buckets.
 """
+import json
 import re
+import threading
+import time
 
 import pytest
 
@@ -155,7 +158,7 @@ def test_a_token_that_expires_in_the_middle(there, own, bucket, server, proxy):
     assert [name for name in server.databases() if name.startswith("s3_server_not")] == []
 
 
-@pytest.mark.parametrize("mode", [[], ["--s3-only"]])
+@pytest.mark.parametrize("mode", [[], pytest.param(["--s3-only"], marks=pytest.mark.long)])
 def test_the_server_is_killed_during_a_backup(there, own, bucket, proxy, mode):
     proxy.meet = when(is_part, lambda: own.kill("rgw"))
     result = there("backup", *mode, check=16 if mode else 15)
@@ -254,6 +257,63 @@ def test_a_refusal_for_another_reason_leaves_later_requests_their_checksums(ther
     assert later != [] and all(later)
 
 
+# ---- servers as they are ---------------------------------------------------------------------------------------------
+
+def refuses(*names, answer=(501, "NotImplemented")):
+    """A request that has one of these headers, or "?tagging", is refused."""
+    def meet(request):
+        asked = "tagging" in names and re.search(r"[?&]tagging\b", request.target)
+        found = asked or any(header.startswith(name) for name in names for header in request.headers)
+        return answer if found else None
+    return meet
+
+
+def refuses_several(request):
+    """As B2, each at its own time and in its own words."""
+    unsupported = [name for name in ("x-amz-checksum", "x-amz-tagging", "x-amz-storage-class") if
+                   any(header.startswith(name) for header in request.headers)]
+    return (400, "InvalidArgument") if unsupported else (501, "NotImplemented") if "tagging=" in request.target else None
+
+
+# What is played: kind -> (which requests are refused, words of the warnings, how many)
+SERVERS = {"AWS, MinIO, Ceph": (lambda request: None, []),
+           "R2": (refuses("x-amz-tagging", "tagging"), ["object tags"]),
+           "GCS": (refuses("x-amz-tagging", "x-amz-checksum", answer=(400, "InvalidArgument")), ["object tags", "checksums"]),
+           "Garage": (refuses("tagging"), ["object tags"]),
+           "B2": (refuses_several, ["object tags", "checksums", "the storage class"]),
+           "Wasabi": (refuses("x-amz-storage-class", answer=(400, "InvalidStorageClass")), ["the storage class"]),
+           "no conditions": (refuses("if-none-match"), ["conditional writes"]),
+           "no encryption by header": (refuses("x-amz-server-side-encryption"), ["encryption asked for by header"])}
+
+
+def forget_tags(request, head):
+    kept = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(b"x-amz-tagging-count:")]
+    return b"\r\n".join(kept) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_without_optional_parts_takes_backups(there, own, bucket, proxy, kind):
+    """With one warning for each part; `bucket check` finds nothing failed, and names what is missing."""
+    proxy.meet, words = SERVERS[kind]
+    proxy.change = forget_tags if "object tags" in words else None
+    env = {"BACKUP_S3_STORAGE_CLASS": "STANDARD"}
+    result = there("backup", env=env)
+    (backup,) = backups.all_of(there)
+    assert [own.objects(bucket)[key] for key in in_bucket(own, bucket, ".sql.gz")] == [backup.path.read_bytes()]
+    warned = sorted(re.findall(r"does not take ([^:]+): going on without", result.stderr + result.stdout))
+    assert [len([each for each in warned if each.startswith(word)]) for word in words] == [1] * len(words), warned
+    assert len(warned) == len(words), warned
+    checked = there("bucket", "check", env=env).stdout
+    assert len(re.findall("Not taken by this server: WARN", checked)) == len(set(words) - {"conditional writes"})
+
+
+def test_a_key_of_ones_own_is_never_left_out(there, own, bucket, proxy):
+    """What the settings ask for the sake of safety fails where it cannot be had."""
+    proxy.meet = refuses("x-amz-server-side-encryption")
+    result = there("backup", check=15, env={"BACKUP_S3_SSE": "aws:kms", "BACKUP_S3_KMS_KEY_ID": "1234"})
+    assert "501 NotImplemented" in result.stderr and in_bucket(own, bucket, ".sql.gz") == []
+
+
 def echo(change):
     """For proxy.change: an answer that tells the checksum of what was stored, as AWS's do."""
     def answer(request, head):
@@ -294,3 +354,60 @@ def test_what_the_server_says_of_the_object_is_held_against_what_was_sent(there,
     assert_local_copy_only(there, result, own, bucket)
     proxy.forget()
     assert_next_run_mends(there, own, bucket)
+
+
+# ---- a slow server ---------------------------------------------------------------------------------------------------
+
+def begin_slow(there, proxy, *words):
+    """A run whose upload the server leaves unanswered, at that point."""
+    asked = threading.Event()
+
+    def meet(request):
+        if request.method in ("POST", "PUT") and ".sql.gz" in request.target and not asked.is_set():
+            asked.set()
+            return "stall"
+        return None
+    proxy.meet = meet
+    running = there.popen(*words, env={"BACKUP_S3_TIMEOUT": "30"})
+    assert asked.wait(30)
+    return running
+
+
+def finish(there, running, proxy):
+    running.terminate()
+    running.communicate()
+    proxy.forget()
+    there("sync")
+
+
+@pytest.mark.parametrize("first", ["backup", "sync"])
+def test_an_upload_that_takes_long_stops_no_backup_here(there, own, bucket, proxy, first):
+    """Of the database whose backup is on its way: here alone it is taken as ever; else it is kept here and its upload is
+    taken up later. What is to be in S3 alone, and a second sync, say that another run is at work."""
+    if first == "sync":
+        there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
+    running = begin_slow(there, proxy, first)
+    deadline = time.monotonic() + 30
+    while not [each for each in backups.all_of(there) if each.path.exists()] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    there("backup", "--local-only", "--wait", "1")
+    result = there("backup", check=15)
+    assert "an earlier backup is still on its way to S3" in result.stderr
+    there("backup", "--s3-only", check=6)
+    there("sync", check=6)
+    assert running.poll() is None
+    assert len(backups.all_of(there)) == 3
+    finish(there, running, proxy)
+    assert len(in_bucket(own, bucket, ".sql.gz")) == 2, "both that were to be there"
+
+
+def test_sync_overwrites_no_backup_of_another_host(there, own, bucket):
+    """Its id is the same, for S3 could not be asked when this one was taken."""
+    there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
+    (backup,) = backups.all_of(there)
+    key = f"database/{backup.timestamp[:8]}/{backup.id}"
+    theirs = dict(backup.meta, sha256="0" * 64)
+    for ending, body in ((".sql.gz", b"theirs"), (".meta.json", json.dumps(theirs).encode())):
+        own.client().put_object(Bucket=bucket, Key=key + ending, Body=body)
+    result = there("sync", check=15)
+    assert "another backup of the same id" in result.stderr and own.objects(bucket)[key + ".sql.gz"] == b"theirs"

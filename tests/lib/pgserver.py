@@ -317,3 +317,20 @@ class TcpServer(Server):
 
     def connect(self, dbname="postgres", **options):
         return super().connect(dbname, port=self.port, **options)
+
+
+def standby_of(primary, make_server, settings=None):
+    """A hot standby, which streams from it. make_server: the fixture."""
+    standby = make_server({"hot_standby": "on", **(settings or {})})
+    standby.stop()
+    subprocess.run(["rm", "-rf", standby.data], check=True)
+    subprocess.run([os.path.join(primary.bindir, "pg_basebackup"), "-h", primary.socket, "-U", "postgres", "-D", standby.data,
+                    "-R", "-c", "fast", "-X", "stream"], check=True)
+    owner = server_user()
+    if owner:
+        subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", standby.data], check=True)
+    with open(os.path.join(standby.data, "postgresql.auto.conf"), "a", encoding="utf-8") as file:
+        file.write(f"unix_socket_directories = '{standby.socket}'\n")
+        file.writelines(f"{name} = '{value}'\n" for name, value in (settings or {}).items())
+    standby.start()
+    return standby

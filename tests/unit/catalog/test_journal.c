@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -473,6 +474,87 @@ static void test_writers_at_once_with_some_killed(struct place *p, gconstpointer
     g_assert_cmpint(s->last_seq, >, ended * EACH);
 }
 
+/* ---- from the end ---- */
+
+static gboolean is_even(const char *line, gsize length, void *data)
+{
+    (void)data;
+    const char *n = g_strstr_len(line, (gssize)length, "\"n\":");
+    return n && atoi(n + 4) % 2 == 0;
+}
+
+/* A journal of lines of all lengths, with rubbish between: some is longer than what is read at once. */
+static GString *odd_journal(GRand *rand, guint n)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < n; i++) {
+        int kind = g_rand_int_range(rand, 0, 40);
+        g_autofree char *filler = g_strnfill(kind == 0   ? 2500000
+                                             : kind < 4  ? (gsize)g_rand_int_range(rand, 0, 60000)
+                                             : kind == 4 ? 1u << 20
+                                                         : (gsize)g_rand_int_range(rand, 0, 300),
+                                             'x');
+        if (kind == 0 || kind >= 38 || kind == 4)
+            g_string_append_printf(text, "%s\n", filler);
+        else
+            g_string_append_printf(text, "{\"n\":%u,\"filler\":\"%s\"}%s", i, filler, i + 1 == n && kind % 2 ? "" : "\n");
+    }
+    return text;
+}
+
+static void test_the_newest_are_what_reading_all_gives(struct place *p, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+    for (guint round = 0; round < 12; round++) {
+        g_autoptr(GString) text = odd_journal(rand, round * 15);
+        write_text(p, text->str, (gssize)text->len);
+        g_autoptr(GPtrArray) all = journal_load(p->folder, NULL);
+        for (guint max = 1; max < 2000; max *= 3) {
+            g_autoptr(GPtrArray) recent = journal_load_recent(p->folder, NULL, NULL, max, NULL);
+            g_assert_cmpuint(recent->len, ==, MIN(max, all->len));
+            for (guint i = 0; i < recent->len; i++)
+                g_assert_true(json_equal(recent->pdata[i], all->pdata[all->len - recent->len + i]));
+            g_autoptr(GPtrArray) even = journal_load_recent(p->folder, is_even, NULL, max, NULL);
+            for (guint i = 0; i < even->len; i++)
+                g_assert_cmpint(json_integer_value(json_object_get(even->pdata[i], "n")) % 2, ==, 0);
+            g_assert_true(even->len == max || even->len >= (all->len > 2 ? 1u : 0u));
+        }
+    }
+}
+
+/* From wherever it is read, what is whole is found whole, and each edit, cut and exchange among the newest lines is found. */
+static void test_the_newest_lines_are_checked_as_all_are(struct place *p, gconstpointer data)
+{
+    (void)data;
+    append_many(p, 40);
+    g_autoptr(GPtrArray) anchors = anchors_now(p);
+    append_many(p, 20);
+    gsize length;
+    g_autofree char *text = read_text(p, &length);
+    for (gsize newest = length / 60 + 300; newest < length + 100; newest += 411) {
+        g_autoptr(journal_state) s = journal_check_newest(p->folder, anchors, newest, NULL);
+        g_assert_cmpuint(s->findings->len, ==, 0);
+        g_assert_true(s->partial == (newest < length) && s->last_seq == 60);
+        g_assert_cmpint(s->vouched_seq, ==, s->lines > 20 ? 40 : 0);
+    }
+    gsize newest = length / 2;
+    for (gsize at = length - newest / 2; at < length - 1; at += 5) {
+        char was = text[at];
+        text[at] = was == '5' ? '6' : '5';
+        write_text(p, text, (gssize)length);
+        g_autoptr(journal_state) s = journal_check_newest(p->folder, NULL, newest, NULL);
+        g_assert_cmpuint(s->findings->len, >, 0);
+        g_assert_cmpuint(((struct journal_finding *)s->findings->pdata[0])->line, ==, 0);
+        text[at] = was;
+    }
+    char *line = memchr(text + length - newest / 2, '\n', newest / 2) + 1, *next = memchr(line, '\n', newest / 2) + 1;
+    memmove(line, next, (gsize)(text + length - next));
+    write_text(p, text, (gssize)(length - (gsize)(next - line)));
+    g_autoptr(journal_state) s = journal_check_newest(p->folder, NULL, newest, NULL);
+    g_assert_cmpuint(s->findings->len, >, 0);
+}
+
 static void add(const char *name, void (*test)(struct place *, gconstpointer))
 {
     g_test_add(name, struct place, NULL, set_up, test, tear_down);
@@ -496,6 +578,8 @@ int main(int argc, char **argv)
     add("/journal/forged", test_a_forged_chain_is_found_by_what_was_kept);
     add("/journal/inserted", test_an_inserted_line_is_found);
     add("/journal/replaced", test_a_replaced_line_is_found);
+    add("/journal/recent", test_the_newest_are_what_reading_all_gives);
+    add("/journal/newest-checked", test_the_newest_lines_are_checked_as_all_are);
     add("/journal/writers", test_writers_at_once_with_some_killed);
     return g_test_run();
 }

@@ -3,9 +3,11 @@
  */
 #include "catalog/meta.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/files.h"
+#include "catalog/copy.h"
 
 #define ID "opstower_20260207_120000"
 
@@ -285,10 +287,84 @@ static void test_tables(void)
     json_decref(tables);
 }
 
+/* ---- lean ---- */
+
+static struct meta *with_tables(guint n)
+{
+    struct meta *m = make_meta();
+    json_decref(m->tables);
+    m->tables = json_array();
+    for (guint i = 0; i < n; i++)
+        json_array_append_new(m->tables, json_pack("{ss ss si ss}", "schema", "\n  \"tables\": [", "name", "t]}", "rows",
+                                                   (int)i, "fingerprint", "00"));
+    return m;
+}
+
+/* What is parsed is the same but for the tables; a file that was cut is found wanting as ever. */
+static void test_lean(void)
+{
+    g_autofree char *place = g_build_filename(folder, ID ".sql.gz", NULL), *path = g_build_filename(folder, ID ".meta.json", NULL);
+    for (guint n = 0; n <= 3000; n += 1500) {
+        g_autoptr(meta) m = with_tables(n);
+        g_assert_true(meta_save(m, folder, TRUE, NULL));
+        g_autoptr(copy) here = copy_local(place);
+        for (int keep = 0; keep < 2; keep++) {
+            g_autoptr(meta) lean = copy_meta_lean(here, keep, NULL);
+            g_assert_true(lean && lean->lean && !lean->tables);
+            json_t *tables = meta_read_tables(lean);
+            g_assert_true(keep ? json_equal(tables, m->tables) : !tables);
+            json_decref(tables);
+            g_autoptr(GError) refused = NULL;
+            g_assert_null(meta_print(lean, &refused));
+            g_assert_error(refused, OT_ERROR, OT_FAILED);
+            g_assert_true(copy_complete_meta(here, lean, NULL));
+            g_autofree char *one = meta_print(m, NULL), *other = meta_print(lean, NULL);
+            g_assert_cmpstr(one, ==, other);
+        }
+        g_autofree char *text = NULL;
+        gsize length;
+        g_assert_true(g_file_get_contents(path, &text, &length, NULL));
+        for (gsize cut = 1; cut < MIN(length, 500); cut += 7) {
+            g_autoptr(GError) problem = NULL;
+            g_assert_true(g_file_set_contents(path, text, (gssize)(length - 1 - cut), NULL));
+            g_assert_null(copy_meta_lean(here, FALSE, &problem));
+            g_assert_error(problem, OT_ERROR, OT_CORRUPT);
+        }
+    }
+}
+
+/* Whatever the layout. */
+static void test_lean_of_others(void)
+{
+    g_autoptr(meta) m = with_tables(2);
+    g_autofree char *ours = meta_print(m, NULL);
+    json_t *object = json_loads(ours, 0, NULL);
+    static const size_t layouts[] = {JSON_COMPACT, JSON_INDENT(4), JSON_INDENT(2) | JSON_SORT_KEYS};
+    for (gsize i = 0; i < G_N_ELEMENTS(layouts); i++) {
+        char *text = json_dumps(object, layouts[i]);
+        g_autoptr(meta) lean = meta_parse_lean(text, strlen(text), TRUE, "x", NULL);
+        json_t *tables = lean ? meta_read_tables(lean) : NULL;
+        g_assert_true(lean && lean->lean && json_equal(tables, m->tables));
+        json_decref(tables);
+        free(text);
+    }
+    json_decref(object);
+    static const char *const broken[] = {"{\"tables\": [", "{\"tables\": [}", "{\"tables\": [\"", "{\"tables\"", "{\"tables\":", "{\"\\", "[\"tables\", []]", ""};
+    for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
+        g_autoptr(GError) problem = NULL;
+        g_assert_null(meta_parse_lean(broken[i], strlen(broken[i]), TRUE, "x", &problem));
+        g_assert_error(problem, OT_ERROR, OT_CORRUPT);
+    }
+    g_autoptr(meta) none = meta_parse_lean(guide, strlen(guide), TRUE, "x", NULL);
+    g_assert_true(none && !none->lean && !meta_read_tables(none));
+}
+
 static const struct {
     const char *name;
     void (*test)(void);
 } tests[] = {
+    {"/meta/lean", test_lean},
+    {"/meta/lean_of_others", test_lean_of_others},
     {"/meta/round_trip", test_round_trip},
     {"/meta/no_replace", test_no_replace},
     {"/meta/guide_fields", test_guide_fields},

@@ -3,6 +3,11 @@
  */
 #include "health_world.h"
 
+static void set_size(struct catalog_entry *e, guint64 bytes)
+{
+    e->size_bytes = e->meta->size_bytes = bytes;
+}
+
 /* ---- size ---- */
 
 static void test_size_thresholds(void)
@@ -17,7 +22,7 @@ static void test_size_thresholds(void)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         struct world w;
         world_init(&w);
-        add_backup(&w, 60, META_VERIFIED, "hourly")->size_bytes = cases[i].size;
+        set_size(add_backup(&w, 60, META_VERIFIED, "hourly"), cases[i].size);
         for (int hour = 1; hour < 6; hour++)
             add_backup(&w, hour * HOUR, META_VERIFIED, "hourly");
         struct health_check c = run(&w, health_check_size);
@@ -34,14 +39,14 @@ static void test_size_is_held_against_the_median(void)
     struct world w;
     world_init(&w);
     add_backup(&w, 60, META_VERIFIED, "hourly");
-    add_backup(&w, HOUR, META_VERIFIED, "hourly")->size_bytes = 1000000;
+    set_size(add_backup(&w, HOUR, META_VERIFIED, "hourly"), 1000000);
     add_backup(&w, 2 * HOUR, META_VERIFIED, "hourly");
     add_backup(&w, 3 * HOUR, META_VERIFIED, "hourly");
-    add_backup(&w, 4 * HOUR, META_VERIFIED, "hourly")->size_bytes = 1;
+    set_size(add_backup(&w, 4 * HOUR, META_VERIFIED, "hourly"), 1);
     assert_verdict(&w, health_check_size, HEALTH_OK);
     g_ptr_array_set_size(w.data.backups, 1);
     struct catalog_entry *other = add_backup(&w, HOUR, META_VERIFIED, "hourly");
-    other->size_bytes = 10;
+    set_size(other, 10);
     assert_verdict(&w, health_check_size, HEALTH_WARNING);
     other->meta->level = g_strdup("9");
     assert_verdict(&w, health_check_size, HEALTH_UNKNOWN);
@@ -52,10 +57,10 @@ static void test_size_growth_is_shown(void)
 {
     struct world w;
     world_init(&w);
-    add_backup(&w, 0, META_VERIFIED, "hourly")->size_bytes = 12 << 20;
-    add_backup(&w, DAY, META_VERIFIED, "hourly")->size_bytes = 11 << 20;
-    add_backup(&w, 2 * DAY, META_VERIFIED, "hourly")->size_bytes = 10 << 20;
-    add_backup(&w, 9 * DAY, META_VERIFIED, "hourly")->size_bytes = 1;
+    set_size(add_backup(&w, 0, META_VERIFIED, "hourly"), 12 << 20);
+    set_size(add_backup(&w, DAY, META_VERIFIED, "hourly"), 11 << 20);
+    set_size(add_backup(&w, 2 * DAY, META_VERIFIED, "hourly"), 10 << 20);
+    set_size(add_backup(&w, 9 * DAY, META_VERIFIED, "hourly"), 1);
     struct health_check c = run(&w, health_check_size);
     g_assert_nonnull(strstr(c.value, "growth +1MB a day"));
     drop(&c);

@@ -16,7 +16,15 @@ static const struct {
     {"cut", "<Error><Code>AccessDenied</Co", NULL, NULL},
     {"html", "<html><body>502 Bad Gateway</body>", NULL, NULL},
     {"empty", "", NULL, NULL},
-    {"entity", "<!DOCTYPE e [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><Error><Code>&x;</Code></Error>", "", NULL},
+    {"entity", "<!DOCTYPE e [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><Error><Code>&x;</Code></Error>", NULL, NULL},
+    {"nested_entities",
+     "<?xml version=\"1.0\"?><!DOCTYPE e [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]>"
+     "<Error><Code>&b;</Code></Error>",
+     NULL, NULL},
+    {"attribute_default",
+     "<!DOCTYPE Error [<!ENTITY a \"aa\"><!ATTLIST Error x CDATA \"&a;\">]><Error><Code>AccessDenied</Code></Error>", NULL,
+     NULL},
+    {"empty_doctype", "<!DOCTYPE Error><Error><Code>AccessDenied</Code></Error>", NULL, NULL},
 };
 
 static void test_error(gconstpointer data)
