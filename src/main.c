@@ -1,7 +1,6 @@
 /* Finds the command, loads its settings, runs it, and ends with its exit code. */
 #include <locale.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -88,17 +87,16 @@ static void drop_empty_pg_variables(char **envp)
         }
 }
 
-/* A core file would hold every secret of this run. (Sanitizers need to look into the process.) */
+/* A core file would hold every secret of this run. One byte is too few for a core file, and is what keeps the kernel from
+ * piping one to a program, too, which 0 does not. (PR_SET_DUMPABLE would keep an ordinary user's pg_restore from the files
+ * in /proc/PID/fd that it is given.) */
 static void forbid_core_dumps(void)
 {
-    struct rlimit none = {0};
+    struct rlimit none;
     if (getrlimit(RLIMIT_CORE, &none) == 0) {
-        none.rlim_cur = 0;
+        none.rlim_cur = MIN(none.rlim_max, 1);
         setrlimit(RLIMIT_CORE, &none);
     }
-#ifndef __SANITIZE_ADDRESS__
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
 }
 
 int main(int argc, char **argv, char **envp)

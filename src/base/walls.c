@@ -212,14 +212,13 @@ static gboolean enter_root(const struct walls *w)
 
 /* ---- the namespaces ---- */
 
+/* A namespace without its user is of no use. */
 static void write_file(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        if (write(fd, text, strlen(text)) < 0)
-            _exit(126); /* a namespace without its user is of no use */
-        close(fd);
-    }
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        _exit(126);
+    close(fd);
 }
 
 static gboolean separate(const struct walls *w)
@@ -230,6 +229,7 @@ static gboolean separate(const struct walls *w)
         return unshare(spaces) == 0;
     if (unshare(CLONE_NEWUSER | spaces) != 0)
         return FALSE;
+    prctl(PR_SET_DUMPABLE, 1); /* else these files are root's */
     write_file("/proc/self/setgroups", "deny");
     snprintf(map, sizeof map, "%u %u 1", w->self, w->self);
     write_file("/proc/self/uid_map", map);

@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -139,6 +140,16 @@ static gboolean init_cluster(struct scratch *s, const char *bindir, int major, G
     return subprocess_run(argv, &options, 1 << 20, NULL, error);
 }
 
+/* Where the server's program itself lies, for a link to it may lead out of the walls. */
+static char *find_server(const struct scratch_options *o, GError **error)
+{
+    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
+    char *real = program ? realpath(program, NULL) : NULL;
+    char *found = real ? g_strdup(real) : g_steal_pointer(&program);
+    free(real);
+    return found;
+}
+
 static gboolean start_server(struct scratch *s, const struct scratch_options *o, const char *preload, GError **error)
 {
     static const char *const settings[] = {
@@ -159,7 +170,7 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
         "checkpoint_timeout=1h",
         "max_worker_processes=0", /* jobs that a backup brings with it are not run here */
     };
-    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
+    g_autofree char *program = find_server(o, error);
     if (!program)
         return FALSE;
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
@@ -194,7 +205,7 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
 /* From here on the server runs what the backup brings with it. */
 static gboolean raise_walls(struct scratch *s, const struct scratch_options *o, GError **error)
 {
-    g_autofree char *program = tools_find_for(o->bindir, "postgres", o->major, error);
+    g_autofree char *program = find_server(o, error);
     if (!program)
         return FALSE;
     s->user = geteuid() == 0 ? walls_unused_user() : 0;
