@@ -180,6 +180,15 @@ static gboolean hide_shell(const struct walls *w)
                          mount("/dev/null", place, NULL, MS_BIND, NULL) == 0);
 }
 
+static gboolean make_shared_memory(const char *root)
+{
+    char place[PATH_MAX];
+    if (snprintf(place, sizeof place, "%s/dev/shm", root) >= (int)sizeof place)
+        return FALSE;
+    make_parents(place, strlen(root));
+    return mkdir(place, 0755) == 0 && mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") == 0;
+}
+
 /* The new root is made upon the folder, which is then shown in it under its own name. */
 static gboolean build_root(const struct walls *w)
 {
@@ -190,14 +199,11 @@ static gboolean build_root(const struct walls *w)
     snprintf(held, sizeof held, "/proc/self/fd/%d", fd);
     if (mount("tmpfs", w->folder, "tmpfs", MS_NOSUID, "mode=0755,size=16m") != 0)
         return FALSE;
-    /* Not what is mounted upon it, which is the new root. */
-    gboolean ok = show(w->folder, held, w->folder, MS_BIND);
+    /* First, for the folder may lie in it. The folder then without what is mounted upon it, which is the new root. */
+    gboolean ok = make_shared_memory(w->folder) && show(w->folder, held, w->folder, MS_BIND);
     for (gsize i = 0; ok && i < G_N_ELEMENTS(shown); i++)
         ok = show_read_only(w->folder, shown[i]);
-    char place[PATH_MAX];
-    snprintf(place, sizeof place, "%s/dev/shm", w->folder);
-    ok = ok && (!w->programs || show_read_only(w->folder, w->programs)) && hide_shell(w) && mkdir(place, 0755) == 0 &&
-         mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777") == 0;
+    ok = ok && (!w->programs || show_read_only(w->folder, w->programs)) && hide_shell(w);
     if (!ok)
         umount2(w->folder, MNT_DETACH);
     return ok;
