@@ -49,9 +49,17 @@ static void give_to_folders_owner(int fd, const char *path)
         (void)!fchown(fd, st.st_uid, st.st_gid);
 }
 
+/* A link in the place of a file is followed only if it is ours: else another user could lead root to any file. */
+static int unless_a_strangers_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid == geteuid() ? 0 : O_NOFOLLOW;
+}
+
 /* Only what we made ourselves is given away: a file that was there may be a link to somebody else's. */
 int files_open_or_make(const char *path, int flags)
 {
+    flags |= unless_a_strangers_link(path);
     for (int i = 0; i < MAKE_TRIES; i++) {
         int fd = open(path, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0)

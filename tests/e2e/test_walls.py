@@ -116,3 +116,17 @@ def test_a_file_without_metadata_of_ours_is_tested_only_by_its_name(opstower, db
         assert "metadata of ours" in line and "name the file" in line
     result = opstower("verify", str(file), check=False)
     assert f"/{file.name}" in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@pytest.mark.parametrize("name", ["journal.jsonl", "alerts.json", ".alerts.lock", ".metadata.lock", ".{name}.backup.lock"])
+def test_root_follows_no_link_of_another_user(opstower, db, folder, name):
+    made = db()
+    target = pathlib.Path(folder) / "roots"
+    target.write_text("root's\n", encoding="utf-8")
+    link = pathlib.Path(opstower.backup_dir) / name.format(name=made.name)
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    link.symlink_to(target)
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    opstower("backup", "--local-only", env={"DATABASE_URL": made.url}, check=False)
+    assert target.read_text(encoding="utf-8") == "root's\n" and target.stat().st_uid == 0
