@@ -198,7 +198,7 @@ static char *json_key(const char *key, const char *value)
 static gboolean may_be_ours(const char *line, gsize length, void *data)
 {
     const struct needles *n = data;
-    return !g_strstr_len(line, (gssize)length, "\"database\":") || g_strstr_len(line, (gssize)length, n->database) ||
+    return !g_strstr_len(line, (gssize)length, "\"database\":\"") || g_strstr_len(line, (gssize)length, n->database) ||
            g_strstr_len(line, (gssize)length, n->id);
 }
 

@@ -15,7 +15,7 @@ from conftest import create_database, drop_databases
 from lib import dashboard, pgserver, runner
 from lib.browser import Browser
 
-STATES = {"healthy": "OK", "warning": "Warning", "critical": "Critical", "empty": "Critical"}
+STATES = {"healthy": "OK", "warning": "Warning", "critical": "Critical", "empty": "Unknown"}
 PAGES = ["/", "/backups", "/history", "/recovery", "/journal", "/retention"]
 LOOKS = [(1200, False), (1200, True), (375, False), (375, True)]
 
@@ -69,7 +69,7 @@ def test_the_verdict_is_the_first_thing(browser, state):
     assert browser.driver.title.startswith(word + ":")
     headline = browser.driver.find_element("id", "verdict").text
     expected = {"healthy": "All is well", "warning": "Backup age: 3 h", "critical": "Backup age: 1 d",
-                "empty": "Backup age: there is no backup"}[state.state]
+                "empty": "Backup age: no backup yet"}[state.state]
     assert headline.startswith(expected)
     assert ("What to do:" in banner.text) == (word != "OK")
     icon = browser.run("return document.querySelector('.banner .icon use').getAttribute('href')")
