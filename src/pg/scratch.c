@@ -190,7 +190,10 @@ static gboolean start_server(struct scratch *s, const struct scratch_options *o,
         g_ptr_array_add(argv, g_strdup_printf("cron.database_name=%s", o->database));
     }
     g_ptr_array_add(argv, NULL);
-    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+    /* Programs that look for their libraries beside themselves ($ORIGIN) ask /proc where they are, which is not there. */
+    g_autofree char *programs = g_path_get_dirname(program);
+    g_autofree char *origin = g_strconcat("LD_ORIGIN_PATH=", programs, NULL);
+    const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", origin, NULL};
     struct subprocess_options options = {
         .environment = (char **)environment,
         .directory = s->folder,
