@@ -188,7 +188,7 @@ WORK = ["VACUUM x_live.t", "ANALYZE x_live.t", "INSERT INTO x_live.t SELECT gene
         "CREATE TRIGGER tr BEFORE INSERT ON x_live.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "CREATE TABLE x_live.later (v int)", "DROP TABLE x_live.later", "VACUUM (TRUNCATE) x_live.cut", "CHECKPOINT"]
 # They wait for every older transaction, and so for the backup; nobody has to wait for them.
-LONG_WORK = ["CREATE INDEX CONCURRENTLY beside ON x_live.t (w)", "REINDEX INDEX CONCURRENTLY x_live.t_w_idx"]
+LONG_WORK = ["CREATE INDEX CONCURRENTLY beside ON x_live.cut (v)", "REINDEX INDEX CONCURRENTLY x_live.t_w_idx"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
