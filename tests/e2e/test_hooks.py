@@ -334,13 +334,19 @@ def test_a_post_restore_hook_that_fails(opstower, small, hooks):
 ENDING = [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU]
 
 
+def by_default():
+    """For preexec_fn: a shell that started the tests in the background has let them ignore some signals."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_post_restore_runs_after_an_interrupt(opstower, small, hooks, folder):
     """Whichever signal it was, so that the application does not stay stopped; and the journal has the restore."""
     backups.take(opstower, small)
     sleepy = hooks.script("sleepy", f"touch {folder}/running; sleep 60")
     hooks.tell("POST_RESTORE")
     for number in ENDING:
-        process = opstower.popen("restore", "latest", "--force", env={"HOOK_PRE_RESTORE": sleepy})
+        process = opstower.popen("restore", "latest", "--force", env={"HOOK_PRE_RESTORE": sleepy}, preexec_fn=by_default)
         assert wait_for(lambda: os.path.exists(f"{folder}/running"))
         os.kill(process.pid, number)
         _, said = process.communicate(timeout=90)
