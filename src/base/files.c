@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <stdio.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -49,11 +49,11 @@ static void give_to_folders_owner(int fd, const char *path)
         (void)!fchown(fd, st.st_uid, st.st_gid);
 }
 
-/* A link in the place of a file is followed only if it is ours: else another user could lead root to any file. */
+/* A link in the place of a file is followed only if it is ours or root's: else another user could lead us to any file. */
 static int unless_a_strangers_link(const char *path)
 {
     struct stat st;
-    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid == geteuid() ? 0 : O_NOFOLLOW;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && (st.st_uid == geteuid() || st.st_uid == 0) ? 0 : O_NOFOLLOW;
 }
 
 /* Only what we made ourselves is given away: a file that was there may be a link to somebody else's. */

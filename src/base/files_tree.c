@@ -1,5 +1,5 @@
-/* Folders removed, or given away, by descriptors: nothing is looked up by a path twice, so whoever may write to a folder on the way
- * cannot lead this anywhere else. */
+/* Folders removed, or given away, by descriptors: nothing is looked up by a path twice, so whoever may write to a folder
+ * on the way cannot lead this anywhere else. */
 #include "base/files.h"
 
 #include <dirent.h>
@@ -11,7 +11,33 @@
 #define MAX_DEPTH 200 /* one open descriptor each */
 
 static gboolean empty_folder(int fd, int depth, GError **error);
-static gboolean give_at(int parent, const char *name, uid_t user, int depth, GError **error);
+
+/* What is done with each entry of a folder, by the folder's descriptor. user: for those that give away. */
+typedef gboolean (*visit)(int parent, const char *name, uid_t user, int depth, GError **error);
+
+static gboolean visit_all(int fd, visit each, uid_t user, int depth, GError **error)
+{
+    if (depth > MAX_DEPTH)
+        return ot_fail(error, OT_IO, "cannot go into folders more than %d deep", MAX_DEPTH);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* closedir closes it */
+    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
+    if (!dir) {
+        ot_fail_errno(error, OT_IO, "cannot read a folder");
+        if (own >= 0)
+            close(own);
+        return FALSE;
+    }
+    rewinddir(dir); /* the descriptor's position is shared */
+    gboolean ok = TRUE;
+    for (const struct dirent *entry; ok && (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            ok = each(fd, entry->d_name, user, depth + 1, error);
+    closedir(dir);
+    return ok;
+}
+
+/* ---- removed ---- */
+
 
 static gboolean remove_folder_at(int parent, const char *name, int depth, GError **error)
 {
@@ -35,25 +61,15 @@ static gboolean remove_at(int parent, const char *name, int depth, GError **erro
     return ot_fail_errno(error, OT_IO, "cannot remove %s", name);
 }
 
+static gboolean remove_each(int parent, const char *name, uid_t unused, int depth, GError **error)
+{
+    (void)unused;
+    return remove_at(parent, name, depth, error);
+}
+
 static gboolean empty_folder(int fd, int depth, GError **error)
 {
-    if (depth > MAX_DEPTH)
-        return ot_fail(error, OT_IO, "cannot remove folders more than %d deep", MAX_DEPTH);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* closedir closes it */
-    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
-    if (!dir) {
-        ot_fail_errno(error, OT_IO, "cannot read a folder");
-        if (own >= 0)
-            close(own);
-        return FALSE;
-    }
-    rewinddir(dir); /* the descriptor's position is shared */
-    gboolean ok = TRUE;
-    for (const struct dirent *entry; ok && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            ok = remove_at(fd, entry->d_name, depth + 1, error);
-    closedir(dir);
-    return ok;
+    return visit_all(fd, remove_each, 0, depth, error);
 }
 
 gboolean files_empty_folder(int fd, GError **error)
@@ -61,25 +77,15 @@ gboolean files_empty_folder(int fd, GError **error)
     return empty_folder(fd, 0, error);
 }
 
+/* ---- given away ---- */
+
+static gboolean give_at(int parent, const char *name, uid_t user, int depth, GError **error);
+
 static gboolean give_folder(int fd, uid_t user, int depth, GError **error)
 {
-    if (depth > MAX_DEPTH)
-        return ot_fail(error, OT_IO, "cannot give away folders more than %d deep", MAX_DEPTH);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
-    if (!dir) {
-        ot_fail_errno(error, OT_IO, "cannot read a folder");
-        if (own >= 0)
-            close(own);
+    if (!visit_all(fd, give_at, user, depth, error))
         return FALSE;
-    }
-    rewinddir(dir);
-    gboolean ok = TRUE;
-    for (const struct dirent *entry; ok && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            ok = give_at(fd, entry->d_name, user, depth + 1, error);
-    closedir(dir);
-    return (ok && fchown(fd, user, user) == 0) || (ok && ot_fail_errno(error, OT_IO, "cannot give a folder away"));
+    return fchown(fd, user, user) == 0 || ot_fail_errno(error, OT_IO, "cannot give a folder away");
 }
 
 static gboolean give_at(int parent, const char *name, uid_t user, int depth, GError **error)

@@ -1,9 +1,8 @@
 /*
  * SIGINT, SIGTERM, SIGHUP and whatever else would end us: a thread of its own waits for them, remembers the first, and
- * calls every registered
- * function once (to cancel a server query, to end a child). Workers then see their calls fail, unwind as after
- * any error, and clean up behind them. What does not answer is not waited for: it is called again after a grace, and
- * then at last, so that the program is gone within five seconds.
+ * calls every registered function once (to cancel a server query, to end a child). Workers then see their calls fail,
+ * unwind as after any error, and clean up behind them. What does not answer is not waited for: it is called again after
+ * a grace, and then at last, so that the program is gone within five seconds.
  */
 #pragma once
 

@@ -448,7 +448,7 @@ static gboolean check_not_anothers(const struct offsite *o, const struct meta *m
     g_autofree char *key = g_strdup_printf("%.*s" NAMES_META, (int)(strlen(dump) - strlen(NAMES_DUMP)), dump);
     GError *problem = NULL;
     gsize length = 0;
-    g_autofree char *text = s3_get(o->client, key, MAX_GLOBALS_BYTES, &length, &problem);
+    g_autofree char *text = s3_get(o->client, key, META_MAX_BYTES, &length, &problem);
     if (!text && g_error_matches(problem, OT_ERROR, OT_NOT_FOUND)) {
         g_error_free(problem);
         return TRUE;
@@ -461,7 +461,7 @@ static gboolean check_not_anothers(const struct offsite *o, const struct meta *m
     if (!there || !there->sha256 || !m->sha256 || g_str_equal(there->sha256, m->sha256))
         return TRUE;
     g_autofree char *place = s3_url(o->client, dump);
-    return ot_fail(error, OT_S3, "%s is another backup of the same id, from another host: it is not overwritten, and "
+    return ot_fail(error, OT_REFUSED, "%s is another backup of the same id, from another host: it is not overwritten, and "
                                  "the one here stays here only", place);
 }
 

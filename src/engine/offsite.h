@@ -89,7 +89,7 @@ gboolean offsite_hold(const struct offsite *o, const char *key, gboolean on, gbo
 gboolean offsite_save_record(const char *dir, const struct meta *m, GError **error);
 
 /* Uploads a backup that lies in dir: object, sidecars, its hold if it has one, and the record of it in its metadata
- * there. The caller holds the database's lock. */
+ * there. The caller holds the lock on uploads. OT_REFUSED: another host has a backup of that id there. */
 gboolean offsite_send(const struct offsite *o, const char *dir, struct meta *m, struct report *report, GError **error);
 
 /* "Failed to upload backup to S3", with what went wrong (takes problem): OT_UPLOAD if the backup is safe in the folder,

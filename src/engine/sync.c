@@ -44,22 +44,35 @@ gboolean sync_database(const struct sync_request *q, struct report *report, guin
         return FALSE;
     if (q->identity)
         server_identity_mark(q->identity, list);
+    GError *refused = NULL;
     for (guint i = list->len; i-- > 0;) {
         struct catalog_entry *e = list->pdata[i];
         GError *problem = NULL;
         if (!lineage_is_certain(e))
             continue;
         if (!is_wanted(e, q->reach)) {
-            if (!catch_up(q, e, report, error))
+            if (!catch_up(q, e, report, error)) {
+                g_clear_error(&refused);
                 return FALSE;
+            }
             continue;
         }
-        if (!interrupt_check(&problem) || !send(q, e, report, &problem))
+        if (interrupt_check(&problem) && send(q, e, report, &problem)) {
+            if (ret_count)
+                (*ret_count)++;
+            continue;
+        }
+        if (!g_error_matches(problem, OT_ERROR, OT_REFUSED)) {
+            g_clear_error(&refused);
             return offsite_fail(problem, OT_UPLOAD, error);
-        if (ret_count)
-            (*ret_count)++;
+        }
+        /* Of this one alone: it keeps no other from its upload. */
+        if (refused)
+            g_error_free(problem);
+        else
+            refused = problem;
     }
-    return TRUE;
+    return !refused || offsite_fail(refused, OT_UPLOAD, error);
 }
 
 static gboolean lock_and_sync(const struct sync_request *q, const char *name, struct report *report, guint *ret_count,

@@ -130,3 +130,15 @@ def test_root_follows_no_link_of_another_user(opstower, db, folder, name):
     os.chown(link, 65534, 65534, follow_symlinks=False)
     opstower("backup", "--local-only", env={"DATABASE_URL": made.url}, check=False)
     assert target.read_text(encoding="utf-8") == "root's\n" and target.stat().st_uid == 0
+
+
+def test_a_link_of_ones_own_is_followed(opstower, db, folder):
+    """A journal that its owner keeps on another disk."""
+    made = db()
+    elsewhere = pathlib.Path(folder) / "elsewhere.jsonl"
+    elsewhere.touch(mode=0o600)
+    link = pathlib.Path(opstower.backup_dir) / "journal.jsonl"
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    link.symlink_to(elsewhere)
+    opstower("backup", "--local-only", env={"DATABASE_URL": made.url})
+    assert link.is_symlink() and '"act":"backup"' in elsewhere.read_text(encoding="utf-8")

@@ -409,5 +409,9 @@ def test_sync_overwrites_no_backup_of_another_host(there, own, bucket):
     theirs = dict(backup.meta, sha256="0" * 64)
     for ending, body in ((".sql.gz", b"theirs"), (".meta.json", json.dumps(theirs).encode())):
         own.client().put_object(Bucket=bucket, Key=key + ending, Body=body)
+    time.sleep(1.1)
+    there("backup", env={"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, check=15)
+    (later,) = [each for each in backups.all_of(there) if each.id != backup.id]
     result = there("sync", check=15)
     assert "another backup of the same id" in result.stderr and own.objects(bucket)[key + ".sql.gz"] == b"theirs"
+    assert f"database/{later.timestamp[:8]}/{later.id}.sql.gz" in own.objects(bucket), "it keeps no other from its upload"
